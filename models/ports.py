@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Ports: narrow protocols between rooms that do not import each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from models.message import Message
+
+
+class Appender(Protocol):
+    """Where sources put messages."""
+
+    async def append(self, message: Message) -> int:
+        """Return once the message is on disk; only then may the source acknowledge.
+
+        Returns:
+            The message's place in the journal.
+
+        Raises:
+            StoreError: it is not on disk; the source must not acknowledge.
+        """
+        ...
