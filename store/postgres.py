@@ -27,6 +27,13 @@ log = structlog.get_logger(__name__)
 # One arbitrary number, the same in every process that migrates.
 _MIGRATION_LOCK = 0x766F6C6D65
 
+_CREATE_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS public.volme_migrations (
+    package text, name text, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (package, name)
+)
+"""
+
 
 async def connect(dsn: str, *, size: int = 10, name: str = "volme") -> Pool:
     """Open a pool of at most `size` connections.
@@ -72,10 +79,7 @@ async def migrate(pool: Pool, package: str) -> list[str]:
     ran: list[str] = []
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS public.volme_migrations (package text, name text, digest text NOT NULL,"
-            " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (package, name))"
-        )
+        await connection.execute(_CREATE_MIGRATIONS)
         rows = await connection.fetch(
             "SELECT name, digest FROM public.volme_migrations WHERE package = $1", package
         )

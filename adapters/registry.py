@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The device registry: what is installed where, in PostgreSQL, mirrored in memory.
+
+Translation reads a snapshot (`Registry.devices`); a running platform follows changes that any
+other process makes (`LISTEN volme_registry`), and reads everything again after a lost connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+import structlog
+
+from models.device import Device
+from models.errors import StoreError
+from models.uplink import Position
+from store.postgres import migrate
+from store.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from store.postgres import Pool
+
+log = structlog.get_logger(__name__)
+
+_CHANNEL = "volme_registry"
+_LOOK_AGAIN_S = 30.0
+
+
+class Registry:
+    """Registered devices, by id.
+
+    Attributes:
+        devices: the snapshot that translation uses; a new mapping after every change.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._sql = queries("adapters")
+        self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self.devices: Mapping[str, Device] = {}
+
+    async def start(self) -> None:
+        """Make the tables and read the devices.
+
+        Raises:
+            StoreError: PostgreSQL refuses.
+        """
+        await migrate(self._pool, "adapters")
+        await self.load()
+
+    async def load(self) -> None:
+        """Read every device anew."""
+        async with self._store() as connection:
+            rows = await connection.fetch(self._sql["all_devices"])
+        self.devices = {row["id"]: _device(row) for row in rows}
+
+    async def follow(self) -> None:
+        """Keep the snapshot true until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except (StoreError, asyncpg.PostgresError, OSError) as error:
+                log.warning("registry.connection_lost", error=str(error))
+                await asyncio.sleep(1)
+
+    async def add(self, device: Device, *, replace: bool = False) -> bool:
+        """Register a device.
+
+        Returns:
+            Whether it was written; False: the id is taken and `replace` is not set.
+        """
+        statement = self._sql["replace_device" if replace else "add_device"]
+        async with self._store() as connection:
+            written = await connection.fetchval(statement, *_row(device)) is not None
+        if written:
+            self.devices = {**self.devices, device.id: device}
+        return written
+
+    async def remove(self, device_id: str) -> bool:
+        """Forget a device; return whether it was known."""
+        async with self._store() as connection:
+            removed = await connection.fetchval(self._sql["remove_device"], device_id) is not None
+        if removed:
+            self.devices = {key: value for key, value in self.devices.items() if key != device_id}
+        return removed
+
+    async def _follow(self) -> None:
+        async with self._store() as connection:
+            await connection.add_listener(_CHANNEL, self._announced)
+            try:
+                await self.load()
+                while not connection.is_closed():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_AGAIN_S):
+                            await self._reload(connection, await self._changed.get())
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(_CHANNEL, self._announced)
+
+    def _announced(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+        self._changed.put_nowait(str(payload))
+
+    async def _reload(self, connection: Any, device_id: str) -> None:
+        row = await connection.fetchrow(self._sql["one_device"], device_id)
+        others = {key: value for key, value in self.devices.items() if key != device_id}
+        self.devices = others if row is None else {**others, device_id: _device(row)}
+        log.info("registry.changed", device=device_id, registered=row is not None)
+
+    @contextlib.asynccontextmanager
+    async def _store(self) -> Any:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            msg = f"the device registry cannot be reached: {error}"
+            raise StoreError(msg) from error
+
+
+def _row(device: Device) -> tuple[Any, ...]:
+    position = device.position
+    return (
+        device.id,
+        device.profile,
+        device.entity_type,
+        device.place,
+        device.name,
+        position and position.longitude,
+        position and position.latitude,
+        position and position.altitude,
+        device.owner,
+        device.installed_at,
+        device.simulated,
+        orjson.dumps(dict(device.parameters)).decode(),
+        orjson.dumps(dict(device.attributes)).decode(),
+    )
+
+
+def _device(row: asyncpg.Record) -> Device:
+    known = row["longitude"] is not None
+    installed: datetime | None = row["installed_at"]
+    return Device(
+        id=row["id"],
+        profile=row["profile"],
+        entity_type=row["entity_type"],
+        place=row["place"],
+        name=row["name"],
+        position=Position(longitude=row["longitude"], latitude=row["latitude"], altitude=row["altitude"])
+        if known
+        else None,
+        owner=row["owner"],
+        installed_at=installed.astimezone(UTC) if installed else None,
+        simulated=row["simulated"],
+        parameters=orjson.loads(row["parameters"]),
+        attributes=orjson.loads(row["attributes"]),
+    )
