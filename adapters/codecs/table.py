@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""What codec tables are made of: one row a field, read and written by the same row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from models.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Value = float | int | str | bool | list[float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """What a codec made of one payload.
+
+    Attributes:
+        fields: the device's own names and units, JSON values.
+        normalized: the same in the normalised vocabulary, one mapping a measurement, from
+            codecs that have a normaliser.
+        warnings: what the codec found odd, in words.
+    """
+
+    fields: Mapping[str, Any]
+    normalized: tuple[Mapping[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableCodec:
+    """A codec that is a table: decoding and its inverse.
+
+    Attributes:
+        decode: (payload, f_port) → Decoded; raises CodecError.
+        encode: fields → (f_port, payload); raises CodecError.
+    """
+
+    decode: Callable[[bytes, int | None], Decoded]
+    encode: Callable[[Mapping[str, Any]], tuple[int, bytes]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One field: value = (raw - zero) / per.
+
+    Attributes:
+        name: the vendor's name of the field.
+        size: bytes.
+        signed: two's complement.
+        zero: the raw number that means 0.
+        per: raw steps per unit; 1: the value is an integer.
+        order: byte order; `words` is two big-endian 16-bit words, the lower one first.
+        mask: bits of the raw number that belong to the field; None: all.
+        words: raw numbers that are no measurement → the vendor's word for them.
+    """
+
+    name: str
+    size: int = 2
+    signed: bool = False
+    zero: float = 0
+    per: float = 1
+    order: Literal["big", "little", "words"] = "big"
+    mask: int | None = None
+    words: Mapping[int, str] = field(default_factory=dict)
+
+    def read(self, raw: bytes) -> float | int | str:
+        """Return the field's value from its `size` bytes."""
+        if self.order == "words":
+            number = int.from_bytes(raw[2:] + raw[:2], "big", signed=self.signed)
+        else:
+            number = int.from_bytes(raw, self.order, signed=self.signed)
+        if self.mask is not None:
+            number &= self.mask
+        if self.words and number in self.words:
+            return self.words[number]
+        if self.per == 1:
+            return int(number - self.zero)
+        return (number - self.zero) / self.per
+
+    def write(self, value: float | str) -> bytes:
+        """Return the `size` bytes that `read` turns into the value, to the field's resolution.
+
+        Raises:
+            CodecError: the value does not fit into the field.
+        """
+        number = self._raw(value)
+        try:
+            raw = number.to_bytes(
+                self.size, "little" if self.order == "little" else "big", signed=self.signed
+            )
+        except OverflowError:
+            message = f"{self.name} = {value} does not fit into the {self.size} bytes of its field."
+            raise CodecError(message) from None
+        return raw[2:] + raw[:2] if self.order == "words" else raw
+
+    def _raw(self, value: float | str) -> int:
+        for number, word in self.words.items():
+            if value == word:
+                return number
+        try:
+            return round(float(value) * self.per + self.zero)
+        except (OverflowError, ValueError):
+            message = f"{self.name} = {value!r} is not a number that can be encoded."
+            raise CodecError(message) from None
+
+
+def size_of(rows: tuple[Row, ...]) -> int:
+    """Return the bytes that the rows take together."""
+    return sum(row.size for row in rows)
+
+
+def read_rows(rows: tuple[Row, ...], payload: bytes, start: int) -> dict[str, Value]:
+    """Return the rows' values from consecutive bytes of a payload.
+
+    Raises:
+        CodecError: the payload ends before the rows do.
+    """
+    fields: dict[str, Value] = {}
+    position = start
+    for row in rows:
+        end = position + row.size
+        if end > len(payload):
+            message = f"The payload ends after {len(payload)} bytes, within the field {row.name}."
+            raise CodecError(message)
+        fields[row.name] = row.read(payload[position:end])
+        position = end
+    return fields
+
+
+def write_rows(rows: tuple[Row, ...], fields: Mapping[str, Any]) -> bytes:
+    """Return consecutive bytes of the rows; a field that is not given is sent as 0."""
+    return b"".join(row.write(fields.get(row.name, 0)) for row in rows)
+
+
+def refuse_unknown(fields: Mapping[str, Any], known: frozenset[str], codec: str) -> None:
+    """Raise CodecError for fields that the codec cannot send."""
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        message = f"{codec} has no field {', '.join(unknown)}."
+        raise CodecError(message)

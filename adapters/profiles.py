@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Device profiles: the tables of `ontology/devices` and the operator's own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+import ontology
+from models.device import FieldMapping, Profile
+from models.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class _Field(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    quantity: str
+    unit: str | None = None
+    values: dict[str, bool | float | str] = {}
+    missing: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, raw: Any) -> Any:
+        """`field = "air.temperature"` is short for a table with the quantity alone."""
+        return {"quantity": raw} if isinstance(raw, str) else raw
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    vendor: str
+    model: str
+    codec: str
+    entity_type: str
+    fields: dict[str, _Field]
+    models: list[str] = []
+    battery: list[float] | None = None
+
+
+def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Profile]:
+    """Return every profile by name; a table in `extra` replaces ours of the same name.
+
+    Raises:
+        ConfigurationError: a table is not a profile; the text names profile and key.
+    """
+    return {name: _profile(name, table) for name, table in {**_tables(), **extra}.items()}
+
+
+def _tables() -> dict[str, dict[str, Any]]:
+    files = sorted((Path(ontology.__file__).parent / "devices").glob("*.toml"))
+    return {name: table for file in files for name, table in tomllib.loads(file.read_text()).items()}
+
+
+def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
+    try:
+        table = _Table.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigurationError(_first(name, error)) from None
+    battery = table.battery
+    if battery is not None and (len(battery) != 2 or battery[0] >= battery[1]):  # noqa: PLR2004 - empty and full
+        message = f"Profile {name!r}, battery: give two voltages, empty and full, the lower one first."
+        raise ConfigurationError(message)
+    return Profile(
+        name=name,
+        vendor=table.vendor,
+        model=table.model,
+        codec=table.codec,
+        entity_type=table.entity_type,
+        fields=tuple(_mapping(path, field) for path, field in table.fields.items()),
+        models=tuple(model.lower() for model in table.models),
+        battery=None if battery is None else (battery[0], battery[1]),
+    )
+
+
+def _mapping(path: str, field: _Field) -> FieldMapping:
+    return FieldMapping(
+        path=path,
+        quantity=field.quantity,
+        unit=field.unit,
+        values=field.values,
+        missing=tuple(field.missing),
+    )
+
+
+def _first(name: str, error: ValidationError) -> str:
+    """Word the first problem that pydantic found; the rest shows when that one is mended."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    return f"Profile {name!r}, {key or 'table'}: {problem['msg']}."
+
+
+def find_profile(profiles: Mapping[str, Profile], model: tuple[str, ...]) -> Profile | None:
+    """Return the profile that a network server's name of the model means, if any.
+
+    Letters and digits alone count: `("decentlab", "dl-atm41")` of The Things Stack and
+    `("Decentlab DL-ATM41",)` of ChirpStack both find `decentlab-dl-atm41`.
+    """
+    wanted = _plain("/".join(model))
+    if not wanted:
+        return None
+    for profile in profiles.values():
+        if wanted == _plain(profile.name) or any(wanted == _plain(known) for known in profile.models):
+            return profile
+    return None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-")
