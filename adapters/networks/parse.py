@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Bytes from the network → JSON, with a reason where they are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from models.errors import MalformedPayloadError, TooLargeError
+
+SIZE_LIMIT = 1_048_576
+"""Bytes. The largest uplink of a network server is some 20 kB: forty gateways heard it."""
+
+DEPTH_LIMIT = 64
+"""Objects and arrays within each other. Decoded payloads of real devices stay below ten."""
+
+
+def parse_json(payload: bytes, *, limit: int = SIZE_LIMIT) -> Any:
+    """Parse RFC 8259 JSON, strictly: UTF-8 without a byte order mark, and every number finite.
+
+    Args:
+        payload: what the source received.
+        limit: bytes above which nothing is parsed.
+
+    Raises:
+        TooLargeError: above the limit.
+        MalformedPayloadError: not UTF-8, not JSON, a number beyond 1.8e308 or none at all
+            (NaN, Infinity), or nested deeper than 64.
+    """
+    if len(payload) > limit:
+        sentence = f"The message has {len(payload):,} bytes; at most {limit:,} are read."
+        raise TooLargeError(sentence)
+    try:
+        parsed = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise MalformedPayloadError(_why(payload, error)) from None
+    # Counting brackets costs nothing; only what has many is walked through.
+    if payload.count(b"{") + payload.count(b"[") > DEPTH_LIMIT and _depth(parsed) > DEPTH_LIMIT:
+        raise MalformedPayloadError(_TOO_DEEP)
+    return parsed
+
+
+_TOO_DEEP = f"The message is nested deeper than {DEPTH_LIMIT} levels, which no device needs."
+
+
+def _why(payload: bytes, error: orjson.JSONDecodeError) -> str:
+    """Return one sentence; the payload itself stays out of it, it may be personal."""
+    where = f"line {error.lineno}, column {error.colno}"
+    if not payload:
+        return "The message is empty."
+    if "depth limit" in error.msg:
+        return _TOO_DEEP
+    if "infinity" in error.msg:
+        return f"The message has a number too large to be stored, at {where}."
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as undecodable:
+        return f"The message is not UTF-8: byte {undecodable.start + 1:,} cannot be read."
+    if text[error.pos : error.pos + 9].lstrip("-+").lower().startswith(("nan", "inf")):
+        return f"The message has NaN or Infinity where JSON wants a number, at {where}."
+    return f"The message is not JSON: {error.msg.removesuffix('.')}, at {where}."
+
+
+def _depth(parsed: Any) -> int:
+    """Count the levels without recursion: a hostile message must not exhaust the stack."""
+    level, depth = [parsed], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+    return depth

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Plain MQTT JSON: devices that speak for themselves, by a declared topic and declared fields."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from adapters.networks.fields import Fields, rfc3339
+from models.errors import ConfigurationError, EnvelopeError, UnknownEnvelopeError
+from models.uplink import Uplink
+
+NETWORK = "plain"
+
+_NAME = re.compile(r"\{(\w+)\}")
+# What may become a part of an entity's id and of a row in PostgreSQL.
+_DEVICE_ID = re.compile(r"[^\s\x00-\x1f\x7f<>\"'`{}|\\^]{1,200}")
+# Seconds since 1970 reach this in the year 5138, milliseconds reached it in 1973.
+_MILLISECONDS_FROM = 1e11
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainFormat:
+    """How one kind of plain message is read.
+
+    Paths are keys and indices joined by dots: `meta.sensors.0.id`.
+
+    Attributes:
+        topic: an MQTT topic filter (`+`, `#`) whose levels may have a name: `city/{device}/measures`.
+        device: a template of names in the topic or paths in the payload, each in braces
+            (`{area}-{meta.serial}`), or one path without braces (`meta.serial`).
+        time: path of the time of observation; None: when the message was received.
+        time_unit: `rfc3339`, seconds (`s`) or milliseconds (`ms`) since 1970; `auto`: text is
+            RFC 3339, a number is told by its size.
+        fields: path of the object that is measured; None: the whole payload.
+        key: path of what is the same for every delivery of one message; None: nothing is.
+
+    Raises:
+        ConfigurationError: the topic is no filter, or the template cannot be filled.
+    """
+
+    topic: str
+    device: str = "{device}"
+    time: str | None = None
+    time_unit: Literal["auto", "rfc3339", "s", "ms"] = "auto"
+    fields: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        compile_topic(self.topic)
+        if self.device == "{device}" and "{device}" not in self.topic:
+            sentence = f"The plain format for {self.topic} does not say where the device's id is."
+            raise ConfigurationError(sentence)
+        if not self.device or not _NAME.sub("", self.topic + self.device).isprintable():
+            sentence = f"The plain format for {self.topic} has an empty or unprintable part."
+            raise ConfigurationError(sentence)
+
+    def matches(self, topic: str) -> bool:
+        """Tell whether messages of this topic are of this format."""
+        return compile_topic(self.topic).fullmatch(topic) is not None
+
+    def read(self, topic: str, body: Any, *, received_at: datetime) -> Uplink:
+        """Read one message.
+
+        Raises:
+            UnknownEnvelopeError: the topic does not match, or the payload is no object.
+            EnvelopeError: a declared field is missing or of a wrong type.
+        """
+        match = compile_topic(self.topic).fullmatch(topic)
+        if match is None:
+            sentence = f"The topic {topic} does not match {self.topic}."
+            raise UnknownEnvelopeError(sentence)
+        Fields.of(body)
+        device_id = self._device(match.groupdict(), body)
+        try:
+            return Uplink(
+                network=NETWORK,
+                device_id=device_id,
+                observed_at=received_at if self.time is None else self._time(body, self.time),
+                device_time=self.time is not None,
+                key=None if self.key is None else _scalar(body, self.key),
+                decoded=self._fields(body),
+            )
+        except EnvelopeError as error:
+            error.device_id = device_id
+            raise
+
+    def _device(self, levels: Mapping[str, str], body: Any) -> str:
+        template = self.device if "{" in self.device else f"{{{self.device}}}"
+        device_id = re.sub(
+            r"\{([^{}]+)\}", lambda name: levels.get(name[1]) or _scalar(body, name[1]), template
+        )
+        if _DEVICE_ID.fullmatch(device_id) is None:
+            sentence = "The device's id has spaces, control characters or more than 200 characters."
+            raise EnvelopeError(sentence)
+        return device_id
+
+    def _fields(self, body: Any) -> Mapping[str, Any]:
+        found = body if self.fields is None else _find(body, self.fields)
+        if not isinstance(found, Mapping):
+            sentence = (
+                f"The field {self.fields} is missing or no object, and the format says that it is measured."
+            )
+            raise EnvelopeError(sentence)
+        return found
+
+    def _time(self, body: Any, path: str) -> datetime:
+        value = _find(body, path)
+        if isinstance(value, str) and self.time_unit in {"auto", "rfc3339"}:
+            return rfc3339(value, path)
+        if isinstance(value, int | float) and not isinstance(value, bool) and self.time_unit != "rfc3339":
+            milliseconds = self.time_unit == "ms" or (
+                self.time_unit == "auto" and abs(value) >= _MILLISECONDS_FROM
+            )
+            try:
+                return datetime.fromtimestamp(value / 1000 if milliseconds else value, UTC)
+            except (ValueError, OverflowError, OSError):
+                sentence = f"The field {path} is {value}, a time outside the years 1 to 9999."
+                raise EnvelopeError(sentence) from None
+        sentence = (
+            f"The field {path} is missing or no time ({self.time_unit}), and the format says that it is one."
+        )
+        raise EnvelopeError(sentence)
+
+
+@functools.lru_cache(maxsize=1024)
+def compile_topic(topic: str) -> re.Pattern[str]:
+    """Turn an MQTT topic filter with named levels into a pattern.
+
+    Raises:
+        ConfigurationError: it is no filter.
+    """
+    *levels, last = topic.split("/")
+    if last != "#":
+        levels, rest = [*levels, last], ""
+    else:
+        # MQTT 5, 4.7.1.2: `sport/#` also matches `sport`.
+        rest = "(?:/.*)?" if levels else ".*"
+    try:
+        return re.compile("/".join(_level(level, topic) for level in levels) + rest, re.DOTALL)
+    except re.error:
+        sentence = f"The topic {topic} names two levels alike."
+        raise ConfigurationError(sentence) from None
+
+
+def _level(level: str, topic: str) -> str:
+    if level == "+":
+        return "[^/]*"
+    if (name := _NAME.fullmatch(level)) is not None and name[1].isidentifier():
+        return f"(?P<{name[1]}>[^/]+)"
+    if any(sign in level for sign in "+#{}"):
+        sentence = f"The topic {topic} is no MQTT topic filter: '{level}' cannot be one of its levels."
+        raise ConfigurationError(sentence)
+    return re.escape(level)
+
+
+def _find(body: Any, path: str) -> Any:
+    found = body
+    for step in path.split("."):
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
+    return found
+
+
+def _scalar(body: Any, path: str) -> str:
+    value = _find(body, path)
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    sentence = f"The field {path} is missing or neither text nor a whole number, and the format needs it."
+    raise EnvelopeError(sentence)

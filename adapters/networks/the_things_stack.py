@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The Things Stack v3, JSON: `v3/{application}@{tenant}/devices/{device}/{event}`, or a webhook.
+
+Fields that are empty, 0 or false are omitted. The event is known by the field that carries it
+(`uplink_message`, `join_accept` …), so topic and webhook path do not matter.
+Source: the stack's data formats and `lorawan-stack/api/ttn/lorawan/v3/messages.proto`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters.networks.fields import Fields
+from adapters.networks.signal import Signal, strongest
+from models.errors import EnvelopeError, UnknownEnvelopeError
+from models.uplink import Uplink
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+NETWORK = "the_things_stack"
+
+_OTHER = (
+    "join_accept",
+    "downlink_ack",
+    "downlink_nack",
+    "downlink_sent",
+    "downlink_failed",
+    "downlink_queued",
+    "downlink_queue_invalidated",
+    "service_data",
+    # The same frame as its `uplink_message`, once for each normalized measurement.
+    "uplink_normalized",
+)
+
+
+def recognises(body: Any) -> bool:
+    """Tell by its shape whether this is an envelope of The Things Stack."""
+    return isinstance(body, dict) and "end_device_ids" in body
+
+
+def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:  # noqa: ARG001 - one signature for all
+    """Read one message.
+
+    Raises:
+        UnknownEnvelopeError: no event of The Things Stack.
+        EnvelopeError: a field is of a wrong type or impossible; the sentence names it.
+    """
+    envelope = Fields.of(body)
+    ids = envelope.section("end_device_ids")
+    name = ids.text("device_id")
+    device_id = ids.dev_eui("dev_eui") or name
+    if device_id is None:
+        sentence = "The message names no device: end_device_ids has neither dev_eui nor device_id."
+        raise UnknownEnvelopeError(sentence)
+    try:
+        observed_at = envelope.time("received_at") or received_at
+        if "uplink_message" in envelope:
+            return _uplink(envelope, device_id, name, observed_at)
+        if "location_solved" in envelope:
+            return Uplink(
+                network=NETWORK,
+                kind="location",
+                device_id=device_id,
+                name=name,
+                observed_at=observed_at,
+                position=envelope.section("location_solved").position("location"),
+            )
+    except EnvelopeError as error:
+        error.device_id = device_id
+        raise
+    if any(event in envelope for event in _OTHER):
+        return Uplink(network=NETWORK, kind="other", device_id=device_id, name=name, observed_at=observed_at)
+    sentence = "The message of The Things Stack carries no event that is known, such as uplink_message."
+    raise UnknownEnvelopeError(sentence, device_id=device_id)
+
+
+def _uplink(envelope: Fields, device_id: str, name: str | None, observed_at: datetime) -> Uplink:
+    frame = envelope.section("uplink_message")
+    f_port = frame.count("f_port", most=255) or 0
+    f_cnt = frame.count("f_cnt", most=0xFFFF_FFFF) or 0
+    session = frame.text("session_key_id")
+    # On port 0 the payload is MAC commands, which are none of the codecs' business.
+    payload = frame.base64("frm_payload") if f_port else b""
+    decoded = frame.mapping("decoded_payload") or None
+    normalized = tuple(each.data for each in frame.sections("normalized_payload"))
+    signal = strongest(map(_heard, frame.sections("rx_metadata")))
+    return Uplink(
+        network=NETWORK,
+        kind="data" if payload or decoded or normalized else "status",
+        device_id=device_id,
+        observed_at=frame.time("received_at") or observed_at,
+        key=f"{session}:{f_cnt}" if session else None,
+        payload=payload,
+        f_port=f_port,
+        f_cnt=f_cnt,
+        decoded=decoded,
+        normalized=normalized,
+        battery=_battery(frame),
+        rssi=signal.rssi,
+        snr=signal.snr,
+        gateway=signal.gateway,
+        position=frame.section("locations").position("user"),
+        name=name,
+        model=_model(frame.section("version_ids")),
+        tags=frame.texts("attributes"),
+        simulated=envelope.flag("simulated"),
+    )
+
+
+def _heard(gateway: Fields) -> Signal:
+    ids = gateway.section("gateway_ids")
+    return Signal(
+        gateway=ids.text("gateway_id") or ids.text("eui"),
+        rssi=gateway.number("rssi"),
+        snr=gateway.number("snr"),
+    )
+
+
+def _battery(frame: Fields) -> float | None:
+    percent = frame.section("last_battery_percentage").number("value")
+    return percent / 100 if percent is not None and 0 <= percent <= 100 else None  # noqa: PLR2004 - percent
+
+
+def _model(version: Fields) -> tuple[str, ...]:
+    brand, model = version.text("brand_id"), version.text("model_id")
+    return (brand, model) if brand and model else ()
