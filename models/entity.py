@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+# ruff: noqa: N815 - attributes are spelt as the Smart Data Models spell them
+"""What the Smart Data Models have in common: entities as keyvalues.
+
+A type is one class. Its fields are the attributes of the official schema under their official
+names; what a field may hold and how NGSI-LD sends it is in the field's type (`models/values.py`);
+what its name means (its IRI) stands in the subject's context, `ontology/contexts/<subject>.jsonld`.
+"""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from models.values import DateTime, Location, PostalAddress, Several, Uri
+
+
+class Entity(BaseModel):
+    """One entity, as keyvalues: what every type has (GSMA's common attributes).
+
+    Attributes of class:
+        subject: the Smart Data Models subject whose context names the terms (`Weather`).
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    subject: ClassVar[str]
+
+    id: Uri
+    type: str
+    name: str | None = None
+    alternateName: str | None = None
+    description: str | None = None
+    source: str | None = None
+    dataProvider: str | None = None
+    owner: Several[Uri] | None = None
+    seeAlso: Several[Uri] | None = None
+    dateCreated: DateTime | None = None
+    dateModified: DateTime | None = None
+
+
+class Located(Entity):
+    """An entity that is somewhere."""
+
+    location: Location | None = None
+    address: PostalAddress | None = None
+    areaServed: str | None = None
+
+
+class Thing(Entity):
+    """An entity that one can look at: the schemas' physical object."""
+
+    color: str | None = None
+    image: Uri | None = None
+    annotations: list[str] | None = None

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Keyvalues to normalized NGSI-LD and back (ETSI GS CIM 009, 4.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from models.types import TYPES, attributes
+from models.values import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.entity import Entity
+
+# Orion-LD keeps whole numbers in 32 bits and wraps larger ones silently.
+_WHOLE_LIMIT = 2**31
+
+
+def normalize(entity: Entity, observed: Mapping[str, datetime]) -> dict[str, Any]:
+    """Return an entity as normalized NGSI-LD, with short names and without @context.
+
+    The body shares lists and objects with the entity.
+
+    Args:
+        entity: any of `TYPES`.
+        observed: when an attribute was measured, by its name; sent as its `observedAt`.
+
+    Raises:
+        ValueError: `observed` names an attribute that the entity does not have.
+    """
+    values = entity.__dict__
+    body: dict[str, Any] = {"id": values["id"], "type": values["type"]}
+    for field, name, kind, unit in _table(type(entity)):
+        value = values[field]
+        if value is None:
+            continue
+        attribute: dict[str, Any]
+        if kind == "Property":
+            attribute = {"type": kind, "value": value if type(value) is float else _value(value)}
+            if unit is not None:
+                attribute["unitCode"] = unit
+        elif kind == "Relationship":
+            # A list of one is sent as its member: every broker understands that.
+            attribute = {
+                "type": kind,
+                "object": value[0] if len(value) == 1 and type(value) is list else value,
+            }
+        else:
+            attribute = {"type": kind, "value": value}
+        body[name] = attribute
+    for name, moment in observed.items():
+        if name not in body:
+            msg = f"{values['id']} has no {name}, which is said to have been observed"
+            raise ValueError(msg)
+        body[name]["observedAt"] = rfc3339(moment)
+    return body
+
+
+@cache
+def _table(model: type[Entity]) -> tuple[tuple[str, str, str, str | None], ...]:
+    return tuple((row.field, row.name, row.kind, row.unit) for row in attributes(model))
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"@type": "DateTime", "@value": rfc3339(value)}
+    if type(value) is int and value >= _WHOLE_LIMIT:
+        return float(value)
+    return value
+
+
+def keyvalues(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return normalized or concise NGSI-LD as keyvalues, as the official schemas describe them.
+
+    Of several instances of an attribute the one without `datasetId` counts, else the first. Arrays
+    that a broker gave back as their only member are arrays again where the type wants one. An
+    @context is left out.
+    """
+    several = _several(body.get("type"))
+    simple = {name: _simple(member) for name, member in body.items() if name != "@context"}
+    return {
+        name: [value] if name in several and not isinstance(value, list) else value
+        for name, value in simple.items()
+    }
+
+
+@cache
+def _arrays(type_name: str) -> frozenset[str]:
+    model = TYPES.get(type_name)
+    return frozenset(row.name for row in attributes(model) if row.several) if model else frozenset()
+
+
+def _several(types: Any) -> frozenset[str]:
+    names = types if isinstance(types, list) else [types]
+    return frozenset().union(*(_arrays(name) for name in names if isinstance(name, str)))
+
+
+# Where each kind of attribute has its value (ETSI GS CIM 009, 4.5). The concise representation leaves
+# out `type` and keeps these, or is the bare value.
+_VALUE_KEYS = {
+    "Property": "value",
+    "GeoProperty": "value",
+    "Relationship": "object",
+    "LanguageProperty": "languageMap",
+    "JsonProperty": "json",
+    "VocabProperty": "vocab",
+    "ListProperty": "valueList",
+    "ListRelationship": "objectList",
+}
+
+
+def _simple(member: Any) -> Any:
+    if isinstance(member, list) and any(isinstance(part, dict) and "datasetId" in part for part in member):
+        member = next((instance for instance in member if "datasetId" not in instance), member[0])
+    if not isinstance(member, dict):
+        return member
+    key = _VALUE_KEYS.get(member.get("type", ""))
+    if key not in member:
+        key = next((key for key in _VALUE_KEYS.values() if key in member), None)
+    return _plain(member if key is None else member[key])
+
+
+def _plain(value: Any) -> Any:
+    """Turn a JSON-LD typed value (`{"@type": "DateTime", "@value": …}`) into its text."""
+    return value["@value"] if isinstance(value, dict) and "@value" in value else value
