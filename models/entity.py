@@ -59,4 +59,4 @@ class Thing(Entity):
 
     color: str | None = None
     image: Uri | None = None
-    annotations: list[str] | None = None
+    annotations: Several[str] | None = None

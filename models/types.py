@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from models import weather
+from models import devices, environment, parking, parks, transportation, waste, weather
 from models.entity import Entity
 from models.values import Sent
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 # One module a subject.
-_SUBJECTS: tuple[ModuleType, ...] = (weather,)
+_SUBJECTS: tuple[ModuleType, ...] = (
+    devices,
+    environment,
+    parking,
+    parks,
+    transportation,
+    waste,
+    weather,
+)
 
 TYPES: Mapping[str, type[Entity]] = MappingProxyType(
     {

@@ -64,7 +64,7 @@ KilometresPerHour: TypeAlias = Annotated[NonNegative, Sent(unit="KMH")]
 Litres: TypeAlias = Annotated[NonNegative, Sent(unit="LTR")]
 Lux: TypeAlias = Annotated[NonNegative, Sent(unit="LUX")]
 Metres: TypeAlias = Annotated[NonNegative, Sent(unit="MTR")]
-MetresAboveZero: TypeAlias = Annotated[Number, Sent(unit="MTR")]  # of a gauge: may be below it
+MetresAboveZero: TypeAlias = Annotated[Number, Sent(unit="MTR")]  # of a gauge or a start: may be below
 MetresPerSecond: TypeAlias = Annotated[NonNegative, Sent(unit="MTS")]
 MicrogramsPerCubicMetre: TypeAlias = Annotated[NonNegative, Sent(unit="GQ")]
 MilligramsPerCubicMetre: TypeAlias = Annotated[NonNegative, Sent(unit="GP")]
