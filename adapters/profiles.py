@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-import ontology
+from adapters.codecs.decoding import TABLES
 from models.device import FieldMapping, Profile
 from models.errors import ConfigurationError
+from ontology.loader import convert, profile_tables, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class _Field(BaseModel):
@@ -52,12 +52,7 @@ def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Prof
     Raises:
         ConfigurationError: a table is not a profile; the text names profile and key.
     """
-    return {name: _profile(name, table) for name, table in {**_tables(), **extra}.items()}
-
-
-def _tables() -> dict[str, dict[str, Any]]:
-    files = sorted((Path(ontology.__file__).parent / "devices").glob("*.toml"))
-    return {name: table for file in files for name, table in tomllib.loads(file.read_text()).items()}
+    return {name: _profile(name, table) for name, table in {**profile_tables(), **extra}.items()}
 
 
 def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
@@ -65,9 +60,8 @@ def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
         table = _Table.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError(_first(name, error)) from None
-    battery = table.battery
-    if battery is not None and (len(battery) != 2 or battery[0] >= battery[1]):  # noqa: PLR2004 - empty and full
-        message = f"Profile {name!r}, battery: give two voltages, empty and full, the lower one first."
+    for key, problem in _problems(table):
+        message = f"Profile {name!r}, {key}: {problem}."
         raise ConfigurationError(message)
     return Profile(
         name=name,
@@ -77,8 +71,32 @@ def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
         entity_type=table.entity_type,
         fields=tuple(_mapping(path, field) for path, field in table.fields.items()),
         models=tuple(model.lower() for model in table.models),
-        battery=None if battery is None else (battery[0], battery[1]),
+        battery=None if table.battery is None else (table.battery[0], table.battery[1]),
     )
+
+
+def _problems(table: _Table) -> Iterator[tuple[str, str]]:
+    """Yield what is well-formed and cannot be used all the same: (key, what is wrong)."""
+    if table.codec not in TABLES and table.codec != "network" and not table.codec.startswith("javascript:"):
+        yield "codec", f"{table.codec!r} is none of {', '.join(sorted(TABLES))}, javascript:<name>, network"
+    match table.battery:
+        case None:
+            pass
+        case [empty, full] if empty < full:
+            pass
+        case _:
+            yield "battery", "give two voltages, empty and full, the lower one first"
+    for path, field in table.fields.items():
+        quantity = quantities().get(field.quantity)
+        if quantity is None:
+            yield f"fields.{path}", f"there is no quantity {field.quantity!r}"
+        elif field.unit is not None and quantity.unit is None:
+            yield f"fields.{path}", f"{quantity.name} has no unit"
+        elif field.unit is not None and quantity.unit is not None:
+            try:
+                convert(1, field.unit, quantity.unit)
+            except ValueError as error:
+                yield f"fields.{path}", str(error)
 
 
 def _mapping(path: str, field: _Field) -> FieldMapping:
@@ -113,5 +131,6 @@ def find_profile(profiles: Mapping[str, Profile], model: tuple[str, ...]) -> Pro
     return None
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "-", name.lower()).strip("-")

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.codecs import decentlab, dragino, elsys
+from adapters.codecs import cayenne_lpp, decentlab, dragino, elsys
+from adapters.codecs.javascript import JavaScriptPool
 from adapters.codecs.table import Decoded, TableCodec
 from models.errors import CodecError
 
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Codecs", "Decoded", "decode_table", "encode"]
 
-TABLES: Mapping[str, TableCodec] = {**decentlab.CODECS, **dragino.CODECS, **elsys.CODECS}
+TABLES: Mapping[str, TableCodec] = {
+    **cayenne_lpp.CODECS,
+    **decentlab.CODECS,
+    **dragino.CODECS,
+    **elsys.CODECS,
+}
+_JAVASCRIPT = "javascript:"
 
 
 def decode_table(codec: str, payload: bytes, f_port: int | None) -> Decoded:
@@ -51,22 +58,29 @@ def _table(codec: str) -> TableCodec:
 
 
 class Codecs:
-    """Every codec that this platform has."""
+    """Every codec that this platform has: tables, and the operator's JavaScript.
+
+    Attributes:
+        javascript: name → source text; codec `javascript:<name>`.
+        workers: child processes at most, started when the first JavaScript codec is used.
+    """
+
+    def __init__(self, javascript: Mapping[str, str] = {}, workers: int = 2) -> None:
+        self._pool = JavaScriptPool(javascript, workers=workers)
 
     async def decode(
-        self,
-        codec: str,
-        *,
-        payload: bytes,
-        f_port: int | None,
-        received_at: datetime,  # noqa: ARG002 - vendor JavaScript reads the clock; tables do not
+        self, codec: str, *, payload: bytes, f_port: int | None, received_at: datetime
     ) -> Decoded:
         """Decode one payload.
 
         Raises:
-            CodecError: it cannot be decoded; the sentence says why.
+            CodecError: it cannot be decoded, in time and within memory; the sentence says why.
         """
+        if codec.startswith(_JAVASCRIPT):
+            name = codec.removeprefix(_JAVASCRIPT)
+            return await self._pool.decode(name, payload=payload, f_port=f_port, received_at=received_at)
         return decode_table(codec, payload, f_port)
 
     async def close(self) -> None:
-        """End what the codecs started."""
+        """End the child processes."""
+        await self._pool.close()
