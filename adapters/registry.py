@@ -24,8 +24,6 @@ from store.postgres import migrate
 from store.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from store.postgres import Pool
 
 log = structlog.get_logger(__name__)
@@ -38,14 +36,14 @@ class Registry:
     """Registered devices, by id.
 
     Attributes:
-        devices: the snapshot that translation uses; a new mapping after every change.
+        devices: what translation looks devices up in; changes as the registry changes.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = queries("adapters")
         self._changed: asyncio.Queue[str] = asyncio.Queue()
-        self.devices: Mapping[str, Device] = {}
+        self.devices: dict[str, Device] = {}
 
     async def start(self) -> None:
         """Make the tables and read the devices.
@@ -81,7 +79,7 @@ class Registry:
         async with self._store() as connection:
             written = await connection.fetchval(statement, *_row(device)) is not None
         if written:
-            self.devices = {**self.devices, device.id: device}
+            self.devices[device.id] = device
         return written
 
     async def remove(self, device_id: str) -> bool:
@@ -89,7 +87,7 @@ class Registry:
         async with self._store() as connection:
             removed = await connection.fetchval(self._sql["remove_device"], device_id) is not None
         if removed:
-            self.devices = {key: value for key, value in self.devices.items() if key != device_id}
+            self.devices.pop(device_id, None)
         return removed
 
     async def _follow(self) -> None:
@@ -110,8 +108,10 @@ class Registry:
 
     async def _reload(self, connection: Any, device_id: str) -> None:
         row = await connection.fetchrow(self._sql["one_device"], device_id)
-        others = {key: value for key, value in self.devices.items() if key != device_id}
-        self.devices = others if row is None else {**others, device_id: _device(row)}
+        if row is None:
+            self.devices.pop(device_id, None)
+        else:
+            self.devices[device_id] = _device(row)
         log.info("registry.changed", device=device_id, registered=row is not None)
 
     @contextlib.asynccontextmanager

@@ -30,7 +30,10 @@ Errors carry data; the edge (command line, HTTP) turns them into words. The text
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class VolmeError(Exception):
@@ -57,15 +60,19 @@ class MessageError(VolmeError):
     """One message cannot become entities.
 
     `kind` is the stable name of the reason: a column of the dead letters, a label of the
-    metrics, an argument of `volme dead-letters list --kind`.
+    metrics, an argument of `volme dead-letters list --kind`. `detail` is what a machine wants to
+    know besides: the broker's own problem, the name at the network server.
     """
 
     kind: ClassVar[str] = "message"
 
-    def __init__(self, sentence: str, *, device_id: str | None = None) -> None:
+    def __init__(
+        self, sentence: str, *, device_id: str | None = None, detail: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.device_id = device_id
+        self.detail = dict(detail or {})
 
 
 class EnvelopeError(MessageError):

@@ -35,15 +35,23 @@ CREATE TABLE IF NOT EXISTS public.volme_migrations (
 """
 
 
-async def connect(dsn: str, *, size: int = 10, name: str = "volme") -> Pool:
+async def connect(
+    dsn: str, *, size: int = 10, name: str = "volme", password: str | None = None
+) -> Pool:
     """Open a pool of at most `size` connections.
+
+    Args:
+        dsn: `postgresql://user@host:port/database`.
+        size: the most connections at once.
+        name: what the server shows as the application.
+        password: kept out of the address, which is shown in messages.
 
     Raises:
         StoreError: the server cannot be reached or refuses the login.
     """
     try:
         return await asyncpg.create_pool(
-            dsn, min_size=1, max_size=size, server_settings={"application_name": name}
+            dsn, min_size=1, max_size=size, password=password, server_settings={"application_name": name}
         )
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         msg = f"PostgreSQL cannot be reached: {error}"
@@ -51,9 +59,11 @@ async def connect(dsn: str, *, size: int = 10, name: str = "volme") -> Pool:
 
 
 @asynccontextmanager
-async def pool(dsn: str, *, size: int = 10, name: str = "volme") -> AsyncIterator[Pool]:
-    """Open a pool for the time of a `with`."""
-    opened = await connect(dsn, size=size, name=name)
+async def pool(
+    dsn: str, *, size: int = 10, name: str = "volme", password: str | None = None
+) -> AsyncIterator[Pool]:
+    """Open a pool for the time of a `with`; arguments as for `connect`."""
+    opened = await connect(dsn, size=size, name=name, password=password)
     try:
         yield opened
     finally:

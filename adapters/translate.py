@@ -1,0 +1,275 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From a message to entities: the pipeline as a list of verbs.
+
+A pure function of the message and of `World`, a snapshot of what the operator declared; only
+JavaScript codecs leave the process. What stops a message, and each value left out of it, is a
+`MessageError` in `Translation.problems`; nothing is raised and nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from adapters.build import build_entities
+from adapters.derive import derive
+from adapters.fields import pick
+from adapters.networks.envelope import read_uplink
+from models.errors import (
+    CodecError,
+    ConfigurationError,
+    ImplausibleValueError,
+    ImpossibleTimeError,
+    InvalidEntityError,
+    MessageError,
+    NothingMeasuredError,
+    UnknownDeviceError,
+    UnknownProfileError,
+)
+from models.reading import Reading
+from models.translation import Translation
+from ontology.loader import convert, quantities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from adapters.codecs.decoding import Codecs
+    from models.device import Device, Profile
+    from models.message import Message
+    from models.uplink import Uplink
+
+# A device's own clock: before the first LoRaWAN networks, or more than a day ahead of ours.
+_EARLIEST_YEAR = 2015
+_AHEAD = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """What translation knows besides the message.
+
+    Attributes:
+        city: the part of entity ids between type and device.
+        devices: registered devices by id.
+        profiles: device profiles by name.
+        codecs: decoders of payloads.
+        readers: by source, what reads its envelopes; sources without one are recognised by shape.
+    """
+
+    city: str
+    devices: Mapping[str, Device]
+    profiles: Mapping[str, Profile]
+    codecs: Codecs
+    readers: Mapping[str, Callable[[Message], Uplink]] = field(default_factory=dict)
+
+
+async def translate(message: Message, world: World) -> Translation:
+    """Translate one message as far as it goes."""
+    done = Translation(message=message)
+    try:
+        uplink = done.uplink = _open_envelope(message, world)
+        if uplink.kind == "other":
+            return done
+        _check_time(uplink, message.received_at)
+        device = done.device = _find_device(uplink, world)
+        profile = _find_profile(device, world)
+        await _decode(done, uplink, profile, world.codecs)
+        _expect_something(done, uplink, profile)
+        _add_status(done, uplink)
+        _derive(done, device, profile)
+        _leave_out_implausible(done, device)
+        _build(done, device, profile, world.city)
+    except MessageError as problem:
+        if problem.device_id is None and done.uplink is not None:
+            problem.device_id = done.uplink.device_id
+        done.problems = (*done.problems, problem)
+    return done
+
+
+def _open_envelope(message: Message, world: World) -> Uplink:
+    reader = world.readers.get(message.source)
+    return reader(message) if reader else read_uplink(message, "auto")
+
+
+def _check_time(uplink: Uplink, received_at: datetime) -> None:
+    if uplink.observed_at.year < _EARLIEST_YEAR or uplink.observed_at > received_at + _AHEAD:
+        whose = "The device's clock" if uplink.device_time else "The network server"
+        msg = (
+            f"{whose} says {uplink.observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
+            f" the message came in at {received_at:%Y-%m-%d %H:%M:%S} UTC."
+        )
+        raise ImpossibleTimeError(msg)
+
+
+def _find_device(uplink: Uplink, world: World) -> Device:
+    device = world.devices.get(uplink.device_id)
+    if device is None:
+        called = f" (“{uplink.name}”)" if uplink.name else ""
+        model = f", model {' '.join(uplink.model)}" if uplink.model else ""
+        msg = (
+            f"Device {uplink.device_id}{called}{model} is not registered: `volme devices add"
+            f" {uplink.device_id} --profile …` delivers what has waited."
+        )
+        raise UnknownDeviceError(msg)
+    return device
+
+
+def _find_profile(device: Device, world: World) -> Profile:
+    profile = world.profiles.get(device.profile)
+    if profile is None:
+        msg = (
+            f"Device {device.id} has the profile “{device.profile}”, which does not exist (`volme profiles`)."
+        )
+        raise UnknownProfileError(msg)
+    return profile
+
+
+async def _decode(done: Translation, uplink: Uplink, profile: Profile, codecs: Codecs) -> None:
+    """Take the network server's decoded object, its normalised payload, or our codec: what measures first."""
+    if uplink.kind != "data":
+        return
+    if uplink.decoded:
+        done.codec, done.fields = "network", uplink.decoded
+        done.readings = _mapped(uplink.decoded, profile, uplink.observed_at, "network")
+    if not done.readings and uplink.normalized:
+        done.codec = "normalized"
+        done.readings = _normalized(uplink.normalized, uplink.observed_at)
+    if done.readings or not uplink.payload:
+        return
+    try:
+        decoded = await codecs.decode(
+            profile.codec, payload=uplink.payload, f_port=uplink.f_port, received_at=done.message.received_at
+        )
+    except CodecError as error:
+        error.device_id = uplink.device_id
+        raise
+    done.codec, done.fields = profile.codec, decoded.fields
+    done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
+        decoded.normalized, uplink.observed_at
+    )
+
+
+def _mapped(
+    fields: Mapping[str, Any], profile: Profile, observed_at: datetime, codec: str
+) -> tuple[Reading, ...]:
+    readings = []
+    for mapping in profile.fields:
+        value = pick(fields, mapping)
+        if value is None:
+            continue
+        unit = quantities()[mapping.quantity].unit
+        if mapping.unit and unit and not isinstance(value, bool | str):
+            value = convert(value, mapping.unit, unit)
+        readings.append(
+            Reading(quantity=mapping.quantity, value=value, unit=unit, observed_at=observed_at, codec=codec)
+        )
+    return tuple(readings)
+
+
+def _normalized(
+    measurements: Iterable[Mapping[str, Any]], observed_at: datetime, path: str = ""
+) -> tuple[Reading, ...]:
+    """Read the public normalised payload schema: its paths are our quantities' names."""
+    readings: list[Reading] = []
+    for measurement in measurements:
+        time = measurement.get("time")
+        at = datetime.fromisoformat(time) if isinstance(time, str) and not path else observed_at
+        for key, value in measurement.items():
+            name = f"{path}{key}"
+            if isinstance(value, dict):
+                readings += _normalized((value,), at, f"{name}.")
+            elif (quantity := quantities().get(_NORMALIZED_NAMES.get(name, name))) and value is not None:
+                readings.append(
+                    Reading(
+                        quantity=quantity.name,
+                        value=value,
+                        unit=quantity.unit,
+                        observed_at=at,
+                        codec="normalized",
+                    )
+                )
+    return tuple(readings)
+
+
+# Where the public schema's name is not our quantity's: its `battery` is a voltage.
+_NORMALIZED_NAMES = {"battery": "battery.voltage", "action.occupancy.occupied": "occupancy.occupied"}
+
+
+def _add_status(done: Translation, uplink: Uplink) -> None:
+    """Add what the network server knows of the device itself."""
+    known = {reading.quantity for reading in done.readings}
+    status = (
+        ("battery.level", uplink.battery and uplink.battery * 100),
+        ("signal.rssi", uplink.rssi),
+    )
+    done.readings += tuple(
+        Reading(
+            quantity=name,
+            value=value,
+            unit=quantities()[name].unit,
+            observed_at=uplink.observed_at,
+            codec="network",
+        )
+        for name, value in status
+        if value is not None and name not in known
+    )
+
+
+def _derive(done: Translation, device: Device, profile: Profile) -> None:
+    battery = dict(zip(("battery_empty", "battery_full"), profile.battery or (), strict=False))
+    try:
+        done.readings = derive(done.readings, {**battery, **device.parameters})
+    except ConfigurationError as error:
+        msg = f"The parameters of device {device.id} contradict each other: {error}."
+        raise InvalidEntityError(msg) from error
+
+
+def _leave_out_implausible(done: Translation, device: Device) -> None:
+    kept: list[Reading] = []
+    for reading in done.readings:
+        reason = _implausible(reading)
+        if reason is None:
+            kept.append(reading)
+        else:
+            problem = ImplausibleValueError(f"Device {device.id}: {reason}", device_id=device.id)
+            done.problems = (*done.problems, problem)
+    done.readings = tuple(kept)
+
+
+def _implausible(reading: Reading) -> str | None:
+    quantity = quantities()[reading.quantity]
+    value = reading.value
+    if quantity.kind == "boolean":
+        return (
+            None if isinstance(value, bool) else f"{quantity.name} is {value!r}, but must be true or false."
+        )
+    if quantity.kind == "text":
+        return None if isinstance(value, str) else f"{quantity.name} is {value!r}, but must be a text."
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return f"{quantity.name} is {value!r}, but must be a number."
+    low = float("-inf") if quantity.low is None else quantity.low
+    high = float("inf") if quantity.high is None else quantity.high
+    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN alone differs from itself
+        return f"{quantity.name} is not a number."
+    if not low <= value <= high:
+        return f"{quantity.name} is {value:g}, outside what is physically possible ({low:g} to {high:g})."
+    return None
+
+
+def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> None:
+    """A payload that says nothing points to a wrong profile; a MAC-only frame does not."""
+    if done.codec is not None and not done.readings:
+        names = ", ".join(sorted(map(str, done.fields))[:8]) or "none"
+        msg = (
+            f"The payload of device {uplink.device_id} was decoded by “{done.codec}”, but profile"
+            f" “{profile.name}” maps none of its fields ({names})."
+        )
+        raise NothingMeasuredError(msg)
+
+
+def _build(done: Translation, device: Device, profile: Profile, city: str) -> None:
+    if done.uplink is not None:
+        built = build_entities(done.readings, device, profile, done.uplink, city)
+        done.entities, done.unmapped = built.entities, built.unmapped
+        done.problems += built.problems

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""What is the newest state of each entity: a late reading must not overwrite it.
+
+The broker is asked once for an entity, when it is first seen after a start; from then on the
+bridge, being its only writer, knows. Nothing is kept between starts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from broker.answers import NotFoundError
+from models.values import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from broker.client import NgsiLdClient
+    from models.reading import EntityUpdate
+
+# Entities remembered; far more than a window of messages can have on its way.
+_LIMIT = 200_000
+# The key under which an entity's newest update as a whole is kept, beside its attributes.
+_WHOLE = ""
+
+
+class Newest:
+    """Time of the newest value, by entity and attribute."""
+
+    def __init__(self, client: NgsiLdClient, context_url: Callable[[str], str]) -> None:
+        self._client = client
+        self._context_url = context_url
+        self._known: dict[str, dict[str, str]] = {}
+
+    async def recall(self, updates: Iterable[EntityUpdate]) -> None:
+        """Ask the broker for the state of entities that were not seen since the start.
+
+        Raises:
+            BrokerError: it cannot be asked.
+        """
+        unknown: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for update in updates:
+            if update.id not in self._known:
+                unknown[update.type, update.subject].add(update.id)
+        for (type_name, subject), ids in unknown.items():
+            try:
+                stored = await self._client.observed(
+                    sorted(ids), type=type_name, context=self._context_url(subject)
+                )
+            except NotFoundError:  # nothing was ever written to this tenant
+                stored = {}
+            for entity_id in ids:
+                times = {name: rfc3339(at) for name, at in stored.get(entity_id, {}).items()}
+                if times:
+                    times[_WHOLE] = max(times.values())
+                self._known[entity_id] = times
+        while len(self._known) > _LIMIT:
+            del self._known[next(iter(self._known))]
+
+    def advance(self, update: EntityUpdate) -> tuple[EntityUpdate | None, EntityUpdate | None]:
+        """Split an update into what is newer than (or as new as) the known state, and what is late.
+
+        A fresh part is remembered as the newest state. What was never measured (name, place)
+        belongs to the fresh part as long as nothing newer is known of the entity.
+        """
+        known = self._known.pop(update.id, {})
+        self._known[update.id] = known  # recently used: last to be forgotten
+        now = rfc3339(update.observed_at)
+        times = {
+            name: value["observedAt"]
+            for name, value in update.body.items()
+            if isinstance(value, dict) and "observedAt" in value
+        }
+        late = {name for name, at in times.items() if known.get(name, at) > at}
+        whole_is_late = known.get(_WHOLE, now) > now
+        fresh = times.keys() - late
+        for name in fresh:
+            known[name] = times[name]
+        if not whole_is_late:
+            known[_WHOLE] = now
+        if not late and not whole_is_late:
+            return update, None
+        if not fresh:
+            # An older update without any reading in it (a device's last-seen) is superseded, not late.
+            return None, update if late else None
+        dropped = late if not whole_is_late else update.body.keys() - fresh - {"id", "type"}
+        kept = replace(update, body=_without(update.body, dropped))
+        return kept, replace(update, body=_without(update.body, fresh)) if late else None
+
+
+def _without(body: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    left_out = set(names)
+    return {name: value for name, value in body.items() if name not in left_out}

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The embedded parts: MQTT broker, NGSI-LD broker; and the servers that listen."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from iotcore import Broker
+
+from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
+from models.types import TYPES
+from ontology.loader import context, core_context, subjects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from compose.settings import Settings, Tls
+    from store.postgres import Pool
+
+_LOOPBACK = "127.0.0.1"
+# A network server's largest envelopes; the broker's own default of 20 kB would cut them off.
+_LARGEST_MQTT = 16 * 1024 * 1024
+_OFFICIAL = "https://raw.githubusercontent.com/smart-data-models/dataModel.{}/master/context.jsonld"
+_CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.{}.jsonld"
+_CORE_VERSIONS = range(3, 10)
+
+
+@asynccontextmanager
+async def mqtt_broker(port: int) -> AsyncIterator[None]:
+    """Run the embedded MQTT broker, on loopback only, in a child process."""
+    broker = Broker(port=port, listen=_LOOPBACK, max_payload_size=_LARGEST_MQTT)
+    with _unmoved_by_ctrl_c():
+        await asyncio.to_thread(broker.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+@contextmanager
+def _unmoved_by_ctrl_c() -> Iterator[None]:
+    """Let a child inherit that Ctrl-C is ignored: it is stopped in order, not by the terminal."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@asynccontextmanager
+async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> AsyncIterator[web.Application]:
+    """Run the embedded NGSI-LD broker; it knows our contexts by all their names, offline."""
+    embedded = settings.broker.embedded
+    documents = {f"{context_base}/{name}.jsonld": context(name) for name in subjects()}
+    documents |= {_OFFICIAL.format(name): context(name) for name in subjects()}
+    documents |= {_CORE.format(minor): core_context() for minor in _CORE_VERSIONS}
+    documents[f"{context_base}/core.jsonld"] = core_context()
+    broker = EmbeddedBroker(
+        pool,
+        EmbeddedSettings(
+            preloaded=documents,
+            core_context=core_context(),
+            default_contexts={
+                name: f"{context_base}/{model.subject}.jsonld" for name, model in TYPES.items()
+            },
+            write_keys=frozenset(key.read() for key in embedded.write_keys) if embedded.write_keys else None,
+            notify_allow=embedded.notify_allow,
+        ),
+    )
+    await broker.start()
+    try:
+        yield broker.app()
+    finally:
+        await broker.close()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int, tls: Tls | None) -> AsyncIterator[None]:
+    """Serve an application until the end of the `with`."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=_tls(tls)).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _tls(tls: Tls | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(tls.certificate, tls.key)
+    return server

@@ -1,0 +1,312 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""What an operator can set: one TOML file, checked as a whole when Volme starts.
+
+Secrets are never written into the file itself: they come from an environment variable
+(`{ env = "NAME" }`) or from a file (`{ file = "/run/secrets/name" }`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from models.errors import ConfigurationError, UnsafeExposureError
+
+BrokerKind = Literal["orion-ld", "scorpio", "stellio", "coraine", "embedded"]
+Network = Literal["auto", "the_things_stack", "chirpstack"]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    folder: Path | None = (info.context or {}).get("folder")
+    return path if folder is None else folder / path
+
+
+#: A path; a relative one starts at the folder of the configuration file.
+LocalPath = Annotated[Path, AfterValidator(_from_folder)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(_Section):
+    """Where a secret is: exactly one of `env` and `file`."""
+
+    env: str | None = None
+    file: LocalPath | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            msg = 'a secret is either { env = "NAME" } or { file = "path" }'
+            raise ValueError(msg)
+        return self
+
+    def read(self) -> str:
+        """Return the secret.
+
+        Raises:
+            ConfigurationError: the variable is not set, or the file cannot be read.
+        """
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if not value:
+                msg = f"the environment variable {self.env}, which should hold a secret, is not set"
+                raise ConfigurationError(msg)
+            return value
+        try:
+            return Path(str(self.file)).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            msg = f"the file {self.file}, which should hold a secret, cannot be read: {error.strerror}"
+            raise ConfigurationError(msg) from error
+
+
+class Tls(_Section):
+    """Certificate and key that a server shows, in PEM files."""
+
+    certificate: LocalPath
+    key: LocalPath
+
+
+class WebSettings(_Section):
+    """Where Volme itself listens: health, metrics, contexts, pushed uplinks.
+
+    `public_url` is how the NGSI-LD broker and others reach this server, where that is not
+    `http://<host>:<port>`. `behind_proxy`: a reverse proxy in front ends TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str | None = None
+    tls: Tls | None = None
+    behind_proxy: bool = False
+    max_body: int = Field(default=1_048_576, ge=1024)
+
+
+class PostgresSettings(_Section):
+    """The operator's PostgreSQL; without `url` the embedded one runs in the data folder."""
+
+    url: str | None = None
+    password: Secret | None = None
+    connections: int = Field(default=12, ge=4)
+
+
+class EmbeddedBrokerSettings(_Section):
+    """The NGSI-LD broker that runs where no `broker.url` is set.
+
+    `write_keys` are needed for every write as soon as it listens elsewhere than on loopback or
+    stands behind a proxy. `notify_allow`: address ranges, beyond public addresses, that
+    notification endpoints may be in.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 1026
+    tls: Tls | None = None
+    behind_proxy: bool = False
+    write_keys: tuple[Secret, ...] = ()
+    notify_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+
+
+class BrokerSettings(_Section):
+    """The NGSI-LD broker that Volme keeps true; without `url` the embedded one runs."""
+
+    url: str | None = None
+    kind: BrokerKind = "orion-ld"
+    tenant: str | None = None
+    token: Secret | None = None
+    connections: int = Field(default=4, ge=1, le=64)
+    batch: int = Field(default=100, ge=1, le=800)
+    timeout: float = Field(default=30.0, gt=0)
+    embedded: EmbeddedBrokerSettings = EmbeddedBrokerSettings()
+
+
+class MqttSource(_Section):
+    """One MQTT broker and what to subscribe to there.
+
+    `url`: `mqtt://host:1883` or `mqtts://host:8883`.
+    """
+
+    name: Name
+    url: Annotated[str, Field(pattern=r"^mqtts?://[^/@]+/?$")]
+    topics: tuple[str, ...] = Field(min_length=1)
+    network: Network = "auto"
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: str | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca: LocalPath | None = None
+    certificate: LocalPath | None = None
+    key: LocalPath | None = None
+    max_in_flight: int = Field(default=2000, ge=1)
+
+
+class WebhookSource(_Section):
+    """One network server that pushes to `POST /ingest/<name>`."""
+
+    name: Name
+    network: Network = "auto"
+    token: Secret
+
+
+class PlainTopic(_Section):
+    """How to read plain JSON of one source by topic: `city/{device}/measures`.
+
+    The other settings are those of `adapters.networks.plain.PlainFormat`.
+    """
+
+    source: Name
+    topic: str
+    device: str = "{device}"
+    time: str | None = None
+    time_unit: Literal["auto", "rfc3339", "s", "ms"] = "auto"
+    fields: str | None = None
+    key: str | None = None
+
+
+class SimulatorSettings(_Section):
+    """The simulated Hagen."""
+
+    enabled: bool = False
+    seed: int = 2026
+    speed: float = Field(default=1.0, gt=0, le=1000)
+
+
+def _unique(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: set[str] = set()
+    for entry in names:
+        if entry.name in seen:
+            msg = f"two sources are called “{entry.name}”"
+            raise ValueError(msg)
+        seen.add(entry.name)
+    return names
+
+
+class Settings(_Section):
+    """Everything that can be set; the defaults run on one machine, on loopback, on embedded parts."""
+
+    city: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] = "hagen"
+    data: LocalPath = Path("data")
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    web: WebSettings = WebSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    broker: BrokerSettings = BrokerSettings()
+    embedded_mqtt_port: Port = 1883
+    mqtt: Annotated[tuple[MqttSource, ...], AfterValidator(_unique)] = ()
+    webhook: Annotated[tuple[WebhookSource, ...], AfterValidator(_unique)] = ()
+    plain: tuple[PlainTopic, ...] = ()
+    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    javascript: dict[str, LocalPath] = Field(default_factory=dict)
+    simulator: SimulatorSettings = SimulatorSettings()
+
+    def check_secrets(self) -> None:
+        """Read every secret once.
+
+        Raises:
+            ConfigurationError: one cannot be read.
+        """
+        secrets = [
+            self.postgres.password,
+            self.broker.token,
+            *self.broker.embedded.write_keys,
+            *(source.password for source in self.mqtt),
+            *(source.token for source in self.webhook),
+        ]
+        for secret in secrets:
+            if secret is not None:
+                secret.read()
+
+
+def load_settings(path: Path | None, **overrides: Any) -> Settings:
+    """Read a TOML file (None: only defaults), with dotted overrides (`web__port=9000`).
+
+    Paths in the file are relative to the file's folder.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a setting cannot be used; the text names
+            each, one a line.
+    """
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            msg = f"{path} cannot be read: {error}"
+            raise ConfigurationError(msg) from error
+    for name, value in overrides.items():
+        if value is not None:
+            *sections, last = name.split("__")
+            target = table
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[last] = value
+    try:
+        settings = Settings.model_validate(table, context={"folder": path.parent} if path else None)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in entry['loc']) or 'settings'}: {entry['msg']}"
+            for entry in error.errors(include_url=False, include_input=False)
+        ]
+        msg = "\n".join([f"{path or 'the settings'} cannot be used:", *lines])
+        raise ConfigurationError(msg) from error
+    check_exposure(settings)
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to open the platform to the network without protection.
+
+    Raises:
+        UnsafeExposureError: a server would listen beyond loopback without TLS, and no proxy in
+            front was declared; or the embedded broker could be written to without a key.
+    """
+    embedded = settings.broker.embedded
+    for section, server in (("web", settings.web), ("broker.embedded", embedded)):
+        if section == "broker.embedded" and settings.broker.url is not None:
+            continue
+        if not is_loopback(server.host) and server.tls is None and not server.behind_proxy:
+            msg = (
+                f"{section}.host = “{server.host}” would let the network in without encryption."
+                f" Set {section}.tls (certificate and key), or --behind-proxy if a reverse proxy in front ends TLS."
+            )
+            raise UnsafeExposureError(msg)
+    if settings.web.host in _ANY and settings.web.public_url is None:
+        msg = (
+            f"web.host = “{settings.web.host}” does not say how the NGSI-LD broker reaches Volme's contexts."
+            ' Set web.public_url, such as "https://volme.stadt.example".'
+        )
+        raise ConfigurationError(msg)
+    reachable = not is_loopback(embedded.host) or embedded.behind_proxy
+    if settings.broker.url is None and reachable and not embedded.write_keys:
+        msg = (
+            "the embedded NGSI-LD broker could be written to from outside without a key. Set"
+            ' broker.embedded.write_keys, such as [{ env = "VOLME_WRITE_KEY" }].'
+        )
+        raise UnsafeExposureError(msg)

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""How the platform is: one picture for the table, `volme status`, `/healthz` and `/metrics`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from broker.journal.port import SourceAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from broker.journal.port import Account
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceStatus:
+    """One source: its account since the beginning, and whether it is connected (None: not a connection)."""
+
+    account: SourceAccount = field(default_factory=SourceAccount)
+    connected: bool | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """The platform, a moment ago.
+
+    Attributes:
+        sources: by name; sources of earlier configurations keep their account.
+        dead_letters: waiting, by kind.
+        lag: seconds since the oldest unsettled message was received.
+        broker_error: what the NGSI-LD broker last said, while it does not take batches.
+        store_error: the same of PostgreSQL.
+        devices: registered.
+        batches: sent to the broker since the start.
+    """
+
+    sources: Mapping[str, SourceStatus] = field(default_factory=dict)
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    pending: int = 0
+    lag: float = 0.0
+    broker_error: str | None = None
+    store_error: str | None = None
+    devices: int = 0
+    batches: int = 0
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong now, a sentence each; nothing: all is well."""
+        found = [
+            *(f"PostgreSQL: {self.store_error}" for _ in range(self.store_error is not None)),
+            *(f"NGSI-LD broker: {self.broker_error}" for _ in range(self.broker_error is not None)),
+        ]
+        for name, source in self.sources.items():
+            if source.connected is False:
+                found.append(f"Source {name} is not connected: {source.error or 'no reason known'}")
+        return tuple(found)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what scripts read (`volme status --json`, `/healthz`)."""
+        return {
+            "ok": not self.problems,
+            "problems": list(self.problems),
+            "pending": self.pending,
+            "lagSeconds": round(self.lag, 3),
+            "devices": self.devices,
+            "deadLetters": dict(self.dead_letters),
+            "sources": {
+                name: {
+                    "connected": source.connected,
+                    "error": source.error,
+                    **{key: getattr(source.account, key) for key in SourceAccount.__dataclass_fields__},
+                }
+                for name, source in self.sources.items()
+            },
+        }
+
+
+def picture(
+    account: Account,
+    *,
+    dead_letters: Mapping[str, int],
+    connections: Mapping[str, tuple[bool | None, str | None]],
+    broker_error: str | None = None,
+    store_error: str | None = None,
+    devices: int = 0,
+    batches: int = 0,
+) -> Status:
+    """Put the picture together from the journal's account and what the sources say."""
+    sources = {}
+    for name in sorted({*account.sources, *connections}):
+        connected, error = connections.get(name, (None, None))
+        sources[name] = SourceStatus(
+            account=account.sources.get(name, SourceAccount()), connected=connected, error=error
+        )
+    return Status(
+        sources=sources,
+        dead_letters=dict(dead_letters),
+        pending=account.pending,
+        lag=account.lag,
+        broker_error=broker_error,
+        store_error=store_error,
+        devices=devices,
+        batches=batches,
+    )
