@@ -10,6 +10,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypeVar
 
@@ -123,23 +124,29 @@ References: TypeAlias = Annotated[Distinct[Uri], Sent(kind="Relationship")]
 # --- time ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # every attribute of a message has the same few moments
 def rfc3339(moment: datetime) -> str:
     """Return a moment as `2026-03-01T12:00:00.000Z`: UTC, milliseconds, as brokers give it back."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 def _moment(value: Any) -> datetime:
     """Read a moment and keep it to the millisecond, in UTC."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
         msg = "a date and time is expected, such as 2026-03-01T12:00:00Z"
         raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueError as invalid input, TypeError not
-    if value.tzinfo is None:
+    if moment.tzinfo is None:
         msg = "the time has no zone: 2026-03-01T12:00:00Z, or with an offset"
         raise ValueError(msg)
-    moment = value.astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    if moment.tzinfo is not UTC:
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError as error:
+            msg = "the time is outside the years 1 to 9999"
+            raise ValueError(msg) from error
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 _INTERVAL = re.compile(r"[^/\s]+/[^/\s]+")
