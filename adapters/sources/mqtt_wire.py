@@ -1,0 +1,405 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The subscriber's half of MQTT 3.1.1 and 5: a connection that acknowledges when it is told to.
+
+Why not a client library: a source that acknowledges after the commit needs the DUP flag, PUBACK
+at a time of its own, and reading that pauses while the store is behind. Of the libraries that
+were measured none has all three, and the fastest took three times the processor time of this
+(`benchmarks/` repeats the comparison of the whole way).
+
+Only what a subscriber with QoS 0 and 1 needs is here: CONNECT, SUBSCRIBE, PUBACK, PINGREQ and
+DISCONNECT go out; CONNACK, SUBACK, PUBLISH, PINGRESP and DISCONNECT come in.
+Source: OASIS MQTT 3.1.1 and 5.0; numbers in the comments are sections of 5.0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Sequence
+
+Version = Literal["3.1.1", "5"]
+
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
+_PINGREQ = b"\xc0\x00"
+_FAILURE = 0x80
+_LONG_LENGTH = 4
+_CLOSE_TIMEOUT = 2.0
+LARGEST = 33_554_432
+"""Bytes of a packet that are kept. MQTT allows 256 MiB; what is beyond this never enters memory."""
+_NOTHING: tuple[int, int] = (0, 0)
+
+_REFUSALS = {
+    # 3.1.1, 3.2.2.3
+    1: "the broker does not speak this version of MQTT",
+    2: "the broker does not allow this client id",
+    3: "the broker is not available",
+    4: "the broker does not accept the user name and password",
+    5: "the broker does not accept the user name and password",
+    # 5.0, 2.4
+    0x81: "the broker found a malformed packet",
+    0x82: "the broker found a breach of the protocol",
+    0x84: "the broker does not speak this version of MQTT",
+    0x85: "the broker does not allow this client id",
+    0x86: "the broker does not accept the user name and password",
+    0x87: "the broker does not allow it to this user",
+    0x88: "the broker is not available",
+    0x89: "the broker is busy",
+    0x8A: "the broker has banned this client",
+    0x8B: "the broker is shutting down",
+    0x8D: "the broker heard nothing for too long",
+    0x8E: "another client connected with the same client id",
+    0x8F: "the topic is no filter that the broker accepts",
+    0x93: "the broker expects faster acknowledgements",
+    0x95: "a packet was too large for the broker",
+    0x97: "a quota is used up",
+    0x98: "an administrator ended the connection",
+    0x9C: "the broker wants another server to be used",
+    0x9D: "the broker has moved to another server",
+    0x9E: "the broker does not support shared subscriptions",
+    0x9F: "the broker limits the rate of connections",
+    0xA2: "the broker does not support wildcards in topics",
+}
+
+
+class MqttError(Exception):
+    """The connection could not be made or kept; the text says why, as part of a sentence."""
+
+
+class Publish(NamedTuple):
+    """One message as the broker delivers it.
+
+    Attributes:
+        packet_id: what is acknowledged; 0: QoS 0, nothing is.
+        duplicate: the broker may have delivered it before.
+    """
+
+    topic: str
+    payload: bytes
+    packet_id: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Login:
+    """What CONNECT says.
+
+    Attributes:
+        expiry: seconds that the broker keeps the session after the connection is gone;
+            3.1.1 has no such figure, the broker decides.
+        keepalive: seconds.
+    """
+
+    version: Version
+    client_id: str
+    username: str | None
+    password: str | None
+    expiry: int
+    keepalive: int
+
+
+class Connection(asyncio.Protocol):
+    """One network connection of a persistent session.
+
+    Make it with `connect`. `on_publish` is called for every message in the order of arrival;
+    while reading is paused it is not called, so memory is bounded by what the caller holds.
+    """
+
+    def __init__(self, login: Login, on_publish: Callable[[Connection, Publish], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.session_present = False
+        self.closed: asyncio.Future[str] = loop.create_future()
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self._login = login
+        self._v5 = login.version == "5"
+        self._on_publish = on_publish
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._skip = 0
+        self._paused = False
+        self._connack: asyncio.Future[None] = loop.create_future()
+        self._suback: asyncio.Future[bytes] | None = None
+        self._keepalive = login.keepalive
+        self._heard = loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe with QoS 1.
+
+        Raises:
+            MqttError: the broker refuses a topic, or the connection is lost.
+        """
+        self._suback = asyncio.get_running_loop().create_future()
+        # Retained messages only where the subscription is new (3.8.3.1), or every reconnect brings them.
+        options = b"\x11" if self._v5 else b"\x01"
+        filters = b"".join(_text(topic) + options for topic in topics)
+        self._write(_packet(0x82, b"\x00\x01" + (b"\x00" if self._v5 else b"") + filters))
+        for topic, code in zip(topics, await self._answer(self._suback), strict=False):
+            if code >= _FAILURE:
+                reason = _REFUSALS.get(code, "the broker refuses the subscription")
+                sentence = f"{reason} (topic {topic})"
+                raise MqttError(sentence)
+
+    def acknowledge(self, packet_ids: Iterable[int]) -> None:
+        """Send PUBACKs, in the order of arrival as 4.6 asks. Nothing happens on a lost connection."""
+        if not self.closed.done():
+            self._write(b"".join(_PUBACK(0x40, 2, packet_id) for packet_id in packet_ids))
+
+    def pause(self) -> None:
+        """Stop reading; TCP holds the broker back. PINGREQs still go out."""
+        if not self._paused and self._transport is not None and not self.closed.done():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on, beginning with what had been received before the pause."""
+        if self._paused and self._transport is not None and not self.closed.done():
+            self._paused = False
+            self._heard = asyncio.get_running_loop().time()
+            self._transport.resume_reading()
+            self._guard(self._parse)
+
+    async def close(self) -> None:
+        """Say DISCONNECT, which leaves the session with the broker, and close; some seconds at most."""
+        if self._transport is None:
+            return
+        if not self.closed.done():
+            self._write(b"\xe0\x00")
+            self._fail("the source was stopped")
+        await asyncio.wait((self._lost,), timeout=_CLOSE_TIMEOUT)
+        if not self._lost.done():
+            self._transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send CONNECT."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._write(_connect(self._login))
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; whole packets in them are handled at once."""
+        self._heard = asyncio.get_running_loop().time()
+        if self._skip:
+            data, self._skip = data[self._skip :], max(0, self._skip - len(data))
+        self._buffer += data
+        self._guard(self._parse)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note why; a clean end without DISCONNECT is the broker's too."""
+        self._fail(f"the connection was lost ({exc})" if exc else "the broker closed the connection")
+        self._lost.set_result(None)
+
+    # Packets that come in.
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (MqttError, struct.error, IndexError) as error:
+            known = isinstance(error, MqttError)
+            self._fail(str(error) if known else "the broker sent a malformed packet")
+
+    def _parse(self) -> None:
+        buffer, start, available = self._buffer, 0, len(self._buffer)
+        while not self._paused and not self.closed.done() and available - start >= 2:  # noqa: PLR2004
+            length, body = _length(buffer, start + 1, available)
+            kept = min(length, LARGEST)
+            if body == 0 or body + kept > available:
+                break
+            first, start = start, body + kept
+            self._handle(buffer[first], memoryview(buffer)[body:start])
+            if cut := length - kept:
+                self._skip = max(0, start + cut - available)
+                start = min(available, start + cut)
+        # The views must be gone before the buffer can shrink; they are, as `_handle` keeps none.
+        del buffer[:start]
+
+    def _handle(self, first: int, body: memoryview) -> None:
+        kind = first >> 4
+        if kind == PUBLISH:
+            self._on_publish(self, _publish(first, body, v5=self._v5))
+        elif kind == CONNACK:
+            self._handle_connack(body)
+        elif kind == SUBACK:
+            if self._suback is not None and not self._suback.done():
+                codes = _after_properties(body, 2) if self._v5 else 2
+                self._suback.set_result(bytes(body[codes:]))
+        elif kind == DISCONNECT:
+            code = body[0] if body else 0
+            self._fail(_REFUSALS.get(code, f"the broker ended the connection (reason {code:#04x})"))
+        elif kind != PINGRESP:
+            sentence = f"the broker sent a packet of type {kind}, which no subscriber expects"
+            raise MqttError(sentence)
+
+    def _handle_connack(self, body: memoryview) -> None:
+        if body[1]:
+            self._fail(_REFUSALS.get(body[1], f"the broker refuses the connection (reason {body[1]:#04x})"))
+            return
+        self.session_present = bool(body[0] & 1)
+        if self._v5:
+            self._keepalive = _server_keepalive(body) or self._keepalive
+        if not self._connack.done():
+            self._connack.set_result(None)
+        self._timer = asyncio.get_running_loop().call_later(self._keepalive / 2, self._ping)
+
+    # Keeping the connection, and its end.
+
+    def _ping(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._paused and loop.time() - self._heard > 1.5 * self._keepalive:
+            self._fail(f"the broker was silent for {1.5 * self._keepalive:.0f} s")
+            return
+        self._write(_PINGREQ)
+        self._timer = loop.call_later(self._keepalive / 2, self._ping)
+
+    async def answer(self) -> None:
+        """Wait for CONNACK.
+
+        Raises:
+            MqttError: the broker refuses, or the connection is lost.
+        """
+        await self._answer(self._connack)
+
+    async def _answer(self, future: asyncio.Future[Any]) -> Any:
+        await asyncio.wait((future, self.closed), return_when=asyncio.FIRST_COMPLETED)
+        if self.closed.done():
+            raise MqttError(self.closed.result())
+        return future.result()
+
+    def _fail(self, reason: str) -> None:
+        if not self.closed.done():
+            self.closed.set_result(reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+
+async def connect(
+    host: str,
+    port: int,
+    login: Login,
+    on_publish: Callable[[Connection, Publish], None],
+    *,
+    tls: ssl.SSLContext | None,
+) -> Connection:
+    """Open a connection and wait until the broker has accepted it.
+
+    Raises:
+        OSError: it cannot be reached, or TLS fails.
+        MqttError: the broker refuses.
+    """
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(lambda: Connection(login, on_publish), host, port, ssl=tls)
+    try:
+        await connection.answer()
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+_PUBACK = struct.Struct("!BBH").pack
+_SHORT = struct.Struct("!H").unpack_from
+
+
+def _publish(first: int, body: memoryview, *, v5: bool) -> Publish:
+    (size,) = _SHORT(body)
+    position = 2 + size
+    topic = str(body[2:position], "utf-8", "replace")
+    qos = first >> 1 & 3
+    packet_id = 0
+    if qos == 1:
+        (packet_id,) = _SHORT(body, position)
+        position += 2
+    elif qos:
+        sentence = "the broker sent a message with QoS 2, which was not asked for"
+        raise MqttError(sentence)
+    if v5:
+        # A single 0 where there are no properties, which is nearly always.
+        position = position + 1 if not body[position] else _after_properties(body, position)
+    # U+0000 is forbidden (1.5.4), but not every broker looks, and no database stores it.
+    topic = topic.replace("\x00", "\ufffd") if "\x00" in topic else topic
+    return Publish(topic, bytes(body[position:]), packet_id, bool(first & 8))
+
+
+def _length(buffer: bytearray | memoryview, position: int, available: int) -> tuple[int, int]:
+    """Read a variable byte integer (1.5.5); return it and the position after it, 0 where it is incomplete."""
+    value = 0
+    for index in range(_LONG_LENGTH):
+        if position + index >= available:
+            return _NOTHING
+        byte = buffer[position + index]
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+            return value, position + index + 1
+    sentence = "the broker sent a malformed length"
+    raise MqttError(sentence)
+
+
+def _after_properties(body: memoryview, position: int) -> int:
+    length, start = _length(body, position, len(body))
+    return start + length
+
+
+def _server_keepalive(body: memoryview) -> int:
+    """Return the Server Keep Alive (3.2.2.3.14) of a CONNACK; 0: it has none."""
+    position, end = 3, _after_properties(body, 2)
+    length, position = _length(body, 2, len(body))
+    end = position + length
+    while position < end:
+        identifier = body[position]
+        position += 1
+        if identifier == _SERVER_KEEP_ALIVE:
+            (seconds,) = _SHORT(body, position)
+            return int(seconds)
+        position += _property_size(identifier, body, position)
+    return 0
+
+
+_SERVER_KEEP_ALIVE = 0x13
+_PROPERTY_SIZES = {0x11: 4, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}
+_USER_PROPERTY = 0x26
+
+
+def _property_size(identifier: int, body: memoryview, position: int) -> int:
+    if identifier in _PROPERTY_SIZES:
+        return _PROPERTY_SIZES[identifier]
+    # All others of a CONNACK are texts or bytes with their length before them; a user property is two.
+    size = 2 + int(_SHORT(body, position)[0])
+    if identifier == _USER_PROPERTY:
+        size += 2 + int(_SHORT(body, position + size)[0])
+    return size
+
+
+def _connect(login: Login) -> bytes:
+    flags = (0x80 if login.username is not None else 0) | (0x40 if login.password is not None else 0)
+    level = 5 if login.version == "5" else 4
+    head = _text("MQTT") + struct.pack("!BBH", level, flags, login.keepalive)
+    if login.version == "5":
+        head += struct.pack("!BBI", 5, 0x11, login.expiry)
+    given = (login.client_id, login.username, login.password)
+    return _packet(0x10, head + b"".join(_text(each) for each in given if each is not None))
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return struct.pack("!H", len(encoded)) + encoded
+
+
+def _packet(first: int, body: bytes) -> bytes:
+    length, rest = bytearray(), len(body)
+    while True:
+        rest, byte = divmod(rest, 128)
+        length.append(byte | (0x80 if rest else 0))
+        if not rest:
+            return bytes((first, *length)) + body
