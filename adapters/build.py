@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 REGISTRY = "registry"
 
 _DEVICE = "Device"
+_MODEL = "DeviceModel"
 _DEV_EUI = re.compile("[0-9a-f]{16}")
 # Attributes that say when was measured, by the names that the types have for it.
 _TIME_ATTRIBUTES = ("dateObserved", "observationDateTime", "dateObservedFrom", "dateObservedTo")
@@ -73,6 +74,8 @@ def build_entities(
         plan.insert(
             0, (type_name, device.place or device.id, _values(type_name, device, uplink, city), measured)
         )
+    if uplink.network == REGISTRY:
+        plan.append((_MODEL, profile.name, _model_values(profile), {}))
     for name, local, values, found in plan:
         try:
             entities.append(_entity(name, entity_id(name, city, local), values, found, uplink.observed_at))
@@ -142,9 +145,9 @@ def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) 
         "name": device.name or uplink.name or device.id,
         "location": _point(device.position or uplink.position),
         "deviceCategory": ["sensor"],
-        "controlledProperty": list(_controlled(profile)),
+        "controlledProperty": _controlled(profile),
         "supportedProtocol": ["lora"] if _DEV_EUI.fullmatch(device.id) else ["mqtt"],
-        "refDeviceModel": entity_id("DeviceModel", city, profile.name),
+        "refDeviceModel": entity_id(_MODEL, city, profile.name),
         "serialNumber": device.id,
         "dateInstalled": device.installed_at,
         "dateLastValueReported": uplink.observed_at if uplink.network != REGISTRY else None,
@@ -155,15 +158,26 @@ def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) 
     return {name: value for name, value in values.items() if value is not None}
 
 
-@cache
-def _controlled_by_quantity() -> Mapping[str, str]:
-    return {name: quantity.controlled for name, quantity in quantities().items() if quantity.controlled}
+def _model_values(profile: Profile) -> dict[str, Any]:
+    return {
+        "name": f"{profile.vendor} {profile.model}",
+        "brandName": profile.vendor,
+        "manufacturerName": profile.vendor,
+        "modelName": profile.model,
+        "category": ["sensor"],
+        "controlledProperty": _controlled(profile),
+    }
 
 
-def _controlled(profile: Profile) -> tuple[str, ...]:
-    """Return the Device model's names of what the profile measures."""
-    table = _controlled_by_quantity()
-    return tuple(sorted({table[row.quantity] for row in profile.fields if row.quantity in table}))
+def _controlled(profile: Profile) -> list[str]:
+    """Return the Device model's names of what the profile measures.
+
+    A generic profile, which maps whatever comes, may measure what its type can say.
+    """
+    names = {row.quantity for row in profile.fields} or {
+        name for name, quantity in quantities().items() if profile.entity_type in quantity.targets
+    }
+    return sorted({word for name in names if (word := quantities()[name].controlled)})
 
 
 def _entity(
