@@ -87,7 +87,7 @@ class _Ticket:
     entry: Entry
     translation: Translation
     waiting: int = 0
-    problems: list[tuple[MessageError, EntityUpdate | None]] = field(default_factory=list)
+    problems: list[MessageError] = field(default_factory=list)
     duplicate: bool = False
 
 
@@ -163,7 +163,7 @@ class Bridge:
         await self._recall_newest(update for done in translations for update in done.entities)
         for entry, done in zip(entries, translations, strict=True):
             ticket = _Ticket(entry=entry, translation=done)
-            ticket.problems += [(problem, None) for problem in done.problems]
+            ticket.problems += done.problems
             self._tickets.append(ticket)
             self.state.translated += 1
             self.state.readings += len(done.readings)
@@ -175,17 +175,20 @@ class Bridge:
                 self._settled.set()
 
     def _ship(self, ticket: _Ticket) -> None:
+        late: list[EntityUpdate] = []
         for update in ticket.translation.entities:
-            fresh, late = self._newest.advance(update)
-            if late is not None:
-                ticket.problems.append((_late(late), late))
+            fresh, stale = self._newest.advance(update)
+            if stale is not None:
+                late.append(stale)
             if fresh is None:
                 continue
             ticket.waiting += 1
             lane = self._lanes[hash(update.id) % len(self._lanes)]
             lane.put(Shipment(update=fresh, done=partial(self._arrived, ticket)))
+        if late:
+            ticket.problems.append(_late(late))
 
-    def _arrived(self, ticket: _Ticket, problem: tuple[MessageError, EntityUpdate] | None) -> None:
+    def _arrived(self, ticket: _Ticket, problem: MessageError | None) -> None:
         if problem is not None:
             ticket.problems.append(problem)
         ticket.waiting -= 1
@@ -264,12 +267,13 @@ class Bridge:
                 return result
 
 
-def _late(update: EntityUpdate) -> LateReadingError:
+def _late(updates: Sequence[EntityUpdate]) -> LateReadingError:
+    first = updates[0]
     msg = (
-        f"{update.id}: the reading of {update.observed_at:%Y-%m-%d %H:%M:%S} UTC came after a newer one;"
+        f"{first.id}: the reading of {first.observed_at:%Y-%m-%d %H:%M:%S} UTC came after a newer one;"
         " the current state stays as it is."
     )
-    return LateReadingError(msg)
+    return LateReadingError(msg, detail={"entities": [update.body for update in updates]})
 
 
 def _outcome(ticket: _Ticket) -> Outcome:
@@ -300,18 +304,14 @@ def _letters(ticket: _Ticket) -> Iterable[DeadLetter]:
     if ticket.duplicate:
         return
     uplink = ticket.translation.uplink
-    for problem, update in ticket.problems:
-        detail: dict[str, object] = dict(problem.detail)
-        if update is not None:
-            detail["entity"] = update.body
-        elif uplink is not None:
-            detail |= {"network": uplink.network, "name": uplink.name, "model": list(uplink.model)}
+    envelope = {"network": uplink.network, "name": uplink.name, "model": list(uplink.model)} if uplink else {}
+    for problem in ticket.problems:
         yield DeadLetter(
             seq=ticket.entry.seq,
             message=ticket.entry.message,
             kind=problem.kind,
             sentence=problem.sentence,
             device_id=problem.device_id or (uplink.device_id if uplink else None),
-            detail=detail,
+            detail={**envelope, **problem.detail},
             replay_of=ticket.entry.replay_of,
         )

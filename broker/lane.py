@@ -48,7 +48,7 @@ class Shipment:
     """One update on its way, and whom to tell: None, or why it will never arrive."""
 
     update: EntityUpdate
-    done: Callable[[tuple[MessageError, EntityUpdate] | None], None]
+    done: Callable[[MessageError | None], None]
 
 
 class Lane:
@@ -192,7 +192,8 @@ class Lane:
     def _refuse(self, shipment: Shipment, problem: Problem) -> None:
         update = shipment.update
         error = RefusedError(
-            f"The broker refuses {update.id}: {problem.sentence}.", detail={"problem": problem.as_dict()}
+            f"The broker refuses {update.id}: {problem.sentence}.",
+            detail={"problem": problem.as_dict(), "entities": [update.body]},
         )
         log.warning("bridge.entity_refused", entity=update.id, error=problem.sentence)
-        shipment.done((error, update))
+        shipment.done(error)
