@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
 Scalar = float | bool | str
 
-# "2799 mm", "24.59", "-3,5 °C": a number and perhaps a unit, as vendors write them.
-_NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?)(?:\s*[^\d\s.,][^\d]*)?")
+# "2799 mm", "24.59", "-3,5 °C", "35 µg/m3": a number and perhaps a unit, as vendors write them.
+_NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?)(?:\s+[^\d\s.,:+-].*|[^\d\s.,:+-]\D*)?")
 
 
 def pick(fields: Any, mapping: FieldMapping) -> Scalar | None:
@@ -67,11 +66,7 @@ def _step(found: Any, key: str) -> Any:
 def _unwrap(value: Any) -> Scalar | None:
     if isinstance(value, dict):
         value = value.get("value")
-    if isinstance(value, bool | str | int):
-        return value
-    if isinstance(value, float) and not math.isnan(value):
-        return value
-    return None
+    return value if isinstance(value, bool | str | int | float) else None
 
 
 def _text(value: Scalar) -> str:
