@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from adapters.codecs.decoding import TABLES
 from models.device import FieldMapping, Profile
 from models.errors import ConfigurationError
+from models.types import TYPES
 from ontology.loader import convert, profile_tables, quantities
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _problems(table: _Table) -> Iterator[tuple[str, str]]:
     """Yield what is well-formed and cannot be used all the same: (key, what is wrong)."""
     if table.codec not in TABLES and table.codec != "network" and not table.codec.startswith("javascript:"):
         yield "codec", f"{table.codec!r} is none of {', '.join(sorted(TABLES))}, javascript:<name>, network"
+    if table.entity_type not in TYPES:
+        yield "entity_type", f"{table.entity_type!r} is none of {', '.join(sorted(TYPES))}"
     match table.battery:
         case None:
             pass
