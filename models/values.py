@@ -86,7 +86,7 @@ def _whole(value: Any) -> Any:
 
 
 # Above 2⁵³ JSON numbers lose digits on the way (RFC 8259, 6).
-Count: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 People: TypeAlias = Annotated[Count, Sent(unit="IE")]
 Flag: TypeAlias = Annotated[bool, Strict()]
 
@@ -112,7 +112,7 @@ def _address(value: str) -> str:
     return str(ip_address(value))
 
 
-Several: TypeAlias = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1)]
+Several: TypeAlias = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed)]
 Distinct: TypeAlias = Annotated[Several[T], AfterValidator(_distinct)]
 IpAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
 
