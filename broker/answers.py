@@ -27,7 +27,7 @@ results of batch operations 5.2.16 and 5.2.17, of attribute updates 5.2.18 and 5
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -41,13 +41,9 @@ if TYPE_CHECKING:
 
 _LATER: Final = frozenset({408, 425, 429, 502, 503, 504})
 _STATUS: Final[Mapping[str, int]] = {
-    "BadRequestData": 400,
-    "InvalidRequest": 400,
     "ResourceNotFound": 404,
     "AlreadyExists": 409,
-    "TooComplexQuery": 403,
-    "TooManyResults": 403,
-    "OperationNotSupported": 422,
+    "InternalError": 500,
     "LdContextNotAvailable": 503,
 }
 _SHOWN: Final = 300
@@ -286,7 +282,7 @@ def read_problem(answer: Answer) -> Problem:
     except orjson.JSONDecodeError:
         body = None
     if isinstance(body, dict) and body.keys() & {"type", "title", "detail"}:
-        return _problem(body, answer.status)
+        return replace(_problem(body), status=answer.status)
     return Problem(status=answer.status, detail=_excerpt(answer.body))
 
 
@@ -304,7 +300,7 @@ def read_batch(ids: Sequence[str], answer: Answer) -> BatchResult:
         BrokerFailureError: an entity failed with 500, or nothing was said of it.
         MalformedAnswerError: a 207 that cannot be read.
     """
-    if answer.status != 207 and not has_batch_errors(answer):  # noqa: PLR2004 - Multi-Status
+    if not is_batch_result(answer):
         return BatchResult(succeeded=tuple(ids))
     body = answer.object()
     success, errors = body.get("success") or (), body.get("errors") or ()
@@ -328,12 +324,22 @@ def read_batch(ids: Sequence[str], answer: Answer) -> BatchResult:
     )
 
 
-def has_batch_errors(answer: Answer) -> bool:
-    """Say whether the body is the result of a batch, whatever the status."""
-    if b'"errors"' not in answer.body:
+def is_batch_result(answer: Answer) -> bool:
+    """Say whether the body tells, entity by entity, what became of a batch.
+
+    That is 207; older editions of the standard have it with 200, or with 400 where all failed. A
+    gateway's `{"errors": […]}` is none.
+    """
+    if answer.status == 207:  # noqa: PLR2004 - Multi-Status
+        return True
+    if answer.status not in {200, 400} or b'"entityId"' not in answer.body:
         return False
-    body = answer.json()
-    return isinstance(body, dict) and isinstance(body.get("errors"), list)
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return False
+    errors = body.get("errors") if isinstance(body, dict) else None
+    return isinstance(errors, list) and all(isinstance(item, dict) and "entityId" in item for item in errors)
 
 
 def _batch_errors(errors: Iterable[Any], ids: frozenset[str]) -> tuple[dict[str, Problem], list[Problem]]:
@@ -341,7 +347,7 @@ def _batch_errors(errors: Iterable[Any], ids: frozenset[str]) -> tuple[dict[str,
     nameless: list[Problem] = []
     for entry in errors:
         item = entry if isinstance(entry, dict) else {"error": entry}
-        problem = _problem(item.get("error", item), 400)
+        problem = _problem(item.get("error", item))
         if (id_ := item.get("entityId")) in ids:
             named[id_] = problem
         else:
@@ -366,27 +372,24 @@ def read_attributes(names: Iterable[str], answer: Answer) -> AttributesResult:
         status = item.get("statusCode", 400)
         problem = Problem(
             status=status if isinstance(status, int) else 400,
-            title=str(item.get("title") or item.get("reason") or ""),
-            detail=str(item.get("detail") or ""),
+            title=_words(item.get("title") or item.get("reason")),
+            detail=_words(item.get("detail")),
         )
         attributes = item.get("attributes") or [item.get("attributeName")]
         failed.update((str(name), problem) for name in attributes)
     return AttributesResult(updated=tuple(name for name in names if name not in failed), failed=failed)
 
 
-def _problem(body: Any, status: int) -> Problem:
-    """Read ProblemDetails; its own status goes first, then what its type says, then `status`."""
+def _problem(body: Any) -> Problem:
+    """Read ProblemDetails; the status is its own, or what its type says, or 400."""
     if not isinstance(body, dict):
-        return Problem(status=status, detail=str(body))
+        return Problem(status=400, detail=_words(body))
     type_ = str(body.get("type") or "")
-    own = body.get("status")
-    named = _STATUS.get(type_.rpartition("/")[2], status)
-    return Problem(
-        status=own if isinstance(own, int) and not isinstance(own, bool) else named,
-        type=type_,
-        title=str(body.get("title") or ""),
-        detail=str(body.get("detail") or ""),
-    )
+    status = body.get("status")
+    if not isinstance(status, int) or isinstance(status, bool):
+        status = _STATUS.get(type_.rpartition("/")[2], 400)
+    title, detail = _words(body.get("title")), _words(body.get("detail"))
+    return Problem(status=status, type=type_, title=title, detail=detail)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -400,6 +403,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _excerpt(body: bytes) -> str:
-    """Show the start of a body that was not meant for people, on one line."""
-    text = " ".join(body[:_SHOWN].decode(errors="replace").split())
-    return text if len(body) <= _SHOWN else f"{text} …"
+    """Show the start of a body that was not meant for people."""
+    return _words(body[: 4 * _SHOWN].decode(errors="replace"))
+
+
+def _words(value: Any) -> str:
+    """Write anything on one line of bounded length; nothing at all for what is empty."""
+    words = " ".join(str(value or "").split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} …"

@@ -43,7 +43,7 @@ from broker.answers import (
     UnknownTenantError,
     error_for,
     error_of,
-    has_batch_errors,
+    is_batch_result,
     read_attributes,
     read_batch,
     unexpected,
@@ -274,7 +274,7 @@ class NgsiLdClient(Transport):
         problem = self.limits.problem(body)
         if problem is None:
             answer = await post(body=body)
-            if answer.status < 300 or has_batch_errors(answer):  # noqa: PLR2004 - 2xx
+            if answer.status < 300 or is_batch_result(answer):  # noqa: PLR2004 - 2xx
                 return read_batch(ids, answer)
             error = error_for(answer)
             if answer.status not in _HALVED or isinstance(error, NotSupportedError | UnknownTenantError):

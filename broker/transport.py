@@ -8,6 +8,7 @@ which the broker was just closing.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 _API: Final = "/ngsi-ld/v1"
+_LARGE: Final = 1024 * 1024
 _MAX_ANSWER: Final = 64 * 1024 * 1024
 # What aiohttp itself repeats on a new connection.
 _REPEATED_BY_AIOHTTP: Final = frozenset({"GET", "DELETE"})
@@ -36,13 +38,16 @@ class Transport:
         headers: go out with every request.
         connections: open at the same time, at most; older Orion-LDs break above 1,024.
         timeout: seconds for one request, waiting for a free connection included.
+
+    Raises:
+        ConfigurationError: the address cannot be used.
     """
 
     def __init__(
         self, base_url: str, *, headers: Mapping[str, str], connections: int, timeout: float
     ) -> None:
         self._base = base_url.rstrip("/").removesuffix(_API) + _API
-        self._shown = _without_credentials(self._base)
+        self._shown = _checked(self._base, headers)
         self._headers = {"Accept": JSON, "User-Agent": "volme", **headers}
         self._connections = connections
         self._timeout = timeout
@@ -128,7 +133,12 @@ class Transport:
         connection = _Connection()
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
+                method,
+                url,
+                data=_data(body),
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=connection,
             ) as response:
                 content = await _read(response, request)
                 return Answer(request=request, status=response.status, headers=response.headers, body=content)
@@ -146,9 +156,7 @@ class Transport:
             case aiohttp.ClientPayloadError():
                 return _unavailable(request, "the answer broke off or cannot be unpacked")
             case aiohttp.ClientResponseError():
-                return _malformed(request, f"The answer is not HTTP ({error.message})")
-            case aiohttp.InvalidURL():
-                return ConfigurationError(f"The broker's address {self._shown} cannot be used.")
+                return _malformed(request, f"The answer is not HTTP ({' '.join(error.message.split())})")
             case _:
                 return _unavailable(request, "the connection was closed before the answer")
 
@@ -164,6 +172,11 @@ class _Connection:
 
 async def _note_reuse(_: aiohttp.ClientSession, trace: SimpleNamespace, __: object) -> None:
     trace.trace_request_ctx.reused = True
+
+
+def _data(body: bytes | None) -> bytes | BytesIO | None:
+    """Pass a large body on in pieces, so that it does not hold up everything else."""
+    return body if body is None or len(body) <= _LARGE else BytesIO(body)
 
 
 def _is_closed(error: Exception) -> bool:
@@ -192,12 +205,19 @@ def _malformed(request: str, reason: str) -> MalformedAnswerError:
     return MalformedAnswerError(f"{request}: {problem.sentence}", problem=problem)
 
 
-def _without_credentials(address: str) -> str:
+def _checked(address: str, headers: Mapping[str, str]) -> str:
+    """Return the address without user and password, for messages."""
+    wrong = f"The broker's address must be like http://orion:1026, not {address.rpartition('@')[2]!r}."
     try:
-        return str(URL(address).with_user(None))
+        url = URL(address)
     except ValueError as error:
-        msg = f"The broker's address must begin with http:// or https:// and name a host: {error}."
-        raise ConfigurationError(msg) from error
+        raise ConfigurationError(wrong) from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError(wrong)
+    if url.user is not None and "Authorization" in headers:
+        msg = "The broker's address has a user in it, and there is a token: leave one of the two out."
+        raise ConfigurationError(msg)
+    return str(url.with_user(None))
 
 
 def _link(context: str) -> str:
