@@ -216,6 +216,15 @@ class Settings(_Section):
     javascript: dict[str, LocalPath] = Field(default_factory=dict)
     simulator: SimulatorSettings = SimulatorSettings()
 
+    @model_validator(mode="after")
+    def _plain_topics_have_a_source(self) -> Settings:
+        names = {source.name for source in (*self.mqtt, *self.webhook)} | {"mqtt"}
+        for entry in self.plain:
+            if entry.source not in names:
+                msg = f"[[plain]] names the source “{entry.source}”, which is not declared"
+                raise ValueError(msg)
+        return self
+
     def check_secrets(self) -> None:
         """Read every secret once.
 
@@ -293,8 +302,8 @@ def check_exposure(settings: Settings) -> None:
             continue
         if not is_loopback(server.host) and server.tls is None and not server.behind_proxy:
             msg = (
-                f"{section}.host = “{server.host}” would let the network in without encryption."
-                f" Set {section}.tls (certificate and key), or --behind-proxy if a reverse proxy in front ends TLS."
+                f"{section}.host = “{server.host}” would let the network in without encryption. Set"
+                f" {section}.tls (certificate and key), or --behind-proxy if a proxy in front ends TLS."
             )
             raise UnsafeExposureError(msg)
     if settings.web.host in _ANY and settings.web.public_url is None:
