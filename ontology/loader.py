@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import tomllib
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -116,7 +117,8 @@ def _unit(row: Mapping[str, str]) -> Unit:
 def convert(value: float, source: str, target: str) -> float:
     """Convert a value from one unit (UN/CEFACT code) into another.
 
-    Rounded to twelve significant digits: 45.3 % is 0.453, not 0.45299999999999996.
+    Rounded to twelve significant digits: 45.3 % is 0.453, not 0.45299999999999996. A whole number beyond
+    what floats hold becomes infinite, which is plausible for no quantity.
 
     Raises:
         ValueError: a code is unknown, or the units measure different things.
@@ -124,7 +126,10 @@ def convert(value: float, source: str, target: str) -> float:
     if source == target:
         return value
     factor, shift = _conversion(source, target)
-    return float(f"{value * factor + shift:.12g}")
+    try:
+        return float(f"{value * factor + shift:.12g}")
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 @cache

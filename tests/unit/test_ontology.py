@@ -122,6 +122,11 @@ def test_a_converted_value_is_as_short_as_the_measured_one() -> None:
     assert repr(convert(45.3, "P1", "C62")) == "0.453"
 
 
+def test_a_number_beyond_all_measure_is_infinite() -> None:
+    assert convert(10**400, "CMT", "MTR") == float("inf")
+    assert convert(-(10**400), "CEL", "FAH") == float("-inf")
+
+
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
