@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Batch operations over HTTP (CIM 009, clauses 5.6.7 to 5.6.10 and 5.7.2 by POST).
+
+Each entity stands or falls by itself. An entity that occurs twice is written twice, in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from broker.embedded import merging
+from broker.embedded.api_entities import answer_query, attribute_names, creation
+from broker.embedded.entities import Reading, read_entity, read_fragment
+from broker.embedded.filters import Filter
+from broker.embedded.geo import parse_geo
+from broker.embedded.parts import PARTS, Parts
+from broker.embedded.problems import BadRequestDataError, NotFoundError, ProblemError
+from broker.embedded.query import parse_q
+from broker.embedded.requests import ENTITY_MEDIA, MAX_BATCH, Call, answer, done, read_call, source_of
+from broker.embedded.selection import type_names
+from broker.embedded.subscriptions import selectors
+from broker.embedded.vocabulary import check_id
+from broker.embedded.writing import Step, existing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from aiohttp import web
+
+    from broker.embedded.entities import Fragment
+    from broker.embedded.merging import Changes, Stored
+
+_QUERY_MEMBERS = frozenset({"@context", "type", "entities", "attrs", "q", "geoQ"})
+
+
+async def batch_create(request: web.Request) -> web.Response:
+    """POST /entityOperations/create (5.6.7)."""
+    call = await read_call(request, body=True)
+    success, _, errors = await _write(request.app[PARTS], call, creation, create_tenant=True)
+    return answer(call, success, None, status=201) if not errors else _partial(call, success, errors)
+
+
+async def batch_upsert(request: web.Request) -> web.Response:
+    """POST /entityOperations/upsert (5.6.8): 201 names the entities that are new."""
+    call = await read_call(request, body=True, parameters={"options"}, options={"update", "replace"})
+    change = merging.append if "update" in call.options else merging.replace
+
+    def step(fragment: Fragment) -> Step:
+        def apply(stored: Stored | None, moment: datetime) -> tuple[Stored, Changes]:
+            if stored is None:
+                return merging.create(fragment, moment)
+            return stored, change(stored, fragment, moment)
+
+        return Step(entity_id=fragment.id or "", apply=apply)
+
+    success, created, errors = await _write(request.app[PARTS], call, step, create_tenant=True)
+    if errors:
+        return _partial(call, success, errors)
+    return answer(call, created, None, status=201) if created else done(call)
+
+
+async def batch_update(request: web.Request) -> web.Response:
+    """POST /entityOperations/update (5.6.9)."""
+    call = await read_call(
+        request, body=True, parameters={"options"}, options={"noOverwrite", "update", "replace"}
+    )
+    overwrite = "noOverwrite" not in call.options
+
+    def step(fragment: Fragment) -> Step:
+        def change(stored: Stored, moment: datetime) -> Changes:
+            return merging.append(stored, fragment, moment, overwrite=overwrite)
+
+        return existing(change, fragment.id or "")
+
+    success, _, errors = await _write(request.app[PARTS], call, step, whole=False, nulls=True)
+    return _partial(call, success, errors) if errors else done(call)
+
+
+async def batch_merge(request: web.Request) -> web.Response:
+    """POST /entityOperations/merge (5.6.20)."""
+    call = await read_call(request, body=True)
+
+    def step(fragment: Fragment) -> Step:
+        def change(stored: Stored, moment: datetime) -> Changes:
+            return merging.merge(stored, fragment, moment)
+
+        return existing(change, fragment.id or "")
+
+    success, _, errors = await _write(request.app[PARTS], call, step, whole=False, nulls=True)
+    return _partial(call, success, errors) if errors else done(call)
+
+
+async def batch_delete(request: web.Request) -> web.Response:
+    """POST /entityOperations/delete (5.6.10)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, body=True)
+    errors: list[dict[str, Any]] = []
+    ids: list[str] = []
+    for item in _items(call):
+        try:
+            ids.append(check_id(item))
+        except ProblemError as error:
+            errors.append(_error(item, error))
+    deleted = await parts.writer.delete(call.tenant, ids)
+    errors += [
+        _error(entity_id, NotFoundError(detail=f"there is no entity {entity_id}"))
+        for entity_id in dict.fromkeys(ids)
+        if entity_id not in deleted
+    ]
+    success = [entity_id for entity_id in dict.fromkeys(ids) if entity_id in deleted]
+    return _partial(call, success, errors) if errors else done(call)
+
+
+async def batch_query(request: web.Request) -> web.Response:
+    """POST /entityOperations/query (5.7.2)."""
+    parts = request.app[PARTS]
+    call = await read_call(
+        request,
+        body=True,
+        offered=ENTITY_MEDIA,
+        options={"normalized", "concise", "keyValues", "simplified", "sysAttrs", "count"},
+        parameters={"limit", "offset", "count", "options", "format", "geometryProperty"},
+    )
+    body = call.body
+    if not isinstance(body, dict) or body.get("type") != "Query":
+        raise BadRequestDataError(detail="the body must be a JSON object whose type is Query")
+    unknown = sorted(body.keys() - _QUERY_MEMBERS)
+    if unknown:
+        raise BadRequestDataError(detail=f"a query with {unknown[0][:100]} is not supported")
+    named = [name for item in body.get("entities") or [] if isinstance(item, dict) for name in _types(item)]
+    context = await parts.contexts.resolve(parts.source(source_of(body, call), named))
+    attrs, q, geo = body.get("attrs"), body.get("q"), body.get("geoQ")
+    if attrs is not None and not (isinstance(attrs, list) and all(isinstance(item, str) for item in attrs)):
+        raise BadRequestDataError(detail="attrs is an array of names")
+    if not isinstance(q, str | None) or not isinstance(geo, dict | None):
+        raise BadRequestDataError(detail="q is a string and geoQ a JSON object")
+    found = selectors(body.get("entities"), context)
+    if not found and attrs is None and q is None and geo is None:
+        raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
+    for selector in found:
+        if selector.id_pattern is not None:
+            await parts.reader.check_pattern(selector.id_pattern)
+    which = Filter(
+        any_of=tuple(
+            Filter(ids=selector.ids, types=selector.types, id_pattern=selector.id_pattern)
+            for selector in found
+        )
+        or None,
+        attributes=None if not attrs else attribute_names(",".join(attrs), context),
+        q=None if q is None else parse_q(q, context),
+        geo=None if geo is None else parse_geo(geo, context),
+    )
+    return await answer_query(parts, call, which, context, call.parameters)
+
+
+def _types(item: dict[str, Any]) -> list[object]:
+    found = item.get("type")
+    return [*type_names(found)] if isinstance(found, str) else [found]
+
+
+def _items(call: Call) -> list[Any]:
+    if not isinstance(call.body, list) or not call.body:
+        raise BadRequestDataError(detail="the body must be a JSON array that is not empty")
+    if len(call.body) > MAX_BATCH:
+        raise BadRequestDataError(detail=f"a batch has at most {MAX_BATCH} entities, not {len(call.body)}")
+    return call.body
+
+
+async def _write(
+    parts: Parts,
+    call: Call,
+    step: Callable[[Fragment], Step],
+    *,
+    whole: bool = True,
+    nulls: bool = False,
+    create_tenant: bool = False,
+) -> tuple[list[str], list[str], list[dict[str, Any]]]:
+    """Write a batch.
+
+    Returns:
+        The ids that were written, those of them that are new, and the errors.
+    """
+    steps: list[Step] = []
+    errors: list[dict[str, Any]] = []
+    await parts.contexts.resolve(call.declared)  # one for all that cannot be had fails the whole request
+    for item in _items(call):
+        try:
+            steps.append(step(await _read(parts, call, item, whole=whole, nulls=nulls)))
+        except ProblemError as error:
+            errors.append(_error(item, error))
+    if not steps:
+        return [], [], errors
+    results = await parts.writer.write(call.tenant, steps, create_tenant=create_tenant or not call.tenant)
+    done_well, created = [], []
+    for each, result in zip(steps, results, strict=True):
+        if isinstance(result, ProblemError):
+            errors.append(_error(each.entity_id, result))
+            continue
+        done_well.append(each.entity_id)
+        if result.entity_created:
+            created.append(each.entity_id)
+    return _once(done_well), _once(created), errors
+
+
+async def _read(parts: Parts, call: Call, item: Any, *, whole: bool, nulls: bool) -> Fragment:
+    types = item.get("type") if isinstance(item, dict) else None
+    source = parts.source(source_of(item, call), types if isinstance(types, list) else [types])
+    reading = Reading(context=await parts.contexts.resolve(source), nulls=nulls)
+    fragment = read_entity(item, reading) if whole else read_fragment(item, reading)
+    if fragment.id is None:
+        raise BadRequestDataError(detail="the entity has no id")
+    return fragment
+
+
+def _error(item: Any, error: ProblemError) -> dict[str, Any]:
+    entity_id = item.get("id") if isinstance(item, dict) else item
+    return {"entityId": entity_id if isinstance(entity_id, str) else "", "error": error.body()}
+
+
+def _partial(call: Call, success: Sequence[str], errors: list[dict[str, Any]]) -> web.Response:
+    """Say what went well and what did not (5.2.16)."""
+    return answer(call, {"success": success, "errors": errors}, None, status=207)
+
+
+def _once(ids: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(ids))

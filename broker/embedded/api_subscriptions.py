@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Subscriptions over HTTP (CIM 009, clauses 5.8.1 to 5.8.5)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+
+from broker.embedded import store
+from broker.embedded.links import page_links
+from broker.embedded.merging import now, timestamp
+from broker.embedded.notifications import read_known
+from broker.embedded.parts import PARTS, Parts
+from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, NotFoundError
+from broker.embedded.query import All, Any_, Compare, Literal, Not
+from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
+from broker.embedded.selection import type_names
+from broker.embedded.store import SQL
+from broker.embedded.subscriptions import Recorder, compile_subscription, patched, shown_doc, status
+from broker.embedded.vocabulary import CORE_CONTEXT_URL, check_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import asyncpg
+    from aiohttp import web
+
+    from broker.embedded.query import Query
+    from broker.embedded.subscriptions import Subscription
+    from broker.embedded.terms import Context
+
+PATH = "/ngsi-ld/v1/subscriptions"
+CONTEXTS_PATH = "/ngsi-ld/v1/jsonldContexts"
+_MAX_LIMIT = 1000
+
+
+async def create_subscription(request: web.Request) -> web.Response:
+    """POST /subscriptions (5.8.1)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, body=True)
+    doc = _object(call.body)
+    context = await parts.contexts.resolve(parts.source(source_of(doc, call), _types(doc)))
+    doc = {member: value for member, value in doc.items() if member not in _OURS}
+    doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
+    names = Recorder(context)
+    await _check(parts, compile_subscription(doc, names))
+    doc.setdefault("jsonldContext", await _context_url(parts, call, context))
+    stored_context = {"source": context.source, "names": names.known}
+    async with parts.pool.acquire() as connection, connection.transaction():
+        await store.subscriptions_version(connection, call.tenant, create=True)
+        added = await connection.fetchval(
+            SQL["add_subscription"], call.tenant, doc["id"], _json(doc), _json(stored_context), now()
+        )
+        if added is None:
+            raise AlreadyExistsError(detail=f"the subscription {doc['id']} exists already")
+        await connection.execute(SQL["touch_subscriptions"], call.tenant)
+    return done(call, status=201, headers={"Location": f"{PATH}/{quote(doc['id'], safe=':')}"})
+
+
+async def retrieve_subscription(request: web.Request) -> web.Response:
+    """GET /subscriptions/{id} (5.8.3)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, parameters={"options"}, options={"sysAttrs"})
+    subscription_id = check_id(request.match_info["id"], "a subscription's id")
+    await parts.reader.check_tenant(call.tenant)
+    rows = await parts.reader.rows("read_subscriptions", call.tenant, subscription_id)
+    if not rows:
+        raise NotFoundError(detail=f"there is no subscription {subscription_id}")
+    context = await _context_for(parts, call, rows[0])
+    return answer(call, _shown(rows[0], call, context), context)
+
+
+async def list_subscriptions(request: web.Request) -> web.Response:
+    """GET /subscriptions (5.8.4)."""
+    parts = request.app[PARTS]
+    call = await read_call(
+        request, parameters={"options", "limit", "offset", "count"}, options={"sysAttrs", "count"}
+    )
+    count = call.flag("count") or "count" in call.options
+    limit = call.number("limit", 20, highest=_MAX_LIMIT)
+    offset = call.number("offset", 0, highest=10**9)
+    if limit == 0 and not count:
+        raise BadRequestDataError(detail="limit may be 0 only beside count=true")
+    context = await parts.context(call)
+    await parts.reader.check_tenant(call.tenant)
+    rows = await parts.reader.rows("read_subscriptions", call.tenant, None)
+    page = rows[offset : offset + limit]
+    more = len(rows) > offset + limit and limit > 0
+    links = page_links(call.path, call.parameters, limit=limit, offset=offset, more=more, media=call.media)
+    headers = [("Link", link) for link in links]
+    if count:
+        headers.append(("NGSILD-Results-Count", str(len(rows))))
+    return answer(call, [_shown(row, call, context) for row in page], context, headers=headers)
+
+
+async def update_subscription(request: web.Request) -> web.Response:
+    """PATCH /subscriptions/{id} (5.8.2)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, body=True, taken=(*JSON_MEDIA, MERGE_PATCH))
+    subscription_id = check_id(request.match_info["id"], "a subscription's id")
+    patch = _object(call.body)
+    if not patch.keys() - {"@context"}:
+        raise BadRequestDataError(detail="the body has nothing to change")
+    if patch.get("id", subscription_id) != subscription_id:
+        raise BadRequestDataError(detail="a subscription's id cannot be changed")
+    source = source_of(patch, call)
+    patch = {member: value for member, value in patch.items() if member not in _OURS}
+    async with parts.pool.acquire() as connection, connection.transaction():
+        await store.subscriptions_version(connection, call.tenant, create=not call.tenant)
+        row = await connection.fetchrow(SQL["lock_subscription"], call.tenant, subscription_id)
+        if row is None:
+            raise NotFoundError(detail=f"there is no subscription {subscription_id}")
+        before = orjson.loads(row["context"])
+        doc = {"type": "Subscription", **patched(orjson.loads(row["doc"]), patch), "id": subscription_id}
+        context = await parts.contexts.resolve(before["source"] if source is None else source)
+        names = Recorder(context)
+        await _check(parts, compile_subscription(doc, names))
+        if source is not None:
+            doc["jsonldContext"] = await _context_url(parts, call, context)
+        stored_context = {"source": context.source, "names": names.known}
+        await connection.execute(
+            SQL["update_subscription"],
+            call.tenant,
+            subscription_id,
+            _json(doc),
+            _json(stored_context),
+            now(),
+        )
+        await connection.execute(SQL["touch_subscriptions"], call.tenant)
+    return done(call)
+
+
+async def delete_subscription(request: web.Request) -> web.Response:
+    """DELETE /subscriptions/{id} (5.8.5)."""
+    parts = request.app[PARTS]
+    call = await read_call(request)
+    subscription_id = check_id(request.match_info["id"], "a subscription's id")
+    async with parts.pool.acquire() as connection, connection.transaction():
+        await store.subscriptions_version(connection, call.tenant, create=not call.tenant)
+        deleted = await connection.fetchval(SQL["delete_subscription"], call.tenant, subscription_id)
+        if deleted is None:
+            raise NotFoundError(detail=f"there is no subscription {subscription_id}")
+        await connection.execute(SQL["touch_subscriptions"], call.tenant)
+    return done(call)
+
+
+async def serve_context(request: web.Request) -> web.Response:
+    """GET /jsonldContexts/{id}: an @context that came inside a subscription (5.13.4)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, parameters={"details"})
+    rows = await parts.reader.rows("read_context", request.match_info["id"])
+    if not rows:
+        raise NotFoundError(detail="there is no such @context")
+    return answer(call, orjson.loads(rows[0]["body"]), None)
+
+
+# Members that the broker writes itself; in a request they are ignored (5.2.12, 5.2.14).
+_OURS = frozenset(
+    {
+        "@context",
+        "status",
+        "createdAt",
+        "modifiedAt",
+        "origin",
+        "timesSent",
+        "timesFailed",
+        "lastNotification",
+    }
+)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise BadRequestDataError(detail="a subscription must be a JSON object")
+    return body
+
+
+def _types(doc: Mapping[str, Any]) -> list[object]:
+    entities = doc.get("entities")
+    return [
+        name
+        for item in (entities if isinstance(entities, list) else [])
+        if isinstance(item, dict)
+        for name in (type_names(item["type"]) if isinstance(item.get("type"), str) else [None])
+    ]
+
+
+async def _check(parts: Parts, subscription: Subscription) -> None:
+    """Check what cannot be read off the document: addresses, patterns, the present."""
+    if subscription.expires_at is not None and subscription.expires_at <= now():
+        raise BadRequestDataError(detail="expiresAt is in the past")
+    await parts.endpoints.check(subscription.uri)
+    patterns = [selector.id_pattern for selector in subscription.selectors if selector.id_pattern is not None]
+    if subscription.q is not None:
+        patterns += _patterns(subscription.q)
+    for pattern in patterns:
+        await parts.reader.check_pattern(pattern)
+
+
+def _patterns(query: Query) -> Iterator[str]:
+    if isinstance(query, All | Any_):
+        for term in query.terms:
+            yield from _patterns(term)
+    elif isinstance(query, Not):
+        yield from _patterns(query.term)
+    elif isinstance(query, Compare) and query.operator in {"~=", "!~="}:
+        yield from (str(value.value) for value in query.values if isinstance(value, Literal))
+
+
+async def _context_url(parts: Parts, call: Call, context: Context) -> str:
+    """Return a URL for the context; one that came inside the body is served by the broker itself."""
+    if context.source is None:
+        return CORE_CONTEXT_URL
+    if context.url is not None:
+        return context.url
+    body = orjson.dumps({"@context": context.source}, option=orjson.OPT_SORT_KEYS)
+    context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body.decode()))
+    await parts.pool.execute(SQL["keep_context"], context_id, body.decode())
+    return f"{call.origin}{CONTEXTS_PATH}/{context_id}"
+
+
+async def _context_for(parts: Parts, call: Call, row: asyncpg.Record) -> Context:
+    """Return the reader's @context; where it names none, core terms alone or the type's default."""
+    return await parts.context(call, _types(orjson.loads(row["doc"])))
+
+
+def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:
+    doc, stored_context = orjson.loads(row["doc"]), orjson.loads(row["context"])
+    shown = shown_doc(doc, stored_context["names"], context)
+    known = read_known(row)
+    shown["status"] = "paused" if known is None else status(known.subscription, now())
+    shown.setdefault("isActive", True)
+    notification = shown["notification"]
+    times = {
+        "lastNotification": row["last_notification"],
+        "lastSuccess": row["last_success"],
+        "lastFailure": row["last_failure"],
+    }
+    notification["timesSent"] = row["times_sent"]
+    notification["timesFailed"] = row["times_failed"]
+    notification.update({name: timestamp(moment) for name, moment in times.items() if moment is not None})
+    failure, success = row["last_failure"], row["last_success"]
+    notification["status"] = (
+        "failed" if failure is not None and (success is None or failure > success) else "ok"
+    )
+    if "sysAttrs" in call.options:
+        shown["createdAt"], shown["modifiedAt"] = timestamp(row["created_at"]), timestamp(row["modified_at"])
+    return {"id": shown.pop("id"), "type": shown.pop("type"), **shown}
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

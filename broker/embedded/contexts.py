@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From what a request names as its @context to a compiled `Context`.
+
+Documents that are preloaded (the subject contexts that Volme pins and serves itself, the core
+context) never leave the machine. Others are fetched, kept for an hour, and used beyond that
+while their server does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import aiohttp
+import orjson
+import structlog
+
+from broker.embedded.endpoints import AddressPolicy, ForbiddenAddressError, split_http
+from broker.embedded.problems import BadRequestDataError, ContextNotAvailableError
+from broker.embedded.terms import Context
+from broker.embedded.vocabulary import CORE_CONTEXT_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
+
+_CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(-v\d+\.\d+(\.\d+)?)?\.jsonld")
+_KEPT = 512
+_FRESH_SECONDS = 3600.0
+_FAILED_SECONDS = 10.0
+_MAX_BYTES = 1_048_576
+_MAX_DEPTH = 8
+_MAX_PARTS = 64
+_MAX_REDIRECTS = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    context: Context
+    until: float
+
+
+class Contexts:
+    """Every @context in use, compiled once.
+
+    Args:
+        core: the core context's document, `{"@context": {...}}`.
+        preloaded: documents by URL.
+        policy: which addresses contexts may be fetched from.
+    """
+
+    def __init__(
+        self, core: Mapping[str, Any], preloaded: Mapping[str, Mapping[str, Any]], policy: AddressPolicy
+    ) -> None:
+        self._core = _locals_of(core, "the core context")
+        self._preloaded = dict(preloaded)
+        self._policy = policy
+        self._compiled: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._documents: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self.core = Context(None, self._core)
+
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def resolve(self, source: Any) -> Context:
+        """Return the compiled context for an @context: a URL, an object, an array of them, or None.
+
+        Raises:
+            BadRequestDataError: it is no @context.
+            ContextNotAvailableError: a document that it names cannot be had.
+        """
+        source = simplified(source)
+        if source is None:
+            return self.core
+        key = orjson.dumps(source)
+        now = time.monotonic()
+        entry = self._compiled.get(key)
+        if entry is not None and entry.until > now:
+            self._compiled.move_to_end(key)
+            return entry.context
+        try:
+            parts = await self._parts(source, base="", depth=0)
+        except ContextNotAvailableError:
+            if entry is None:
+                raise
+            log.warning("context.stale", context=entry.context.url)
+            self._compiled[key] = _Entry(context=entry.context, until=now + _FAILED_SECONDS)
+            return entry.context
+        context = Context(source, [*parts, *self._core])
+        self._compiled[key] = _Entry(context=context, until=now + _FRESH_SECONDS)
+        while len(self._compiled) > _KEPT:
+            self._compiled.popitem(last=False)
+        return context
+
+    async def _parts(self, source: Any, *, base: str, depth: int) -> list[Mapping[str, Any]]:
+        """Flatten an @context into the objects that make it up."""
+        if depth > _MAX_DEPTH:
+            raise BadRequestDataError(detail=f"@context documents are nested deeper than {_MAX_DEPTH}")
+        if source is None:
+            return []
+        if isinstance(source, dict):
+            imported = source.get("@import")
+            before = await self._parts(imported, base=base, depth=depth + 1) if imported is not None else []
+            return [*before, source]
+        if isinstance(source, list):
+            if len(source) > _MAX_PARTS:
+                raise BadRequestDataError(detail=f"the @context has more than {_MAX_PARTS} parts")
+            return [part for item in source for part in await self._parts(item, base=base, depth=depth + 1)]
+        if isinstance(source, str):
+            url = urljoin(base, source)
+            if _CORE.fullmatch(url):
+                return list(self._core)
+            document = await self._document(url)
+            return await self._parts(document.get("@context"), base=url, depth=depth + 1)
+        raise BadRequestDataError(detail="an @context is a URL, an object or an array of them")
+
+    async def _document(self, url: str) -> Mapping[str, Any]:
+        if url in self._preloaded:
+            return self._preloaded[url]
+        async with self._locks.setdefault(url, asyncio.Lock()):
+            now = time.monotonic()
+            until, document = self._documents.get(url, (0.0, {}))
+            if until > now:
+                return document
+            failed_until, reason = self._failed.get(url, (0.0, ""))
+            if failed_until > now:
+                raise ContextNotAvailableError(detail=reason)
+            try:
+                document = await self._fetch(url)
+            except ContextNotAvailableError as error:
+                _bound(self._failed)
+                self._failed[url] = (now + _FAILED_SECONDS, error.detail)
+                raise
+            _bound(self._documents)
+            self._documents[url] = (now + _FRESH_SECONDS, document)
+        if len(self._locks) > _KEPT:
+            self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}
+        return document
+
+    async def _fetch(self, url: str) -> Mapping[str, Any]:
+        if self._session is None:
+            self._session = self._policy.session(timeout=5.0, connections=10)
+        try:
+            content = await self._read(self._session, url)
+        except TimeoutError as error:
+            raise ContextNotAvailableError(detail=f"{url} did not answer in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ContextNotAvailableError(detail=f"{url} cannot be fetched: {error}") from error
+        try:
+            document = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise ContextNotAvailableError(detail=f"{url} is not JSON: {error}") from error
+        if not isinstance(document, dict) or "@context" not in document:
+            raise ContextNotAvailableError(detail=f"{url} is no @context document")
+        log.info("context.fetched", url=url, bytes=len(content))
+        return document
+
+    async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
+        for _ in range(_MAX_REDIRECTS):
+            try:
+                split_http(url)
+                self._policy.check_literal(url)
+            except BadRequestDataError as error:
+                raise ContextNotAvailableError(detail=error.detail) from error
+            except ForbiddenAddressError as error:
+                raise ContextNotAvailableError(detail=str(error)) from error
+            headers = {"Accept": "application/ld+json, application/json;q=0.9"}
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
+                if response.status in {301, 302, 303, 307, 308} and "Location" in response.headers:
+                    url = urljoin(url, response.headers["Location"])
+                    continue
+                if response.status != HTTPStatus.OK:
+                    raise ContextNotAvailableError(detail=f"{url} answers {response.status}")
+                content = bytearray()
+                async for chunk in response.content.iter_chunked(65_536):
+                    content += chunk
+                    if len(content) > _MAX_BYTES:
+                        raise ContextNotAvailableError(detail=f"{url} is larger than {_MAX_BYTES} bytes")
+                return bytes(content)
+        raise ContextNotAvailableError(detail=f"{url} redirects more than {_MAX_REDIRECTS} times")
+
+
+def simplified(source: Any) -> Any:
+    """Return an @context without the core context, which is always there; one alone without its array."""
+    if isinstance(source, str):
+        return None if _CORE.fullmatch(source) else source
+    if isinstance(source, list):
+        parts = [part for item in source if (part := simplified(item)) is not None]
+        return parts[0] if len(parts) == 1 else parts or None
+    return source or None
+
+
+def as_json_ld(context: Context) -> Any:
+    """Return the `@context` member for an answer: the client's, and the core one."""
+    if context.source is None:
+        return CORE_CONTEXT_URL
+    parts = context.source if isinstance(context.source, list) else [context.source]
+    return [*parts, CORE_CONTEXT_URL]
+
+
+def _locals_of(document: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
+    found = document.get("@context")
+    parts: list[Mapping[str, Any]] = [
+        part for part in (found if isinstance(found, list) else [found]) if isinstance(part, dict)
+    ]
+    if not parts:
+        msg = f"{what} must be an object, or an array of objects, under @context"
+        raise ValueError(msg)
+    return parts
+
+
+def _bound(cache: dict[str, Any]) -> None:
+    while len(cache) >= _KEPT:
+        cache.pop(next(iter(cache)))

@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Notifications, from the queue in PostgreSQL to the subscribers' endpoints over HTTP.
+
+Each destination (scheme, host, port) has a worker of its own while there is something for it,
+so a dead receiver delays nobody else; at one destination the order of the changes is kept. An
+attempt that fails for a passing reason is repeated after 1, 2, 4 … seconds, up to a minute. One
+process works on a database's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import asyncpg
+import orjson
+import structlog
+
+from broker.embedded.contexts import as_json_ld
+from broker.embedded.endpoints import ForbiddenAddressError
+from broker.embedded.links import context_link
+from broker.embedded.merging import Stored, now, timestamp
+from broker.embedded.notifications import Known, read_known
+from broker.embedded.problems import ProblemError
+from broker.embedded.representations import View, feature_collection, show
+from broker.embedded.store import SQL
+
+if TYPE_CHECKING:
+    from broker.embedded.contexts import Contexts
+    from broker.embedded.endpoints import AddressPolicy
+    from broker.embedded.terms import Context
+    from store.postgres import Pool
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 20  # notifications read from the queue together
+_POLL_SECONDS = 5.0
+_TIMEOUT_SECONDS = 10.0
+_LONGEST_TIMEOUT = 60.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_MAX_ATTEMPTS = 20
+_MAX_AGE = timedelta(hours=24)
+_MAX_WAITING = 10_000  # notifications kept for one destination that does not answer
+_PASSING = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+)  # and every 5xx
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome:
+    """How an attempt ended: delivered, or why not, and whether to try again."""
+
+    delivered: bool
+    again: bool = False
+    reason: str = ""
+
+
+class Delivery:
+    """Sends what is queued.
+
+    Args:
+        policy: which addresses may be connected to, checked again at each connection.
+        first_pause: seconds before the first repetition.
+    """
+
+    def __init__(
+        self, pool: Pool, contexts: Contexts, policy: AddressPolicy, *, first_pause: float = _FIRST_PAUSE
+    ) -> None:
+        self._pool = pool
+        self._contexts = contexts
+        self._policy = policy
+        self._first_pause = first_pause
+        self._wake = asyncio.Event()
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Start sending, beginning with what an earlier process left."""
+        self._session = self._policy.session(timeout=_TIMEOUT_SECONDS, connections=200)
+        self._wake.set()
+        self._dispatcher = asyncio.create_task(self._dispatch(), name="notifications")
+
+    async def close(self) -> None:
+        """Stop; what is not delivered stays in the queue."""
+        tasks = [task for task in (self._dispatcher, *self._workers.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._workers.clear()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def wake(self) -> None:
+        """Say that something was queued."""
+        self._wake.set()
+
+    async def _dispatch(self) -> None:
+        """See that every destination with something waiting has a worker."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+            self._wake.clear()
+            try:
+                rows = await self._pool.fetch(SQL["destinations"])
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("notifications.queue_unreadable", reason=str(error))
+                await asyncio.sleep(_FIRST_PAUSE)
+                continue
+            for row in rows:
+                if row["destination"] not in self._workers:
+                    self._start_worker(row["destination"])
+
+    def _start_worker(self, destination: str) -> None:
+        task = asyncio.create_task(self._serve(destination), name=f"notifications {destination}")
+        self._workers[destination] = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._workers.pop(destination, None)
+            self._wake.set()  # something may have come while it ended
+
+        task.add_done_callback(ended)
+
+    async def _serve(self, destination: str) -> None:
+        """Deliver to one destination until nothing waits for it."""
+        pause = self._first_pause
+        while True:
+            try:
+                rows = await self._pool.fetch(SQL["next_notifications"], destination, _AT_ONCE)
+                if not rows:
+                    return
+                for row in rows:
+                    if await self._handle(row):
+                        pause = self._first_pause
+                    else:
+                        break
+                else:
+                    continue
+                trimmed = await self._pool.fetchval(SQL["trim_notifications"], destination, _MAX_WAITING)
+                if trimmed:
+                    log.warning("notifications.trimmed", destination=destination, lost=trimmed)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("notifications.queue_unreadable", reason=str(error))
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _handle(self, row: asyncpg.Record) -> bool:
+        """Attempt one notification; False if the same one has to be attempted again later."""
+        found = await self._pool.fetchrow(SQL["read_subscriptions"], row["tenant"], row["subscription_id"])
+        known = None if found is None else read_known(found)
+        if known is None:
+            return True  # deleted meanwhile, and the notification with it
+        outcome = await self._attempt(row, known)
+        bound = log.bind(subscription=known.subscription.id, uri=known.subscription.uri, tenant=row["tenant"])
+        moment = now()
+        late = row["attempts"] + 1 >= _MAX_ATTEMPTS or moment - row["notified_at"] > _MAX_AGE
+        if outcome.delivered or not outcome.again or late:
+            await self._pool.execute(SQL["finish_notification"], row["number"], outcome.delivered, moment)
+            if outcome.delivered:
+                bound.debug("notification.delivered")
+            else:
+                bound.warning("notification.lost", reason=outcome.reason)
+            return True
+        await self._pool.execute(SQL["postpone_notification"], row["number"], moment)
+        bound.info("notification.postponed", reason=outcome.reason, attempts=row["attempts"] + 1)
+        return False
+
+    async def _attempt(self, row: asyncpg.Record, known: Known) -> _Outcome:
+        subscription = known.subscription
+        try:
+            context = await self._contexts.resolve(known.context)
+            self._policy.check_literal(subscription.uri)
+        except ProblemError as error:
+            return _Outcome(delivered=False, again=True, reason=error.detail)
+        except ForbiddenAddressError as error:
+            return _Outcome(delivered=False, reason=str(error))
+        if self._session is None:
+            return _Outcome(delivered=False, again=True, reason="the broker is stopping")
+        body, headers = _rendered(row, known, context)
+        seconds = min(_LONGEST_TIMEOUT, subscription.timeout or _TIMEOUT_SECONDS)
+        try:
+            async with self._session.post(
+                subscription.uri,
+                data=orjson.dumps(body),
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                await response.content.read(1024)
+                return _judged(response.status)
+        except TimeoutError:
+            return _Outcome(delivered=False, again=True, reason=f"no answer in {seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _Outcome(delivered=False, again=True, reason=str(error))
+
+
+def _judged(status: int) -> _Outcome:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return _Outcome(delivered=True)
+    again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING
+    return _Outcome(delivered=False, again=again, reason=f"the receiver answers {status}")
+
+
+def _rendered(row: asyncpg.Record, known: Known, context: Context) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a notification's body and headers (clauses 5.3.1 and 6.3.8)."""
+    subscription = known.subscription
+    view = View(context=context, form=subscription.form, system=subscription.system)
+    entities = [_entity(item) for item in orjson.loads(row["entities"])]
+    geo = subscription.accept == "application/geo+json"
+    body = {
+        "id": f"urn:ngsi-ld:Notification:{uuid.uuid4()}",
+        "type": "Notification",
+        "subscriptionId": subscription.id,
+        "notifiedAt": timestamp(row["notified_at"]),
+        "data": feature_collection(entities, view) if geo else [show(entity, view) for entity in entities],
+    }
+    headers = {**dict(subscription.headers), "Content-Type": subscription.accept}
+    if row["tenant"]:
+        headers["NGSILD-Tenant"] = row["tenant"]
+    link = known.doc.get("jsonldContext") or context.url
+    if subscription.accept == "application/ld+json":
+        body["@context"] = as_json_ld(context)
+    else:
+        headers["Link"] = context_link(link)
+    return body, headers
+
+
+def _entity(item: dict[str, Any]) -> Stored:
+    return Stored(
+        id=item["id"],
+        types=item["types"],
+        scopes=item["scopes"],
+        attributes=item["attributes"],
+        created_at=datetime.fromisoformat(item["created_at"]),
+        modified_at=datetime.fromisoformat(item["modified_at"]),
+    )

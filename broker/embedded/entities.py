@@ -1,0 +1,353 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From what a client sends (normalized, concise or simplified) to the one form that is stored.
+
+The stored form of an entity's attributes is `{IRI: [instance, ...]}`, one instance for each
+datasetId. An instance is `{"type": "Property", "value": ..., "unitCode": ..., "observedAt": ...,
+"createdAt": ..., "modifiedAt": ..., IRI: [instance, ...]}`: NGSI-LD's own members under their short
+names, which hold no colon, and attributes of the attribute under their IRIs, which always hold
+one. Values are opaque JSON: terms inside them are not expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from broker.embedded.geometry import GeometryError, read_geometry
+from broker.embedded.problems import BadRequestDataError
+from broker.embedded.vocabulary import (
+    GEOMETRIES,
+    NULL,
+    OPTIONAL_MEMBERS,
+    RESERVED_MEMBERS,
+    SYSTEM_MEMBERS,
+    TYPE_BY_MEMBER,
+    VALUE_MEMBER,
+    check_id,
+    check_name,
+    is_uri,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.embedded.terms import Context
+
+Instance: TypeAlias = dict[str, Any]
+Attributes: TypeAlias = dict[str, list[Instance]]
+
+MAX_ATTRIBUTES = 1000
+MAX_INSTANCES = 1000
+MAX_TYPES = 100
+MAX_DEPTH = 32
+_MAX_NESTED_ATTRIBUTES = 8
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_SCOPE = re.compile(r"/?[^\s/,;()#+\x00-\x20]+(/[^\s/,;()#+\x00-\x20]+)*")
+_checked_name = lru_cache(maxsize=10_000)(check_name)
+
+
+@dataclass(kw_only=True, slots=True)
+class Fragment:
+    """What a request says of an entity; members that it does not name are None or empty."""
+
+    id: str | None = None
+    types: list[str] = field(default_factory=list)
+    scopes: list[str] | None = None
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How a request's entities are to be read.
+
+    Attributes:
+        context: the request's @context.
+        nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
+        simplified: whether the body is in simplified (keyValues) form.
+    """
+
+    context: Context
+    nulls: bool = False
+    simplified: bool = False
+
+
+def read_entity(body: Any, how: Reading) -> Fragment:
+    """Read a whole entity: id and type must be there (clause 5.2.4).
+
+    Raises:
+        BadRequestDataError: it is no entity.
+    """
+    fragment = read_fragment(body, how)
+    if fragment.id is None:
+        raise BadRequestDataError(detail="the entity has no id")
+    if not fragment.types:
+        raise BadRequestDataError(detail=f"the entity {fragment.id} has no type")
+    return fragment
+
+
+def read_fragment(body: Any, how: Reading) -> Fragment:
+    """Read a part of an entity: whatever members are there (clause 5.4).
+
+    Raises:
+        BadRequestDataError: it is none.
+    """
+    if not isinstance(body, dict):
+        raise BadRequestDataError(detail="an entity must be a JSON object")
+    if len(body) > MAX_ATTRIBUTES:
+        raise BadRequestDataError(detail=f"an entity may have no more than {MAX_ATTRIBUTES} attributes")
+    fragment = Fragment()
+    for name, value in body.items():
+        if name in {"id", "@id"}:
+            fragment.id = check_id(value)
+        elif name in {"type", "@type"}:
+            fragment.types = read_types(value, how.context)
+        elif name == "scope":
+            fragment.scopes = read_scopes(value)
+        elif name != "@context" and name not in SYSTEM_MEMBERS:
+            iri = how.context.expand(_checked_name(name))
+            if iri in fragment.attributes:
+                raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
+            fragment.attributes[iri] = read_attribute(name, value, how)
+    return fragment
+
+
+def read_types(value: Any, context: Context) -> list[str]:
+    """Read one type or an array of them; IRIs, each once, in order.
+
+    Raises:
+        BadRequestDataError: it is neither.
+    """
+    names = value if isinstance(value, list) else [value]
+    if not names or len(names) > MAX_TYPES:
+        raise BadRequestDataError(detail=f"an entity has between one type and {MAX_TYPES}")
+    return list(dict.fromkeys(context.expand(check_name(name, "an entity's type")) for name in names))
+
+
+def read_scopes(value: Any) -> list[str]:
+    """Read one scope or an array of them (clause 4.18).
+
+    Raises:
+        BadRequestDataError: one is no path such as /Hagen/Mitte.
+    """
+    scopes = value if isinstance(value, list) else [value]
+    if scopes == [NULL]:
+        return []
+    for scope in scopes:
+        if not isinstance(scope, str) or _SCOPE.fullmatch(scope) is None:
+            raise BadRequestDataError(detail=f"a scope is a path such as /Hagen/Mitte: {str(scope)[:100]!r}")
+    return list(dict.fromkeys(scope if scope.startswith("/") else "/" + scope for scope in scopes))
+
+
+def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[Instance]:
+    """Read one attribute, or all its instances (clauses 4.5.1 to 4.5.5).
+
+    Raises:
+        BadRequestDataError: it breaks a rule; the sentence names the attribute.
+    """
+    if depth > _MAX_NESTED_ATTRIBUTES:
+        raise BadRequestDataError(
+            detail=f"the attribute {name} has attributes nested deeper than {_MAX_NESTED_ATTRIBUTES}"
+        )
+    if isinstance(given, list) and given and all(_is_instance(item) for item in given):
+        if len(given) > MAX_INSTANCES:
+            raise BadRequestDataError(detail=f"the attribute {name} has more than {MAX_INSTANCES} instances")
+        instances = [_read_instance(name, item, how, depth) for item in given]
+        datasets = [instance.get("datasetId") for instance in instances]
+        if len(set(datasets)) < len(datasets):
+            raise BadRequestDataError(detail=f"two instances of the attribute {name} have the same datasetId")
+        return instances
+    return [_read_instance(name, given, how, depth)]
+
+
+def is_null(instance: Instance) -> bool:
+    """Say whether an instance means "delete this attribute" (clause 4.5.0)."""
+    value = instance.get(VALUE_MEMBER[instance["type"]])
+    return bool(
+        value == NULL
+        or (instance["type"] == "LanguageProperty" and value == {"@none": NULL})
+        or (isinstance(value, list) and value == [NULL])
+    )
+
+
+@lru_cache(maxsize=10_000)
+def check_instant(text: str) -> str:
+    """Return an RFC 3339 date-time with its zone, as it is (clause 4.6.3).
+
+    Raises:
+        BadRequestDataError: it is none.
+    """
+    try:
+        if _INSTANT.fullmatch(text) is None:
+            raise ValueError  # noqa: TRY301 - one sentence for both ways of being wrong
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequestDataError(
+            detail=f"a point in time is written as 2026-05-01T10:00:00Z, not {text[:100]!r}"
+        ) from None
+    return text
+
+
+def _is_instance(given: Any) -> bool:
+    """Say whether it is an attribute's instance with its members, and no bare value."""
+    return isinstance(given, dict) and (
+        given.get("type") in VALUE_MEMBER or any(member in given for member in TYPE_BY_MEMBER)
+    )
+
+
+def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
+    if given is None:
+        raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
+    members, kind = _members(name, given, how)
+    holder = VALUE_MEMBER[kind]
+    if holder not in members:
+        raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
+    instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
+    for member, value in members.items():
+        if member in {"type", holder} or member in SYSTEM_MEMBERS:
+            continue
+        if member in OPTIONAL_MEMBERS:
+            instance[member] = _read_member(name, member, value, how)
+        elif member in RESERVED_MEMBERS:
+            raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
+        else:
+            iri = how.context.expand(_checked_name(member))
+            instance[iri] = read_attribute(f"{name}.{member}", value, how, depth + 1)
+    return instance
+
+
+def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
+    """Return an instance's members and its type, which concise and simplified input leave out."""
+    if not isinstance(given, dict):
+        return {"value": given}, "Property"
+    kind = given.get("type")
+    if kind in VALUE_MEMBER and not how.simplified:
+        return given, str(kind)
+    if kind in GEOMETRIES and "coordinates" in given:
+        return {"value": given}, "GeoProperty"
+    for member, implied in TYPE_BY_MEMBER.items():
+        if member in given and kind is None:
+            geometry = implied == "Property" and _is_geometry(given[member])
+            return given, "GeoProperty" if geometry else implied
+    if kind is not None and not how.simplified:
+        raise BadRequestDataError(
+            detail=f"the attribute {name} has the type {str(kind)[:100]}, which is no type of attribute"
+        )
+    if kind is None and OPTIONAL_MEMBERS & given.keys():
+        raise BadRequestDataError(detail=f"the attribute {name} has no value")
+    return {"value": given}, "Property"
+
+
+def _is_geometry(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") in GEOMETRIES and "coordinates" in value
+
+
+def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
+    if value is None:
+        raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
+    if value in (NULL, {"@none": NULL}):
+        if not how.nulls:
+            raise BadRequestDataError(
+                detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
+            )
+        return value
+    if isinstance(value, dict | list) and _depth(value) > MAX_DEPTH:
+        raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
+    return _VALUES[kind](name, value, how)
+
+
+def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
+    if not isinstance(value, str):
+        if member == "objectType" and isinstance(value, list):
+            return [how.context.expand(check_name(item, "an objectType")) for item in value]
+        raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
+    if value == NULL and how.nulls:
+        return value
+    if member == "observedAt":
+        return check_instant(value)
+    if member == "datasetId":
+        return check_id(value, f"datasetId of the attribute {name}")
+    if member in {"objectType", "valueType"}:
+        return how.context.expand(check_name(value, member))
+    return value
+
+
+def _any_value(_name: str, value: Any, _how: Reading) -> Any:
+    return value
+
+
+def _geometry(name: str, value: Any, _how: Reading) -> Any:
+    try:
+        read_geometry(value)
+    except GeometryError as error:
+        raise BadRequestDataError(detail=f"the attribute {name} is no GeoJSON geometry: {error}") from error
+    return value
+
+
+def _uris(name: str, value: Any, _how: Reading) -> Any:
+    for item in value if isinstance(value, list) else [value]:
+        uri = item.get("object") if isinstance(item, dict) else item
+        if not is_uri(uri):
+            raise BadRequestDataError(
+                detail=f"the relationship {name} must point to a URI, not {str(uri)[:200]!r}"
+            )
+    return value
+
+
+def _languages(name: str, value: Any, _how: Reading) -> Any:
+    texts = value.values() if isinstance(value, dict) else [None]
+    for text in texts:
+        if not all(isinstance(item, str) for item in (text if isinstance(text, list) else [text])):
+            raise BadRequestDataError(
+                detail=f"languageMap of the attribute {name} must map languages to texts"
+            )
+    return value
+
+
+def _vocab(name: str, value: Any, how: Reading) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) and item for item in names):
+        raise BadRequestDataError(detail=f"vocab of the attribute {name} must be a term or an array of terms")
+    expanded = [how.context.expand(item) for item in names]
+    return expanded if isinstance(value, list) else expanded[0]
+
+
+def _list(name: str, value: Any, _how: Reading) -> Any:
+    if not isinstance(value, list):
+        raise BadRequestDataError(detail=f"the attribute {name} must be a list")
+    return value
+
+
+def _uri_list(name: str, value: Any, how: Reading) -> Any:
+    return _uris(name, _list(name, value, how), how)
+
+
+_VALUES: dict[str, Callable[[str, Any, Reading], Any]] = {
+    "Property": _any_value,
+    "GeoProperty": _geometry,
+    "Relationship": _uris,
+    "LanguageProperty": _languages,
+    "VocabProperty": _vocab,
+    "JsonProperty": _any_value,
+    "ListProperty": _list,
+    "ListRelationship": _uri_list,
+}
+
+
+def _depth(value: Any) -> int:
+    """Return how deep arrays and objects are nested."""
+    depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, dict | list)
+        ]
+    return depth

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Which entities are meant, as SQL.
+
+Every piece of SQL here is written in this file; what a request brings goes in as a parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from broker.embedded.query import All, Any_, Compare, Exists, Literal, Not, Span
+from broker.embedded.vocabulary import LOCATION, NGSI_LD
+
+if TYPE_CHECKING:
+    from broker.embedded.geo import GeoQuery
+    from broker.embedded.query import Path, Query
+    from broker.embedded.selection import Selection
+
+_OPERATORS = {"==": "=", "!=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "~=": "~", "!~=": "~"}
+_ENTITY_TIMES = {NGSI_LD + "createdAt": "e.created_at", NGSI_LD + "modifiedAt": "e.modified_at"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which entities a request means: all that meet every part that is not None.
+
+    Attributes:
+        ids: one of these ids.
+        types: a selection of types, by IRI.
+        id_pattern: a regular expression that the id has to match somewhere.
+        attributes: IRIs, of which the entity has at least one.
+        q: the query.
+        geo: the geographical query; its exact part is decided outside SQL.
+        any_of: filters of which it meets at least one.
+    """
+
+    ids: tuple[str, ...] | None = None
+    types: Selection | None = None
+    id_pattern: str | None = None
+    attributes: tuple[str, ...] | None = None
+    q: Query | None = None
+    geo: GeoQuery | None = None
+    any_of: tuple[Filter, ...] | None = None
+
+
+class Parameters:
+    """The parameters of one statement, in order.
+
+    Args:
+        first: those that the statement has already.
+    """
+
+    def __init__(self, *first: Any) -> None:
+        self.values: list[Any] = list(first)
+
+    def add(self, value: Any) -> str:
+        """Add one and return its placeholder."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+def condition(which: Filter, parameters: Parameters) -> str:
+    """Return the condition on `ngsild.entities AS e` that a filter amounts to."""
+    parts: list[str] = []
+    if which.ids is not None:
+        parts.append(f"e.id = ANY({parameters.add(list(which.ids))}::text[])")
+    if which.types is not None:
+        parts.append(_types(which.types, parameters))
+    if which.id_pattern is not None:
+        parts.append(f"e.id ~ {parameters.add(which.id_pattern)}")
+    if which.attributes is not None:
+        parts.append(f"e.doc ?| {parameters.add(list(which.attributes))}::text[]")
+    if which.q is not None:
+        parts.append(_query(which.q, parameters))
+    if which.geo is not None:
+        parts.append(_geo(which.geo, parameters))
+    if which.any_of is not None:
+        parts.append("(" + " OR ".join(condition(each, parameters) for each in which.any_of) + ")")
+    return " AND ".join(parts) or "true"
+
+
+def _types(selection: Selection, parameters: Parameters) -> str:
+    """An "any of" or "all of" whose parts are types, or selections again."""
+    plain = [part for part in selection.parts if isinstance(part, str)]
+    parts = [_types(part, parameters) for part in selection.parts if not isinstance(part, str)]
+    if plain:
+        operator = "@>" if selection.every else "&&"
+        parts.append(f"e.types {operator} {parameters.add(plain)}::text[]")
+    return "(" + (" AND " if selection.every else " OR ").join(parts) + ")"
+
+
+def _geo(geo: GeoQuery, parameters: Parameters) -> str:
+    box = geo.search_box()
+    if box is None or geo.attribute != LOCATION:
+        return f"e.doc ? {parameters.add(geo.attribute)}::text"
+    west, south, east, north = (parameters.add(bound) for bound in box)
+    return f"e.extent && box(point({west}::float8, {south}::float8), point({east}::float8, {north}::float8))"
+
+
+def _query(query: Query, parameters: Parameters) -> str:
+    if isinstance(query, All | Any_):
+        joint = " AND " if isinstance(query, All) else " OR "
+        return "(" + joint.join(_query(term, parameters) for term in query.terms) + ")"
+    if isinstance(query, Not):
+        return f"NOT {_query(query.term, parameters)}"
+    sources, target = _target(query.path, parameters)
+    if isinstance(query, Exists):
+        return f"EXISTS (SELECT FROM {sources} WHERE {target} IS NOT NULL)"
+    return _comparison(query, sources, target, parameters)
+
+
+def _comparison(query: Compare, sources: str, target: str, parameters: Parameters) -> str:
+    matches = " OR ".join(_matches(value, query.operator, parameters) for value in query.values)
+    if query.operator in {"!=", "!~="}:
+        unequal = f"NOT EXISTS (SELECT FROM ngsild.scalars({target}) AS s(value) WHERE {matches})"
+        return f"EXISTS (SELECT FROM {sources} WHERE {target} IS NOT NULL AND {unequal})"
+    return f"EXISTS (SELECT FROM {sources}, ngsild.scalars({target}) AS s(value) WHERE {matches})"
+
+
+def _target(path: Path, parameters: Parameters) -> tuple[str, str]:
+    """Return the FROM list that leads to a path's last attribute, and the value there."""
+    if path.attributes[0] in _ENTITY_TIMES and len(path.attributes) == 1 and path.member is None:
+        column = _ENTITY_TIMES[path.attributes[0]]
+        text = f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        return f"(SELECT to_jsonb({text})) AS i0(node)", "i0.node"
+    sources, holder = [], "e.doc"
+    for step, attribute in enumerate(path.attributes):
+        sources.append(f"ngsild.instances({holder}, {parameters.add(attribute)}) AS i{step}(node)")
+        holder = f"i{step}.node"
+    if path.member is None:
+        target = f"ngsild.payload({holder})"
+    else:
+        target = f"({holder} -> {parameters.add(path.member)}::text)"
+    if path.keys:
+        target = f"({target} #> {parameters.add(list(path.keys))}::text[])"
+    return ", ".join(sources), target
+
+
+def _matches(value: Literal | Span, operator: str, parameters: Parameters) -> str:
+    if isinstance(value, Span):
+        low, high = _scalar(value.low, ">=", parameters), _scalar(value.high, "<=", parameters)
+        return f"({low} AND {high})"
+    return _scalar(value, _OPERATORS[operator], parameters)
+
+
+def _scalar(literal: Literal, operator: str, parameters: Parameters) -> str:
+    """Compare one scalar; one of another type never matches."""
+    value = literal.value
+    if isinstance(value, bool):
+        return f"s.value = {parameters.add(orjson.dumps(value).decode())}::jsonb"
+    if isinstance(value, datetime):
+        return f"ngsild.as_instant(s.value) {operator} {parameters.add(value)}::timestamptz"
+    if isinstance(value, str):
+        return f'ngsild.as_text(s.value) COLLATE "C" {operator} {parameters.add(value)}::text'
+    number = parameters.add(orjson.dumps(value).decode())
+    return f"(jsonb_typeof(s.value) = 'number' AND s.value {operator} {number}::jsonb)"

@@ -1,0 +1,282 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""What each operation does to one stored entity: pure functions on the stored form.
+
+An attribute that is overwritten keeps its createdAt and gets a new modifiedAt. The time that an
+attribute was observed plays no part: an older observation overwrites a newer one, as the
+standard has it; who must not let that happen asks first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from broker.embedded.entities import is_null
+from broker.embedded.problems import BadRequestDataError, NotFoundError
+from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER
+
+if TYPE_CHECKING:
+    from broker.embedded.entities import Attributes, Fragment, Instance
+
+_ABSENT = "no such attribute"
+_PRESENT = "it exists already, and noOverwrite was asked for"
+
+
+@dataclass(kw_only=True, slots=True)
+class Stored:
+    """An entity as the store holds it."""
+
+    id: str
+    types: list[str]
+    scopes: list[str] | None
+    attributes: Attributes
+    created_at: datetime
+    modified_at: datetime
+
+
+@dataclass(kw_only=True, slots=True)
+class Changes:
+    """What an operation did to one entity, by the attributes' IRIs.
+
+    Attributes:
+        other: whether its types or scopes changed.
+        refused: attribute → why it was left as it was.
+    """
+
+    entity_created: bool = False
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    other: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self.entity_created or self.other or self.created or self.updated or self.deleted)
+
+    def then(self, later: Changes) -> Changes:
+        """Return this and what a later operation did to the same entity, as one."""
+        return Changes(
+            entity_created=self.entity_created or later.entity_created,
+            created=[*self.created, *later.created],
+            updated=[*self.updated, *later.updated],
+            deleted=[*self.deleted, *later.deleted],
+            other=self.other or later.other,
+            refused={**self.refused, **later.refused},
+        )
+
+
+def now() -> datetime:
+    """Return the present, to the millisecond, which is what clients are shown."""
+    present = datetime.now(UTC)
+    return present.replace(microsecond=present.microsecond // 1000 * 1000)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return it as the standard writes it: UTC with a Z, in milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def create(fragment: Fragment, moment: datetime) -> tuple[Stored, Changes]:
+    """Make a new entity (clause 5.6.1)."""
+    stamp = timestamp(moment)
+    for instances in fragment.attributes.values():
+        _stamp(instances, stamp)
+    stored = Stored(
+        id=fragment.id or "",
+        types=list(fragment.types),
+        scopes=fragment.scopes,
+        attributes=dict(fragment.attributes),
+        created_at=moment,
+        modified_at=moment,
+    )
+    return stored, Changes(entity_created=True, created=list(fragment.attributes))
+
+
+def replace(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
+    """Replace everything but the id (clauses 5.6.8 and 5.6.18)."""
+    gone = [iri for iri in stored.attributes if iri not in fragment.attributes]
+    changes = Changes(deleted=gone, other=True)
+    stamp = timestamp(moment)
+    for iri, instances in fragment.attributes.items():
+        (changes.updated if iri in stored.attributes else changes.created).append(iri)
+        _stamp(instances, stamp, _by_dataset(stored.attributes.get(iri, [])))
+    stored.attributes = dict(fragment.attributes)
+    stored.types = fragment.types or stored.types
+    stored.scopes = fragment.scopes
+    stored.modified_at = moment
+    return changes
+
+
+def append(stored: Stored, fragment: Fragment, moment: datetime, *, overwrite: bool = True) -> Changes:
+    """Add attributes, overwriting those that exist unless told not to (clauses 5.6.3 and 5.6.8)."""
+    changes = Changes()
+    for iri, instances in fragment.attributes.items():
+        _put(stored, iri, instances, changes, timestamp(moment), overwrite=overwrite)
+    _add_types(stored, fragment, changes)
+    if fragment.scopes is not None and (overwrite or not stored.scopes):
+        stored.scopes = fragment.scopes
+        changes.other = True
+    stored.modified_at = moment
+    return changes
+
+
+def update(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
+    """Overwrite attributes that exist; the others are refused (clause 5.6.2)."""
+    changes = Changes()
+    for iri, instances in fragment.attributes.items():
+        if iri not in stored.attributes:
+            changes.refused[iri] = _ABSENT
+        else:
+            _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
+    _add_types(stored, fragment, changes)
+    if fragment.scopes is not None:
+        if stored.scopes:
+            stored.scopes = fragment.scopes
+            changes.other = True
+        else:
+            changes.refused["scope"] = "the entity has no scope"
+    stored.modified_at = moment
+    return changes
+
+
+def merge(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
+    """Merge member by member, as a JSON merge patch does (clause 5.6.17)."""
+    changes = Changes()
+    stamp = timestamp(moment)
+    for iri, instances in fragment.attributes.items():
+        merged = []
+        for instance in instances:
+            before = _by_dataset(stored.attributes.get(iri, [])).get(instance.get("datasetId"))
+            same = before is not None and before["type"] == instance["type"] and not is_null(instance)
+            merged.append(_merged(before, instance) if before is not None and same else instance)
+        _put(stored, iri, merged, changes, stamp, overwrite=True)
+    _add_types(stored, fragment, changes)
+    if fragment.scopes is not None:
+        stored.scopes = fragment.scopes or None
+        changes.other = True
+    stored.modified_at = moment
+    return changes
+
+
+def patch_attribute(stored: Stored, iri: str, patch: Instance, moment: datetime) -> Changes:
+    """Overwrite some members of one attribute's instance (clause 5.6.4).
+
+    Raises:
+        NotFoundError: the entity has no such attribute, or none with that datasetId.
+        BadRequestDataError: the patch is of another type.
+    """
+    before = _by_dataset(stored.attributes.get(iri, [])).get(patch.get("datasetId"))
+    if before is None:
+        raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
+    kind = patch.get("type", before["type"])
+    if kind != before["type"]:
+        raise BadRequestDataError(detail=f"{iri} is a {before['type']} and cannot become a {kind}")
+    changes = Changes()
+    if VALUE_MEMBER[kind] in patch and is_null({**patch, "type": kind}):
+        return delete_attribute(stored, iri, moment, dataset=patch.get("datasetId"))
+    members = {member: value for member, value in {**before, **patch}.items() if value != NULL}
+    _put(stored, iri, [members], changes, timestamp(moment), overwrite=True)
+    stored.modified_at = moment
+    return changes
+
+
+def delete_attribute(
+    stored: Stored, iri: str, moment: datetime, *, dataset: str | None = None, every: bool = False
+) -> Changes:
+    """Remove one instance of an attribute, or all (clause 5.6.5).
+
+    Raises:
+        NotFoundError: there is no such instance.
+    """
+    instances = stored.attributes.get(iri, [])
+    kept = [] if every else [instance for instance in instances if instance.get("datasetId") != dataset]
+    if len(kept) == len(instances):
+        raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
+    if kept:
+        stored.attributes[iri] = kept
+    else:
+        del stored.attributes[iri]
+    stored.modified_at = moment
+    return Changes(deleted=[iri])
+
+
+def _put(
+    stored: Stored, iri: str, instances: list[Instance], changes: Changes, stamp: str, *, overwrite: bool
+) -> None:
+    """Put instances in the place of those with the same datasetId, or beside the others."""
+    before = stored.attributes.get(iri, [])
+    known = _by_dataset(before)
+    deleted = [instance for instance in instances if is_null(instance)]
+    given = [instance for instance in instances if not is_null(instance)]
+    if not overwrite:
+        fresh = [instance for instance in given if instance.get("datasetId") not in known]
+        if len(fresh) < len(given):
+            changes.refused[iri] = _PRESENT
+        given, deleted = fresh, []
+    elif any(instance.get("datasetId") not in known for instance in deleted):
+        changes.refused[iri] = _ABSENT
+    replaced = {instance.get("datasetId") for instance in (*given, *deleted)}
+    _stamp(given, stamp, known)
+    kept = [instance for instance in before if instance.get("datasetId") not in replaced]
+    if given:
+        (changes.updated if before else changes.created).append(iri)
+        stored.attributes[iri] = [*kept, *given]
+    elif len(kept) < len(before):
+        changes.deleted.append(iri)
+        if kept:
+            stored.attributes[iri] = kept
+        else:
+            del stored.attributes[iri]
+
+
+def _merged(before: Instance, patch: Instance) -> Instance:
+    merged: dict[str, Any] = dict(before)
+    for member, value in patch.items():
+        if value == NULL:
+            merged.pop(member, None)
+        elif ":" in member and member not in RESERVED_MEMBERS:
+            merged.pop(member, None)
+            if not any(is_null(instance) for instance in value):
+                merged[member] = value
+        else:
+            merged[member] = _merged_value(merged.get(member), value)
+    return merged
+
+
+def _merged_value(before: Any, patch: Any) -> Any:
+    """Merge JSON objects as RFC 7396 does, with NGSI-LD's null; a geometry is replaced whole."""
+    if not (isinstance(before, dict) and isinstance(patch, dict)) or "coordinates" in patch:
+        return patch
+    merged = dict(before)
+    for key, value in patch.items():
+        if value in (None, NULL):
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged_value(merged.get(key), value)
+    return merged
+
+
+def _stamp(instances: list[Instance], stamp: str, known: dict[str | None, Instance] | None = None) -> None:
+    for instance in instances:
+        before = (known or {}).get(instance.get("datasetId"))
+        instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
+        instance["modifiedAt"] = stamp
+        for member, nested in instance.items():
+            if ":" in member:
+                _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
+
+
+def _by_dataset(instances: list[Instance]) -> dict[str | None, Instance]:
+    return {instance.get("datasetId"): instance for instance in instances}
+
+
+def _add_types(stored: Stored, fragment: Fragment, changes: Changes) -> None:
+    """Add types that the entity has not; none is ever taken away (clause 4.16)."""
+    fresh = [iri for iri in fragment.types if iri not in stored.types]
+    if fresh:
+        stored.types = [*stored.types, *fresh]
+        changes.other = True

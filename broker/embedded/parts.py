@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The broker's parts, as the handlers of requests reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from broker.embedded.contexts import Contexts
+    from broker.embedded.delivery import Delivery
+    from broker.embedded.endpoints import AddressPolicy
+    from broker.embedded.notifications import Matcher
+    from broker.embedded.requests import Call, DefaultContexts
+    from broker.embedded.store import EntityReader
+    from broker.embedded.terms import Context
+    from broker.embedded.writing import Writer
+    from store.postgres import Pool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the handlers need."""
+
+    pool: Pool
+    contexts: Contexts
+    defaults: DefaultContexts
+    reader: EntityReader
+    writer: Writer
+    matcher: Matcher
+    delivery: Delivery
+    endpoints: AddressPolicy
+
+    async def context(self, call: Call, types: Iterable[object] = ()) -> Context:
+        """Return the @context that a request is read and answered with.
+
+        Args:
+            call: the request.
+            types: the types that it names, for the house's default contexts.
+
+        Raises:
+            BadRequestDataError: what it names is no @context.
+            ContextNotAvailableError: it cannot be had.
+        """
+        return await self.contexts.resolve(self.source(call.declared, types))
+
+    def source(self, declared: Any, types: Iterable[object]) -> Any:
+        """Return the declared @context, or the default one for the types where none is declared."""
+        return self.defaults.choose(types) if declared is None and self.defaults else declared
+
+    async def context_by_id(self, call: Call, entity_id: str, named: Iterable[object] = ()) -> Context:
+        """Return the @context for a request that names an entity by its id.
+
+        Raises:
+            BadRequestDataError: what it names is no @context.
+            ContextNotAvailableError: it cannot be had.
+        """
+        types = list(named)
+        if call.declared is None and self.defaults and not types:
+            types = list(await self.reader.types_of(call.tenant, entity_id))
+        return await self.context(call, types)
+
+
+PARTS = web.AppKey("parts", Parts)

@@ -1,0 +1,208 @@
+-- SPDX-FileCopyrightText: 2026 The Volme contributors
+-- SPDX-License-Identifier: EUPL-1.2
+
+-- name: add_tenant
+-- Make a tenant, unless it is there.
+INSERT INTO ngsild.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
+
+-- name: find_tenant
+-- The version of a tenant's subscriptions; no row for an unknown tenant.
+SELECT subscriptions_version FROM ngsild.tenants WHERE tenant = $1
+
+-- name: lock_entities
+-- Read entities that are about to be written, in one order, so that writers do not cross.
+SELECT id, types, scopes, doc, created_at, modified_at
+FROM ngsild.entities
+WHERE tenant = $1 AND id = ANY($2::text[])
+ORDER BY id
+FOR UPDATE
+
+-- name: read_entity
+-- One entity.
+SELECT id, types, scopes, doc, created_at, modified_at FROM ngsild.entities WHERE tenant = $1 AND id = $2
+
+-- name: read_entities
+-- Entities by id, in the order of their ids.
+SELECT id, types, scopes, doc, created_at, modified_at
+FROM ngsild.entities
+WHERE tenant = $1 AND id = ANY($2::text[])
+ORDER BY id
+
+-- name: insert_entities
+-- Add entities; those that somebody else has added meanwhile are left alone and not returned.
+INSERT INTO ngsild.entities (tenant, id, types, scopes, doc, extent, created_at, modified_at)
+SELECT $1, n.id, ARRAY(SELECT jsonb_array_elements_text(n.types::jsonb)),
+    CASE WHEN n.scopes IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes::jsonb)) END,
+    n.doc::jsonb, CASE WHEN n.west IS NOT NULL THEN box(point(n.west, n.south), point(n.east, n.north)) END,
+    n.created_at, n.modified_at
+FROM unnest(
+    $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[],
+    $10::timestamptz[], $11::timestamptz[]
+) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at)
+ORDER BY n.id
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: update_entities
+-- Overwrite entities that are locked.
+UPDATE ngsild.entities AS e
+SET types = ARRAY(SELECT jsonb_array_elements_text(n.types::jsonb)),
+    scopes = CASE WHEN n.scopes IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes::jsonb)) END,
+    doc = n.doc::jsonb,
+    extent = CASE WHEN n.west IS NOT NULL THEN box(point(n.west, n.south), point(n.east, n.north)) END,
+    modified_at = n.modified_at
+FROM unnest(
+    $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[],
+    $10::timestamptz[], $11::timestamptz[]
+) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at)
+WHERE e.tenant = $1 AND e.id = n.id
+
+-- name: delete_entities
+-- Remove entities; returns those that were there.
+DELETE FROM ngsild.entities WHERE tenant = $1 AND id = ANY($2::text[]) RETURNING id
+
+-- name: types_of
+-- The types of one entity.
+SELECT types FROM ngsild.entities WHERE tenant = $1 AND id = $2
+
+-- name: try_pattern
+-- Fails where a text is no regular expression.
+SELECT '' ~ $1
+
+-- name: list_types
+-- Every type with how many entities have it and the attributes they have.
+SELECT type, count(DISTINCT e.id) AS entities, array_agg(DISTINCT a.name ORDER BY a.name)
+    FILTER (WHERE a.name IS NOT NULL) AS attributes
+FROM ngsild.entities AS e
+CROSS JOIN LATERAL unnest(e.types) AS type
+LEFT JOIN LATERAL jsonb_object_keys(e.doc) AS a(name) ON true
+WHERE e.tenant = $1 AND ($2::text IS NULL OR e.types @> ARRAY[$2::text])
+GROUP BY type
+ORDER BY type
+
+-- name: attributes_of_type
+-- The attributes that entities of a type have, with the kinds of attribute they are.
+SELECT a.key AS name, array_agg(DISTINCT i.instance ->> 'type') AS kinds
+FROM ngsild.entities AS e
+CROSS JOIN LATERAL jsonb_each(e.doc) AS a
+CROSS JOIN LATERAL jsonb_array_elements(a.value) AS i(instance)
+WHERE e.tenant = $1 AND e.types @> ARRAY[$2::text]
+GROUP BY a.key
+ORDER BY a.key
+
+-- name: list_attributes
+-- Every attribute, with how often it occurs, the kinds of attribute it is, and the types that have it.
+SELECT a.key AS name, count(DISTINCT e.id) AS entities,
+    array_agg(DISTINCT i.instance ->> 'type') AS kinds, array_agg(DISTINCT type ORDER BY type) AS types
+FROM ngsild.entities AS e
+CROSS JOIN LATERAL unnest(e.types) AS type
+CROSS JOIN LATERAL jsonb_each(e.doc) AS a
+CROSS JOIN LATERAL jsonb_array_elements(a.value) AS i(instance)
+WHERE e.tenant = $1 AND ($2::text IS NULL OR (e.doc ? $2::text AND a.key = $2::text))
+GROUP BY a.key
+ORDER BY a.key
+
+-- name: add_subscription
+-- Add a subscription; returns nothing where the id is taken.
+INSERT INTO ngsild.subscriptions (tenant, id, doc, context, created_at, modified_at)
+VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $5)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: touch_subscriptions
+-- Tell everybody who keeps a tenant's subscriptions in memory that they have changed.
+UPDATE ngsild.tenants SET subscriptions_version = subscriptions_version + 1 WHERE tenant = $1
+
+-- name: read_subscriptions
+-- A tenant's subscriptions, with their counters.
+SELECT id, doc, context, created_at, modified_at, times_sent, times_failed, last_notification,
+    last_success, last_failure
+FROM ngsild.subscriptions
+WHERE tenant = $1 AND ($2::text IS NULL OR id = $2)
+ORDER BY id
+
+-- name: lock_subscription
+-- Read one subscription that is about to be changed.
+SELECT id, doc, context, created_at, modified_at, times_sent, times_failed, last_notification,
+    last_success, last_failure
+FROM ngsild.subscriptions
+WHERE tenant = $1 AND id = $2
+FOR UPDATE
+
+-- name: update_subscription
+-- Overwrite a subscription; its counters stay.
+UPDATE ngsild.subscriptions SET doc = $3::jsonb, context = $4::jsonb, modified_at = $5
+WHERE tenant = $1 AND id = $2
+
+-- name: delete_subscription
+-- Remove a subscription and what it still had to deliver.
+DELETE FROM ngsild.subscriptions WHERE tenant = $1 AND id = $2 RETURNING id
+
+-- name: claim_throttled
+-- Of subscriptions with a minimum interval, take those whose last match is long enough ago.
+UPDATE ngsild.subscriptions AS s
+SET last_matched = $4
+FROM unnest($2::text[], $3::float8[]) AS t(id, throttling)
+WHERE s.tenant = $1 AND s.id = t.id
+    AND (s.last_matched IS NULL OR s.last_matched + make_interval(secs => t.throttling) <= $4)
+RETURNING s.id
+
+-- name: add_notifications
+-- Queue notifications, in the transaction that changed the entities.
+INSERT INTO ngsild.notifications (tenant, subscription_id, destination, notified_at, entities)
+SELECT $1, n.subscription_id, n.destination, $4, n.entities::jsonb
+FROM unnest($2::text[], $3::text[], $5::text[]) AS n(subscription_id, destination, entities)
+JOIN ngsild.subscriptions AS s ON s.tenant = $1 AND s.id = n.subscription_id
+
+-- name: destinations
+-- Where anything is still to be delivered.
+SELECT DISTINCT destination FROM ngsild.notifications
+
+-- name: next_notifications
+-- The oldest notifications for a destination.
+SELECT number, tenant, subscription_id, notified_at, entities, attempts
+FROM ngsild.notifications
+WHERE destination = $1
+ORDER BY number
+LIMIT $2
+
+-- name: finish_notification
+-- Take a notification off the queue and count it.
+WITH done AS (DELETE FROM ngsild.notifications WHERE number = $1 RETURNING tenant, subscription_id)
+UPDATE ngsild.subscriptions AS s
+SET times_sent = times_sent + 1,
+    times_failed = times_failed + CASE WHEN $2 THEN 0 ELSE 1 END,
+    last_notification = $3,
+    last_success = CASE WHEN $2 THEN $3 ELSE last_success END,
+    last_failure = CASE WHEN $2 THEN last_failure ELSE $3 END
+FROM done
+WHERE s.tenant = done.tenant AND s.id = done.subscription_id
+
+-- name: postpone_notification
+-- Keep a notification for another attempt and count this one.
+WITH failed AS (
+    UPDATE ngsild.notifications SET attempts = attempts + 1 WHERE number = $1 RETURNING tenant, subscription_id
+)
+UPDATE ngsild.subscriptions AS s
+SET times_sent = times_sent + 1, times_failed = times_failed + 1, last_notification = $2, last_failure = $2
+FROM failed
+WHERE s.tenant = failed.tenant AND s.id = failed.subscription_id
+
+-- name: trim_notifications
+-- Keep the newest of a destination's notifications; returns how many were too many.
+WITH trimmed AS (
+    DELETE FROM ngsild.notifications
+    WHERE destination = $1 AND number < (
+        SELECT number FROM ngsild.notifications WHERE destination = $1 ORDER BY number DESC OFFSET $2 LIMIT 1
+    )
+    RETURNING 1
+)
+SELECT count(*) FROM trimmed
+
+-- name: keep_context
+-- Keep an @context that is served under a URL of ours.
+INSERT INTO ngsild.contexts (id, body) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING
+
+-- name: read_context
+-- An @context of ours.
+SELECT body FROM ngsild.contexts WHERE id = $1

@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The embedded NGSI-LD broker: an HTTP application on PostgreSQL (ETSI GS CIM 009 v1.8).
+
+broker = EmbeddedBroker(pool, EmbeddedSettings(core_context=document))
+await broker.start()
+web.run_app(broker.app())        # /ngsi-ld/v1/...
+await broker.close()
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+import structlog
+from aiohttp import web
+
+from broker.embedded import api_batch, api_discovery, api_entities, api_subscriptions
+from broker.embedded.contexts import Contexts
+from broker.embedded.delivery import Delivery
+from broker.embedded.endpoints import AddressPolicy
+from broker.embedded.notifications import Matcher
+from broker.embedded.parts import PARTS, Parts
+from broker.embedded.problems import (
+    MethodNotAllowedError,
+    NotFoundError,
+    NotSupportedError,
+    ProblemError,
+    UnauthorizedError,
+)
+from broker.embedded.requests import DefaultContexts
+from broker.embedded.store import EntityReader
+from broker.embedded.writing import Writer
+from store.postgres import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from broker.embedded.endpoints import Network
+    from store.postgres import Pool
+
+log = structlog.get_logger(__name__)
+
+_ROOT = "/ngsi-ld/v1"
+_QUERY_BY_POST = f"{_ROOT}/entityOperations/query"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbeddedSettings:
+    """How the broker is set up.
+
+    Attributes:
+        core_context: the NGSI-LD core context's document.
+        preloaded: @context documents by URL, which are never fetched.
+        default_contexts: short name of a type → URL of the @context that stands in where a request
+            names none and only such types. A house extension; empty is strictly the standard.
+        write_keys: keys of which every write has to bring one; None asks for none, which is for
+            loopback alone.
+        notify_allow: networks beyond the public addresses that notifications may go to.
+        context_allow: networks beyond the public addresses that @contexts may be fetched from.
+        max_body: the largest request body, in bytes.
+        first_retry: seconds before a notification that failed is attempted again; doubles each time.
+    """
+
+    core_context: Mapping[str, Any]
+    preloaded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    default_contexts: Mapping[str, str] = field(default_factory=dict)
+    write_keys: frozenset[str] | None = None
+    notify_allow: tuple[Network, ...] = ()
+    context_allow: tuple[Network, ...] = ()
+    max_body: int = 1_048_576
+    first_retry: float = 1.0
+
+
+class EmbeddedBroker:
+    """The broker.
+
+    Args:
+        pool: connections to its database; it has the schema `ngsild` to itself.
+        settings: how it is set up.
+    """
+
+    def __init__(self, pool: Pool, settings: EmbeddedSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._contexts = Contexts(
+            settings.core_context,
+            settings.preloaded,
+            AddressPolicy(settings.context_allow, setting="context_allow"),
+        )
+        self._endpoints = AddressPolicy(settings.notify_allow, setting="notify_allow")
+        self._defaults = DefaultContexts(settings.default_contexts)
+        self._delivery = Delivery(pool, self._contexts, self._endpoints, first_pause=settings.first_retry)
+        self._matcher = Matcher()
+
+    async def start(self) -> None:
+        """Bring the tables up to date and start to deliver notifications.
+
+        Raises:
+            StoreError: the tables cannot be brought up to date.
+            ProblemError: a default context cannot be had.
+        """
+        await migrate(self._pool, "broker.embedded")
+        async with self._pool.acquire() as connection:
+            await connection.execute("INSERT INTO ngsild.tenants (tenant) VALUES ('') ON CONFLICT DO NOTHING")
+        await self._defaults.prepare(self._contexts)
+        await self._delivery.start()
+
+    async def close(self) -> None:
+        """Stop delivering; what is not delivered stays queued for the next start."""
+        await self._delivery.close()
+        await self._contexts.close()
+
+    def app(self) -> web.Application:
+        """Return the application; paths may end in a slash."""
+        app = web.Application(
+            middlewares=[_problems, _keys(self._settings.write_keys)], client_max_size=self._settings.max_body
+        )
+        app[PARTS] = Parts(
+            pool=self._pool,
+            contexts=self._contexts,
+            defaults=self._defaults,
+            reader=EntityReader(self._pool),
+            writer=Writer(self._pool, self._matcher, self._delivery),
+            matcher=self._matcher,
+            delivery=self._delivery,
+            endpoints=self._endpoints,
+        )
+        for method, path, handler in _ROUTES:
+            app.router.add_route(method, path + "{_:/?}", handler)
+            if method == "GET":
+                app.router.add_route("HEAD", path + "{_:/?}", handler)
+        return app
+
+
+async def _version(_request: web.Request) -> web.Response:
+    """GET /version."""
+    try:
+        number = version("volme")
+    except PackageNotFoundError:
+        number = "0"
+    return web.json_response({"name": "Volme embedded NGSI-LD broker", "version": number})
+
+
+async def _later(request: web.Request) -> web.Response:
+    raise NotSupportedError(detail=f"{request.path} is a part of the standard that this broker does not have")
+
+
+_ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (
+    ("GET", "/version", _version),
+    ("POST", f"{_ROOT}/entities", api_entities.create_entity),
+    ("GET", f"{_ROOT}/entities", api_entities.query_entities),
+    ("GET", f"{_ROOT}/entities/{{id}}", api_entities.retrieve_entity),
+    ("DELETE", f"{_ROOT}/entities/{{id}}", api_entities.delete_entity),
+    ("PUT", f"{_ROOT}/entities/{{id}}", api_entities.replace_entity),
+    ("PATCH", f"{_ROOT}/entities/{{id}}", api_entities.merge_entity),
+    ("POST", f"{_ROOT}/entities/{{id}}/attrs", api_entities.append_attributes),
+    ("PATCH", f"{_ROOT}/entities/{{id}}/attrs", api_entities.update_attributes),
+    ("PATCH", f"{_ROOT}/entities/{{id}}/attrs/{{name}}", api_entities.patch_attribute),
+    ("PUT", f"{_ROOT}/entities/{{id}}/attrs/{{name}}", api_entities.replace_attribute),
+    ("DELETE", f"{_ROOT}/entities/{{id}}/attrs/{{name}}", api_entities.delete_attribute),
+    ("POST", f"{_ROOT}/entityOperations/create", api_batch.batch_create),
+    ("POST", f"{_ROOT}/entityOperations/upsert", api_batch.batch_upsert),
+    ("POST", f"{_ROOT}/entityOperations/update", api_batch.batch_update),
+    ("POST", f"{_ROOT}/entityOperations/merge", api_batch.batch_merge),
+    ("POST", f"{_ROOT}/entityOperations/delete", api_batch.batch_delete),
+    ("POST", _QUERY_BY_POST, api_batch.batch_query),
+    ("GET", f"{_ROOT}/types", api_discovery.list_types),
+    ("GET", f"{_ROOT}/types/{{type}}", api_discovery.describe_type),
+    ("GET", f"{_ROOT}/attributes", api_discovery.list_attributes),
+    ("GET", f"{_ROOT}/attributes/{{name}}", api_discovery.describe_attribute),
+    ("POST", f"{_ROOT}/subscriptions", api_subscriptions.create_subscription),
+    ("GET", f"{_ROOT}/subscriptions", api_subscriptions.list_subscriptions),
+    ("GET", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.retrieve_subscription),
+    ("PATCH", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.update_subscription),
+    ("DELETE", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.delete_subscription),
+    ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_subscriptions.serve_context),
+    ("*", f"{_ROOT}/temporal/{{rest:.*}}", _later),
+    ("*", f"{_ROOT}/csourceRegistrations", _later),
+    ("*", f"{_ROOT}/csourceRegistrations/{{rest:.*}}", _later),
+    ("*", f"{_ROOT}/csourceSubscriptions", _later),
+    ("*", f"{_ROOT}/csourceSubscriptions/{{rest:.*}}", _later),
+)
+
+
+@web.middleware
+async def _problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every error with its ProblemDetails."""
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        problem = error
+    except web.HTTPNotFound:
+        problem = NotFoundError(detail=f"there is no {request.path}")
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        problem = MethodNotAllowedError(detail=f"{request.path} takes {allowed}, not {request.method}")
+        return _details(problem, {"Allow": allowed})
+    except web.HTTPException:
+        raise
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        log.exception("request.store_failed", method=request.method, path=request.path)
+        problem = ProblemError(detail=f"the broker's database does not do its part: {type(error).__name__}")
+    except Exception:
+        log.exception("request.failed", method=request.method, path=request.path)
+        problem = ProblemError(detail="the broker failed; its log says why")
+    return _details(problem)
+
+
+def _keys(keys: frozenset[str] | None) -> Any:
+    """Return the middleware that asks writers for a key; reading is open."""
+    secrets = None if keys is None else [key.encode() for key in keys]
+
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        reads = request.method in _READING or request.path.rstrip("/") == _QUERY_BY_POST
+        if secrets is not None and not reads and not _has_key(request, secrets):
+            raise UnauthorizedError(detail="writing needs a key: Authorization: Bearer <key>, or X-API-Key")
+        return await handler(request)
+
+    return check
+
+
+def _has_key(request: web.Request, secrets: list[bytes]) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    raw = given.encode(errors="surrogateescape")
+    # every key is compared, so that the time taken tells nothing
+    return any([hmac.compare_digest(raw, secret) for secret in secrets])  # noqa: C419 - as said
+
+
+def _details(problem: ProblemError, headers: Mapping[str, str] | None = None) -> web.Response:
+    shown = dict(headers or {})
+    if isinstance(problem, UnauthorizedError):
+        shown["WWW-Authenticate"] = "Bearer"
+    return web.Response(
+        status=problem.status,
+        body=orjson.dumps(problem.body()),
+        content_type="application/json",
+        headers=shown,
+    )

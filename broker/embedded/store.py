@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Entities in PostgreSQL. Whoever calls these functions sees no SQL."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from broker.embedded.filters import Filter, Parameters, condition
+from broker.embedded.geo import extent
+from broker.embedded.merging import Stored
+from broker.embedded.problems import BadRequestDataError, NonexistentTenantError, TooComplexQueryError
+from store.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from broker.embedded.entities import Attributes
+    from store.postgres import Connection, Pool
+
+SQL = queries("broker.embedded")
+
+_QUERY_SECONDS = 20.0
+_IN_THREAD = 200
+_COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A part of a query's answer.
+
+    Attributes:
+        total: how many there are in all; None if nobody asked.
+        more: whether there are any after this page.
+    """
+
+    entities: list[Stored]
+    total: int | None
+    more: bool
+
+
+async def subscriptions_version(connection: Connection, tenant: str, *, create: bool) -> int:
+    """Return the version of a tenant's subscriptions.
+
+    Raises:
+        NonexistentTenantError: there is no such tenant, and it was not to be created.
+    """
+    version = await connection.fetchval(SQL["find_tenant"], tenant)
+    if version is None and create:
+        await connection.execute(SQL["add_tenant"], tenant)
+        version = await connection.fetchval(SQL["find_tenant"], tenant)
+    if version is None:
+        raise NonexistentTenantError(detail=f"nothing was ever written for the tenant {tenant!r}")
+    return int(version)
+
+
+async def lock(connection: Connection, tenant: str, ids: Iterable[str]) -> dict[str, Stored]:
+    """Read entities and keep others from writing them until the transaction ends."""
+    rows = await connection.fetch(SQL["lock_entities"], tenant, list(ids))
+    return {row["id"]: _stored(row) for row in rows}
+
+
+async def insert(connection: Connection, tenant: str, entities: Sequence[Stored]) -> set[str]:
+    """Add entities and return the ids of those that were not there."""
+    rows = await connection.fetch(SQL["insert_entities"], tenant, *_columns(entities))
+    return {row["id"] for row in rows}
+
+
+async def overwrite(connection: Connection, tenant: str, entities: Sequence[Stored]) -> None:
+    """Write entities that are there and locked."""
+    await connection.execute(SQL["update_entities"], tenant, *_columns(entities))
+
+
+async def delete(connection: Connection, tenant: str, ids: Iterable[str]) -> set[str]:
+    """Remove entities and return the ids of those that were there."""
+    rows = await connection.fetch(SQL["delete_entities"], tenant, list(ids))
+    return {row["id"] for row in rows}
+
+
+async def matching(
+    connection: Connection, tenant: str, ids: Sequence[str], which: Sequence[Filter]
+) -> list[set[str]]:
+    """Say of each filter which of the entities it selects; geographical parts are left out."""
+    found = []
+    for each in which:
+        parameters = Parameters(tenant, list(ids))
+        where = condition(each, parameters)
+        statement = f"SELECT e.id FROM ngsild.entities AS e WHERE e.tenant = $1 AND e.id = ANY($2::text[]) AND {where}"  # noqa: S608, E501 - `condition` writes SQL of its own alone
+        rows = await connection.fetch(statement, *parameters.values)
+        found.append({row["id"] for row in rows})
+    return found
+
+
+class EntityReader:
+    """Reads entities."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._tenants: set[str] = {""}
+
+    async def check_tenant(self, tenant: str) -> None:
+        """See that a tenant exists; the default one, whose name is empty, always does.
+
+        Raises:
+            NonexistentTenantError: it does not.
+        """
+        if tenant in self._tenants:
+            return
+        async with self._pool.acquire() as connection:
+            await subscriptions_version(connection, tenant, create=False)
+        self._tenants.add(tenant)
+
+    async def get(self, tenant: str, entity_id: str) -> Stored | None:
+        """Read one entity."""
+        row = await self._pool.fetchrow(SQL["read_entity"], tenant, entity_id)
+        return None if row is None else _stored(row)
+
+    async def types_of(self, tenant: str, entity_id: str) -> list[str]:
+        """Return an entity's types; none if there is no such entity."""
+        return await self._pool.fetchval(SQL["types_of"], tenant, entity_id) or []
+
+    async def query(self, tenant: str, which: Filter, *, limit: int, offset: int, count: bool) -> Page:
+        """Read a page of the entities that a filter selects, in the order of their ids.
+
+        Raises:
+            BadRequestDataError: a pattern is no regular expression.
+            TooComplexQueryError: the answer took too long.
+        """
+        if which.geo is not None:
+            return await self._query_geo(tenant, which, limit=limit, offset=offset, count=count)
+        parameters = Parameters(tenant)
+        where = condition(which, parameters)
+        total = None
+        async with answered(self._pool) as connection:
+            if count:
+                statement = f"SELECT count(*) FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where}"  # noqa: S608 - `condition` writes SQL of its own alone
+                total = await connection.fetchval(statement, *parameters.values, timeout=_QUERY_SECONDS)
+            if limit == 0:
+                return Page(entities=[], total=total, more=False)
+            window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
+            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id {window}"  # noqa: S608, E501 - as above
+            rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
+        return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
+
+    async def _query_geo(self, tenant: str, which: Filter, *, limit: int, offset: int, count: bool) -> Page:
+        """Let SQL find what may match by its box, decide exactly here, then read the page."""
+        geo = which.geo
+        if geo is None:
+            return Page(entities=[], total=0, more=False)
+        parameters = Parameters(tenant)
+        where = condition(which, parameters)
+        attribute = parameters.add(geo.attribute)
+        statement = f"SELECT e.id, e.doc -> {attribute}::text AS instances FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
+
+        def decide(rows: list[asyncpg.Record]) -> list[str]:
+            return [row["id"] for row in rows if geo.matches(orjson.loads(row["instances"]))]
+
+        async with answered(self._pool) as connection:
+            rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
+            ids = decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
+            found = await connection.fetch(SQL["read_entities"], tenant, ids[offset : offset + limit])
+        return Page(
+            entities=[_stored(row) for row in found],
+            total=len(ids) if count else None,
+            more=len(ids) > offset + limit,
+        )
+
+    async def check_pattern(self, pattern: str) -> None:
+        """See that PostgreSQL takes a regular expression.
+
+        Raises:
+            BadRequestDataError: it does not.
+        """
+        async with answered(self._pool) as connection:
+            await connection.fetchval(SQL["try_pattern"], pattern)
+
+    async def rows(self, name: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run a named statement that reads."""
+        async with answered(self._pool) as connection:
+            return await connection.fetch(SQL[name], *arguments, timeout=_QUERY_SECONDS)
+
+
+@asynccontextmanager
+async def answered(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection, and turn what PostgreSQL refuses of a query into a client's error.
+
+    Raises:
+        BadRequestDataError: a pattern is no regular expression, or a value is none it can hold.
+        TooComplexQueryError: the answer took too long.
+    """
+    try:
+        async with pool.acquire() as connection:
+            yield connection
+    except asyncpg.InvalidRegularExpressionError as error:
+        raise BadRequestDataError(detail=f"a pattern is wrong: {error}") from error
+    except (asyncpg.DataError, OverflowError) as error:
+        raise BadRequestDataError(detail=f"a value in the query cannot be compared with: {error}") from error
+    except (asyncpg.QueryCanceledError, asyncpg.ProgramLimitExceededError, TimeoutError) as error:
+        raise TooComplexQueryError(detail="the query takes too long; name types or fewer terms") from error
+
+
+def _columns(entities: Sequence[Stored]) -> tuple[list[Any], ...]:
+    """Return entities as one list a column, sorted by id, as insert and update take them."""
+    ordered = sorted(entities, key=lambda entity: entity.id)
+    extents = [extent(entity.attributes) or (None, None, None, None) for entity in ordered]
+    return (
+        [entity.id for entity in ordered],
+        [_json(entity.types) for entity in ordered],
+        [_json(entity.scopes) if entity.scopes else None for entity in ordered],
+        [_json(entity.attributes) for entity in ordered],
+        *([box[side] for box in extents] for side in range(4)),
+        [entity.created_at for entity in ordered],
+        [entity.modified_at for entity in ordered],
+    )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _stored(row: asyncpg.Record) -> Stored:
+    attributes: Attributes = orjson.loads(row["doc"])
+    return Stored(
+        id=row["id"],
+        types=row["types"],
+        scopes=row["scopes"],
+        attributes=attributes,
+        created_at=row["created_at"],
+        modified_at=row["modified_at"],
+    )

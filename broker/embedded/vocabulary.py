@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Names that CIM 009 fixes: members of attributes, where each type of attribute keeps its value."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+
+from broker.embedded.problems import BadRequestDataError
+
+CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
+DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
+NGSI_LD = "https://uri.etsi.org/ngsi-ld/"
+LOCATION = NGSI_LD + "location"
+NULL = "urn:ngsi-ld:null"
+"""What deletes an attribute or a member in an update or merge (clause 4.5.0)."""
+
+VALUE_MEMBER = MappingProxyType(
+    {
+        "Property": "value",
+        "GeoProperty": "value",
+        "Relationship": "object",
+        "LanguageProperty": "languageMap",
+        "VocabProperty": "vocab",
+        "JsonProperty": "json",
+        "ListProperty": "valueList",
+        "ListRelationship": "objectList",
+    }
+)
+"""Type of attribute → the member that holds its value (clause 4.5)."""
+
+TYPE_BY_MEMBER = MappingProxyType(
+    {member: kind for kind, member in VALUE_MEMBER.items() if kind != "GeoProperty"}
+)
+"""The other way round, for concise input, which leaves the type out (clause 4.5.1)."""
+
+GEOMETRIES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"})
+
+SYSTEM_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
+"""Members of an attribute that the broker itself writes; in a request they are ignored."""
+
+OPTIONAL_MEMBERS = frozenset({"observedAt", "unitCode", "datasetId", "objectType", "valueType"})
+"""Members of an attribute, beyond its type and value, that are no attributes of it."""
+
+RESERVED_MEMBERS = frozenset({"type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS})
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20]+")
+_NAME = re.compile(r"[^\s<>\"'=;()&?,\[\]{}|\\^`\x00-\x20]+")
+_MAX_NAME_BYTES = 1024  # an index entry of PostgreSQL holds no more than 2,700 bytes
+
+
+def is_uri(text: object) -> bool:
+    """Say whether it is an absolute URI of a length that can be stored."""
+    return (
+        isinstance(text, str) and _URI.fullmatch(text) is not None and len(text.encode()) <= _MAX_NAME_BYTES
+    )
+
+
+def check_id(text: object, what: str = "an entity's id") -> str:
+    """Return an id that is a URI.
+
+    Raises:
+        BadRequestDataError: it is none.
+    """
+    if not isinstance(text, str) or not is_uri(text):
+        shown = text if isinstance(text, str) else type(text).__name__
+        raise BadRequestDataError(
+            detail=f"{what} must be a URI, such as urn:ngsi-ld:Type:name: {shown[:200]}"
+        )
+    return text
+
+
+def check_name(text: object, what: str = "an attribute's name") -> str:
+    """Return a name of a type or an attribute: a term, a compact or a whole IRI (clause 4.6.2).
+
+    Raises:
+        BadRequestDataError: it is empty or has characters that NGSI-LD does not allow in names.
+    """
+    if not isinstance(text, str) or _NAME.fullmatch(text) is None or text.startswith("@"):
+        shown = text if isinstance(text, str) else type(text).__name__
+        raise BadRequestDataError(
+            detail=f"{what} may not be empty, begin with @ or hold spaces, quotes, brackets or one of "
+            f"= ; & ? , < > | \\ ^ `: {shown[:200]!r}"
+        )
+    if len(text.encode()) > _MAX_NAME_BYTES:
+        raise BadRequestDataError(detail=f"{what} is longer than {_MAX_NAME_BYTES} bytes: {text[:60]}…")
+    return text

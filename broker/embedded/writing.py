@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The one way in which entities are changed: read and lock, apply, write, match, in one transaction.
+
+A batch of any size takes the same handful of statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+import structlog
+
+from broker.embedded import store
+from broker.embedded.merging import Changes, now
+from broker.embedded.problems import NotFoundError, ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from broker.embedded.delivery import Delivery
+    from broker.embedded.merging import Stored
+    from broker.embedded.notifications import Matcher
+    from store.postgres import Connection, Pool
+
+log = structlog.get_logger(__name__)
+
+Apply: TypeAlias = "Callable[[Stored | None, datetime], tuple[Stored, Changes]]"
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What is to be done to one entity.
+
+    Attributes:
+        apply: takes the entity as it is (None: there is none) and the present, and returns it as it
+            will be, with what changed; or raises a ProblemError and changes nothing. It may be
+            called again, with the entity as somebody else has left it meanwhile.
+    """
+
+    entity_id: str
+    apply: Apply
+
+
+class Writer:
+    """Changes entities and queues the notifications that follow."""
+
+    def __init__(self, pool: Pool, matcher: Matcher, delivery: Delivery) -> None:
+        self._pool = pool
+        self._matcher = matcher
+        self._delivery = delivery
+
+    async def write(
+        self, tenant: str, steps: Sequence[Step], *, create_tenant: bool = False
+    ) -> list[Changes | ProblemError]:
+        """Do every step that can be done, in order, and return what came of each.
+
+        Raises:
+            NonexistentTenantError: there is no such tenant, and it was not to be created.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    version = await store.subscriptions_version(connection, tenant, create=create_tenant)
+                    results, written = await _apply_all(connection, tenant, steps)
+                    queued = await self._matcher.publish(connection, tenant, version, written)
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                if attempt == _ATTEMPTS:
+                    raise
+                log.info("entities.write_repeated", attempt=attempt)
+            else:
+                break
+        if queued:
+            self._delivery.wake()
+        return results
+
+    async def write_one(self, tenant: str, step: Step, *, create_tenant: bool = False) -> Changes:
+        """Do one step.
+
+        Raises:
+            ProblemError: it cannot be done.
+        """
+        (result,) = await self.write(tenant, [step], create_tenant=create_tenant)
+        if isinstance(result, ProblemError):
+            raise result
+        return result
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
+        """Remove entities and return the ids of those that were there.
+
+        Raises:
+            NonexistentTenantError: there is no such tenant.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            await store.subscriptions_version(connection, tenant, create=tenant == "")
+            await store.lock(connection, tenant, ids)  # in the order of the ids, like every writer
+            return await store.delete(connection, tenant, ids)
+
+
+def existing(change: Callable[[Stored, datetime], Changes], entity_id: str) -> Step:
+    """Return a step that changes an entity and fails where there is none."""
+
+    def apply(stored: Stored | None, moment: datetime) -> tuple[Stored, Changes]:
+        if stored is None:
+            raise NotFoundError(detail=f"there is no entity {entity_id}")
+        return stored, change(stored, moment)
+
+    return Step(entity_id=entity_id, apply=apply)
+
+
+async def _apply_all(
+    connection: Connection, tenant: str, steps: Sequence[Step]
+) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]]]:
+    """Apply the steps and write what they changed.
+
+    Somebody else may create an entity between our reading and our writing it. Then the steps
+    for that entity are applied once more, to what is there now, and locked this time.
+    """
+    moment = now()
+    results: dict[int, Changes | ProblemError] = {}
+    entities: dict[str, Stored] = {}
+    pending = list(enumerate(steps))
+    while pending:
+        entities.update(await store.lock(connection, tenant, {step.entity_id for _, step in pending}))
+        known = set(entities)
+        changed = set()
+        for number, step in pending:
+            try:
+                after, changes = step.apply(entities.get(step.entity_id), moment)
+            except ProblemError as error:
+                results[number] = error
+                continue
+            results[number] = changes
+            entities[step.entity_id] = after
+            if changes.any:
+                changed.add(step.entity_id)
+        fresh = [entities[entity_id] for entity_id in changed - known]
+        inserted = await store.insert(connection, tenant, fresh) if fresh else set()
+        rewritten = [entities[entity_id] for entity_id in changed & known]
+        if rewritten:
+            await store.overwrite(connection, tenant, rewritten)
+        clashed = changed - known - inserted
+        for entity_id in clashed:
+            del entities[entity_id]
+        pending = [(number, step) for number, step in pending if step.entity_id in clashed]
+    ordered = [results[number] for number in range(len(steps))]
+    return ordered, _written(steps, ordered, entities)
+
+
+def _written(
+    steps: Sequence[Step], results: Sequence[Changes | ProblemError], entities: dict[str, Stored]
+) -> list[tuple[Stored, Changes]]:
+    """Return each entity that changed once, with all that changed."""
+    changed: dict[str, Changes] = {}
+    for step, result in zip(steps, results, strict=True):
+        if isinstance(result, Changes) and result.any:
+            before = changed.get(step.entity_id)
+            changed[step.entity_id] = result if before is None else before.then(result)
+    return [(entities[entity_id], changes) for entity_id, changes in changed.items()]
