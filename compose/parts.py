@@ -8,12 +8,14 @@ import asyncio
 import signal
 import ssl
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from iotcore import Broker
 
 from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
+from compose.settings import is_loopback
 from models.types import TYPES
 from ontology.loader import context, core_context, subjects
 
@@ -29,6 +31,7 @@ _LARGEST_MQTT = 16 * 1024 * 1024
 _OFFICIAL = "https://raw.githubusercontent.com/smart-data-models/dataModel.{}/master/context.jsonld"
 _CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.{}.jsonld"
 _CORE_VERSIONS = range(3, 10)
+_THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @asynccontextmanager
@@ -62,6 +65,9 @@ async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> A
     documents |= {_OFFICIAL.format(name): context(name) for name in subjects()}
     documents |= {_CORE.format(minor): core_context() for minor in _CORE_VERSIONS}
     documents[f"{context_base}/core.jsonld"] = core_context()
+    # Whoever can write to a broker that only this machine reaches may be notified on this machine.
+    alone = is_loopback(embedded.host) and not embedded.behind_proxy
+    nearby = _THIS_MACHINE if alone else ()
     broker = EmbeddedBroker(
         pool,
         EmbeddedSettings(
@@ -71,7 +77,8 @@ async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> A
                 name: f"{context_base}/{model.subject}.jsonld" for name, model in TYPES.items()
             },
             write_keys=frozenset(key.read() for key in embedded.write_keys) if embedded.write_keys else None,
-            notify_allow=embedded.notify_allow,
+            notify_allow=(*embedded.notify_allow, *nearby),
+            context_allow=nearby,
         ),
     )
     await broker.start()

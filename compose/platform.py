@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -299,7 +298,13 @@ async def _sources(stack: AsyncExitStack, platform: Platform) -> None:
     if addresses.mqtt_port is not None:
         await stack.enter_async_context(mqtt_broker(addresses.mqtt_port))
         declared.append(
-            MqttSettings(name=EMBEDDED_SOURCE, host=_LOOPBACK, port=addresses.mqtt_port, topics=("#",))
+            MqttSettings(
+                name=EMBEDDED_SOURCE,
+                host=_LOOPBACK,
+                port=addresses.mqtt_port,
+                topics=("#",),
+                version="3.1.1",  # all that the embedded broker speaks on one port
+            )
         )
     for source_settings in declared:
         source = MqttSource(source_settings, platform.journal)
@@ -350,7 +355,6 @@ async def _task(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None
 
     async def stop() -> None:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)  # a failure was logged when it happened
 
     stack.push_async_callback(stop)

@@ -12,7 +12,7 @@ import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -188,7 +188,10 @@ class SimulatorSettings(_Section):
     speed: float = Field(default=1.0, gt=0, le=1000)
 
 
-def _unique(names: tuple[Any, ...]) -> tuple[Any, ...]:
+_S = TypeVar("_S", MqttSource, WebhookSource)
+
+
+def _unique(names: tuple[_S, ...]) -> tuple[_S, ...]:
     seen: set[str] = set()
     for entry in names:
         if entry.name in seen:
@@ -218,7 +221,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _plain_topics_have_a_source(self) -> Settings:
-        names = {source.name for source in (*self.mqtt, *self.webhook)} | {"mqtt"}
+        names = {"mqtt", *(source.name for source in self.mqtt), *(source.name for source in self.webhook)}
         for entry in self.plain:
             if entry.source not in names:
                 msg = f"[[plain]] names the source “{entry.source}”, which is not declared"

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 async def simulate(settings: SimulatorSettings, port: int) -> None:
     """Publish until cancelled."""
-    async with zmqtt.create_client("127.0.0.1", port, version="5.0") as client:
+    reconnect = zmqtt.ReconnectConfig(max_attempts=None)
+    async with zmqtt.create_client("127.0.0.1", port, version="3.1.1", reconnect=reconnect) as client:
 
         async def publish(topic: str, payload: bytes) -> None:
             await client.publish(topic, payload, qos=zmqtt.QoS.AT_LEAST_ONCE)

@@ -139,10 +139,10 @@ async def _serve(settings: Settings, *, strict_ports: bool, screen: bool) -> Non
             if screen:
                 click.echo("Volme is stopping; the data stays in " + str(settings.data), err=True)
     except asyncio.CancelledError:
-        if not stopped.is_set():
-            raise
-    if me is not None and me.cancelling() and not stopped.is_set():
-        raise click.exceptions.Exit(1)
+        pass  # stopped while it was starting
+    if not stopped.is_set():
+        msg = "Volme stopped, since one of its parts failed (see the log above)."
+        raise click.ClickException(msg)
 
 
 async def _stay(platform: Platform, *, screen: bool) -> None:
