@@ -26,6 +26,7 @@ from broker.client import (
     NotFoundError,
     NotSupportedError,
     UnauthorizedError,
+    UnknownTenantError,
 )
 from models.errors import ConfigurationError
 
@@ -193,6 +194,20 @@ async def test_404_of_something_that_is_no_broker() -> None:
     assert type(error) is NotSupportedError
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"404: Not Found", NotSupportedError),
+        (b'{"type":"x/NonexistentTenant","title":"No such tenant"}', UnknownTenantError),
+    ],
+)
+async def test_a_404_that_concerns_no_entity_fails_the_batch(body: bytes, kind: type[NgsiLdError]) -> None:
+    async with wire(lambda _, __: answer(404, body)) as server, NgsiLdClient(server.url) as client:
+        with pytest.raises(kind):
+            await client.upsert([ENTITY, {"id": "urn:ngsi-ld:X:2", "type": "X"}], context=None)
+    assert server.requests == 1
+
+
 async def test_404_of_a_broker_is_an_answer() -> None:
     problem = b'{"type":"https://uri.etsi.org/ngsi-ld/errors/ResourceNotFound","title":"Entity Not Found"}'
     async with wire(lambda _, __: answer(404, problem)) as server, NgsiLdClient(server.url) as client:
@@ -326,6 +341,26 @@ async def test_attributes_result_that_cannot_be_read(body: bytes) -> None:
         answer(207, body), lambda client: client.append_attributes("urn:ngsi-ld:X:1", {"b": 2})
     )
     assert isinstance(error, MalformedAnswerError)
+
+
+async def test_observed_takes_the_newest_instance_and_leaves_out_what_is_no_time() -> None:
+    body = (
+        b'[{"id":"urn:ngsi-ld:X:1","type":"X","a":[{"value":1,"observedAt":"2026-05-01T10:00:00.123456Z"},'
+        b'{"value":2,"observedAt":"2026-05-01T11:00:00"},{"value":3,"observedAt":"2026-05-01T12:30:00+02:00"}],'
+        b'"b":{"value":1,"observedAt":"yesterday"},"c":{"value":1,"observedAt":7},"d":3,"e":null}]'
+    )
+    async with wire(lambda _, __: answer(200, body)) as server, NgsiLdClient(server.url) as client:
+        observed = await client.observed(["urn:ngsi-ld:X:1"], type="X")
+    assert observed == {"urn:ngsi-ld:X:1": {"a": datetime(2026, 5, 1, 11, tzinfo=UTC)}}
+
+
+@pytest.mark.parametrize(("status", "partial"), [(200, False), (206, True)])
+async def test_a_part_of_the_history_is_said_to_be_one(status: int, *, partial: bool) -> None:
+    raw = answer(status, b'{"id":"urn:ngsi-ld:X:1","type":"X","a":[]}')
+    async with wire(lambda _, __: raw) as server, NgsiLdClient(server.url) as client:
+        result = await client.retrieve_temporal("urn:ngsi-ld:X:1", lastN="5")
+    assert result.entities[0]["id"] == "urn:ngsi-ld:X:1"
+    assert result.partial is partial
 
 
 # A kept-alive connection that the broker closes just when the next request comes.
