@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from orion_like import OrionLike
 
 from broker.client import (
     LIMITS,
@@ -25,8 +27,6 @@ from broker.client import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from orion_like import OrionLike
 
 NOON = "2026-05-01T12:00:00.000Z"
 
@@ -330,3 +330,9 @@ async def test_the_server_sees_overlaps_and_time_going_back(orion_like: OrionLik
         await client.upsert([entity(1, level=measured(1, "2026-05-01T11:00:00Z"))], context=None)
     assert [id_ for id_, _ in orion_like.went_back] == ["urn:ngsi-ld:Sensor:hagen:1"]
     assert not orion_like.overlapping
+    async with OrionLike(delay=0.05) as slow, NgsiLdClient(slow.url) as client:
+        await asyncio.gather(
+            client.upsert([entity(1), entity(2)], context=None),
+            client.upsert([entity(2), entity(3)], context=None),
+        )
+    assert slow.overlapping == {"urn:ngsi-ld:Sensor:hagen:2"}
