@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From quantities to what a device model sends: the profile's table read backwards.
+
+A model that Volme decodes itself is encoded by the same codec; of one that only its network
+server decodes, the bytes are those of the vendor's protocol, and the object is that of its decoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from adapters.codecs.decoding import TABLES, decode_table, encode
+from adapters.profiles import load_profiles
+from ontology.loader import convert, quantities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from adapters.sources.simulator.catalogue import Form
+    from models.device import Device, Profile
+
+_PER_YEAR = 0.16  # of a battery
+_YEAR_S = 365.25 * 86400
+_DECENTLAB = "decentlab."
+_VOLTS = (2.8, 3.6)  # of models whose profile names none
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payload:
+    """What a network server has of one frame.
+
+    Attributes:
+        f_port: LoRaWAN port.
+        raw: the device's bytes.
+        decoded: the object of the network server's decoder, where it runs one.
+        normalized: the same in the public normalised schema, where it has a normaliser.
+    """
+
+    f_port: int
+    raw: bytes
+    decoded: Mapping[str, Any] | None = None
+    normalized: tuple[Mapping[str, Any], ...] = ()
+
+
+@cache
+def profile_of(name: str) -> Profile:
+    """Return the profile of a simulated device."""
+    return load_profiles()[name]
+
+
+def battery(device: Device, seconds: float) -> dict[str, float]:
+    """Return volts and percent; the battery is changed before it is empty."""
+    since = seconds - device.installed_at.timestamp() if device.installed_at else 0.0
+    left = 1 - max(0.0, since / _YEAR_S * _PER_YEAR) % 0.8
+    empty, full = profile_of(device.profile).battery or _VOLTS
+    return {"battery.level": 100 * left, "battery.voltage": empty + left * (full - empty)}
+
+
+def fields_of(profile: Profile, values: Mapping[str, float]) -> dict[str, Any]:
+    """Return the fields of a profile that say the values, in the fields' units and usual digits."""
+    fields: dict[str, Any] = {}
+    said: set[str] = set()
+    for mapping in profile.fields:
+        if mapping.quantity in values and mapping.quantity not in said:
+            said.add(mapping.quantity)
+            fields[mapping.path] = _number(mapping.quantity, mapping.unit, values[mapping.quantity])
+    return fields
+
+
+# Digits behind the point, where not one: of a quantity, else of a unit.
+_DIGITS = {"rain.amount": 3, "battery.level": 0, "soil.moisture": 2, "soil.ec": 2, "wind.speed": 2}
+_DIGITS_OF_UNITS = {
+    **dict.fromkeys(("MMT", "59", "61", "IE", "LUX", "G42", "2Z", "PAL", "C62"), 0),
+    "VLT": 3,
+    "MTR": 3,
+    "KPA": 2,
+}
+
+
+def _number(quantity: str, unit: str | None, value: float) -> float:
+    if isinstance(value, bool):  # an int to Python, not to us
+        return value
+    own = quantities()[quantity].unit
+    if unit and own and unit != own:
+        value = convert(value, own, unit)
+    share = quantity == "soil.moisture" and unit == "C62"
+    digits = (
+        4
+        if share
+        else _DIGITS_OF_UNITS.get(unit or "", _DIGITS.get(quantity, _DIGITS_OF_UNITS.get(own or "", 1)))
+    )
+    return round(value, digits) if digits else round(value)
+
+
+def payload(device: Device, form: Form, values: Mapping[str, float]) -> Payload:
+    """Return what the network server has of the frame that says the values."""
+    profile = profile_of(device.profile)
+    if profile.name in ("cayenne-lpp", "normalized"):
+        return _cayenne(form, values)
+    fields = fields_of(profile, values)
+    if profile.codec in TABLES:
+        return _by_table(profile.codec, form, {**_ALWAYS.get(profile.codec, {}), **fields})
+    f_port, raw, more = _RAW[profile.name](fields)
+    return Payload(f_port=f_port, raw=raw, decoded={**fields, **more})
+
+
+# Fields that the device sends beside what was measured.
+_ALWAYS: Mapping[str, Mapping[str, Any]] = {
+    "decentlab.dl_mbx": {"device_id": 303, "number_of_valid_samples": 8},
+    "decentlab.dl_pm": {"device_id": 6992, "pm4_mass_concentration": 0},
+    "decentlab.dl_atm41": {"device_id": 858},
+    "dragino.ldds75": {"Sensor_flag": 1},
+}
+
+
+def _by_table(codec: str, form: Form, fields: Mapping[str, Any]) -> Payload:
+    f_port, raw = encode(codec, fields)
+    if form == "bytes":
+        return Payload(f_port=f_port, raw=raw)
+    decoded = decode_table(codec, raw, f_port).fields
+    if codec.startswith(_DECENTLAB):
+        decoded = {name: _nested(name, value) for name, value in decoded.items()}
+    return Payload(f_port=f_port, raw=raw, decoded=decoded)
+
+
+def _nested(name: str, value: Any) -> Any:
+    """Write a value as Decentlab's own decoder does."""
+    if name in ("protocol_version", "device_id"):
+        return value
+    return {"displayName": name.replace("_", " ").capitalize(), "value": value}
+
+
+# --- CayenneLPP --------------------------------------------------------------------------------------
+
+_CAYENNE = {
+    "air.temperature": "temperature_1",
+    "air.relativeHumidity": "relative_humidity_2",
+    "air.pressure": "barometric_pressure_3",
+    "air.co2": "concentration_4",
+    "wind.speed": "analog_in_5",
+    "wind.direction": "direction_6",
+    "soil.temperature": "temperature_7",
+    "soil.moisture": "percentage_8",
+    "soil.ec": "analog_in_9",
+}
+
+
+def _cayenne(form: Form, values: Mapping[str, float]) -> Payload:
+    f_port, raw = encode(
+        "cayenne_lpp", {field: values[name] for name, field in _CAYENNE.items() if name in values}
+    )
+    if form == "bytes":
+        return Payload(f_port=f_port, raw=raw)
+    decoded = decode_table("cayenne_lpp", raw, f_port).fields
+    said = {name: decoded[field] for name, field in _CAYENNE.items() if field in decoded}
+    return Payload(f_port=f_port, raw=raw, decoded=decoded, normalized=(_tree(said),))
+
+
+def _tree(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn `air.temperature` into an object in an object, as the public schema has it."""
+    tree: dict[str, Any] = {}
+    for name, value in said.items():
+        group, _, leaf = name.partition(".")
+        tree.setdefault(group, {})[leaf] = value
+    return tree
+
+
+# --- models that only their network server decodes: the vendors' bytes -------------------------------
+# Each gives port, bytes and what its decoder says beside the mapped fields.
+
+_Raw = tuple[int, bytes, dict[str, Any]]
+
+# Milesight: channel, type, little-endian value; per field also its steps per unit and its bytes.
+_MILESIGHT = {
+    "battery": (0x01, 0x75, 1, 1),
+    "temperature": (0x03, 0x67, 10, 2),
+    "humidity": (0x04, 0x68, 2, 1),
+    "co2": (0x07, 0x7D, 1, 2),
+    "tvoc": (0x08, 0x7D, 1, 2),
+    "pressure": (0x09, 0x73, 10, 2),
+}
+
+
+def _milesight(fields: Mapping[str, Any], **other: tuple[int, int, int, int]) -> _Raw:
+    rows = {**_MILESIGHT, **other}
+    return 85, b"".join(_milesight_value(*rows[name], fields[name]) for name in rows if name in fields), {}
+
+
+def _milesight_value(channel: int, kind: int, per: int, size: int, value: float) -> bytes:
+    return bytes((channel, kind)) + round(value * per).to_bytes(size, "little", signed=kind == 0x67)  # noqa: PLR2004 - temperature
+
+
+def _vs121(fields: Mapping[str, Any]) -> _Raw:
+    _, total, _ = _milesight(
+        {"people_count_all": fields["people_count_all"]}, people_count_all=(0x04, 0xC9, 1, 2)
+    )
+    passed = b"".join(fields[name].to_bytes(2, "little") for name in ("people_in", "people_out"))
+    return 85, total + bytes((0x05, 0xCC)) + passed, {}
+
+
+def _am107(fields: Mapping[str, Any]) -> _Raw:
+    return _milesight(fields, illumination=(0x06, 0x65, 1, 6))
+
+
+def _bosch(fields: Mapping[str, Any]) -> _Raw:
+    return 1, bytes((fields["occupied"],)), {"type": "parking status"}
+
+
+def _nwave(fields: Mapping[str, Any]) -> _Raw:
+    minutes = 40  # since the state before
+    said = {"previous_state_duration": minutes, "previous_state_duration_overflow": False}
+    return 1, bytes((fields["occupied"] << 7 | minutes,)), {**said, "type": "parking_status"}
+
+
+def _lse01(fields: Mapping[str, Any]) -> _Raw:
+    conductivity = fields.get("conduct_SOIL", 250)  # µS/cm, where the profile leaves it out
+    numbers = (
+        fields["Bat"] * 1000,
+        0,  # no probe
+        fields["water_SOIL"] * 100,
+        fields["temp_SOIL"] * 100,
+        conductivity,
+    )
+    raw = b"".join(round(number).to_bytes(2, "big", signed=number < 0) for number in numbers) + b"\x10"
+    # Its decoder writes these as text.
+    texts = {name: f"{fields[name]:.2f}" for name in ("water_SOIL", "temp_SOIL")}
+    return 2, raw, {**texts, "conduct_SOIL": conductivity}
+
+
+def _df702(fields: Mapping[str, Any]) -> _Raw:
+    level, temperature = fields["level"], round(fields["temperature"])
+    raw = (
+        bytes((0x80, 0, 1, 0x11, 0x11))
+        + level.to_bytes(2, "big")
+        + bytes((0, temperature & 0xFF))
+        + bytes(6)
+        + b"\x81"
+    )
+    flags = dict.fromkeys(("full", "fire", "tilt", "battery"), False)
+    return 3, raw, {**flags, "level": f"{level} mm", "temperature": f"{temperature} ℃"}
+
+
+_RAW: Mapping[str, Callable[[Mapping[str, Any]], _Raw]] = {
+    "milesight-em500-udl": lambda fields: _milesight(fields, distance=(0x03, 0x82, 1, 2)),
+    "milesight-em400-mud": lambda fields: _milesight(fields, distance=(0x04, 0x82, 1, 2)),
+    "milesight-am107": _am107,
+    "milesight-vs121": _vs121,
+    "bosch-tps110": _bosch,
+    "nwave-nps405": _nwave,
+    "dragino-lse01": _lse01,
+    "dingtek-df702": _df702,
+}
