@@ -74,6 +74,7 @@ def fields_of(profile: Profile, values: Mapping[str, float]) -> dict[str, Any]:
 _DIGITS = {"rain.amount": 3, "battery.level": 0, "soil.moisture": 2, "soil.ec": 2, "wind.speed": 2}
 _DIGITS_OF_UNITS = {
     **dict.fromkeys(("MMT", "59", "61", "IE", "LUX", "G42", "2Z", "PAL", "C62"), 0),
+    "CMT": 1,
     "VLT": 3,
     "MTR": 3,
     "KPA": 2,

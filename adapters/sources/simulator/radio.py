@@ -75,7 +75,9 @@ def distance(one: Position, other: Position) -> float:
 
 def _heard(km: float, gateway: Gateway, *keys: int | str) -> Heard:
     rssi = round(-88 - 30 * math.log10(max(km, 0.05)) + 3 * jitter(*keys, gateway.id))
-    return Heard(gateway=gateway, rssi=min(-35, rssi), snr=round(min(10.5, (rssi + 122) * 0.75), 1))
+    # Near a gateway its receiver, not the way, limits the ratio.
+    snr = min(9 + 1.5 * jitter(*keys, gateway.id, "snr"), (rssi + 122) * 0.75)
+    return Heard(gateway=gateway, rssi=min(-35, rssi), snr=round(snr, 1))
 
 
 def _airtime(size: int, factor: int) -> float:
