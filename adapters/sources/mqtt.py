@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import ssl
 from collections import deque
@@ -185,9 +186,10 @@ class MqttSource:
                 reason = _reason(error)
             self.state.connected = False
             self._report(f"Not connected to {self._settings.host}:{self._settings.port}: {reason}.")
-            # A connection that held for a while begins the count anew.
-            attempts = 0 if asyncio.get_running_loop().time() - began > _STABLE else attempts + 1
+            if asyncio.get_running_loop().time() - began > _STABLE:
+                attempts = 0
             await asyncio.sleep(self._delay(attempts))
+            attempts += 1
 
     async def _session(self) -> str:
         """Connect, subscribe, and return why the connection ended."""
@@ -199,8 +201,7 @@ class MqttSource:
         try:
             # No time limit: its answer comes behind what the broker kept for us, which may have to wait.
             await connection.subscribe(self._settings.topics)
-            self.state.connected, self.state.error = True, None
-            self._log.info("mqtt.connected", session_present=connection.session_present)
+            self._note_connected(connection)
             return await asyncio.shield(connection.closed)
         finally:
             if self.state.connected and connection.closed.done():
@@ -208,6 +209,11 @@ class MqttSource:
             self.state.connected = False
             if not self._stopping:
                 await connection.close()
+
+    def _note_connected(self, connection: Connection) -> None:
+        if not self.state.connected:
+            self.state.connected, self.state.error = True, None
+            self._log.info("mqtt.connected", session_present=connection.session_present)
 
     def _report(self, error: str) -> None:
         if error != self.state.error:
@@ -234,6 +240,7 @@ class MqttSource:
         )
         taken = _Taken(message, publish.packet_id, connection)
         self._connection = connection
+        self._note_connected(connection)
         self._taken.append(taken)
         self._bytes += len(publish.payload)
         self.state.received += 1
@@ -328,7 +335,7 @@ class MqttSource:
             self._connection.resume()
 
 
-# A connection that held this long, in seconds, was a good one: the next attempt comes soon.
+# Seconds. After a connection that held so long, the count of attempts begins anew.
 _STABLE = 30.0
 
 
@@ -344,7 +351,8 @@ def _reason(error: OSError | MqttError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or error})"
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        number = error.errno or 0
+        return (os.strerror(number) if number > 0 else error.strerror or str(error)).lower()
     return str(error)
 
 

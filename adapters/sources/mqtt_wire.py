@@ -47,23 +47,29 @@ _REFUSALS = {
     0x84: "the broker does not speak this version of MQTT",
     0x85: "the broker does not allow this client id",
     0x86: "the broker does not accept the user name and password",
-    0x87: "the broker does not allow it to this user",
+    0x87: "the broker does not accept the user name and password",
     0x88: "the broker is not available",
     0x89: "the broker is busy",
     0x8A: "the broker has banned this client",
     0x8B: "the broker is shutting down",
     0x8D: "the broker heard nothing for too long",
     0x8E: "another client connected with the same client id",
-    0x8F: "the topic is no filter that the broker accepts",
     0x93: "the broker expects faster acknowledgements",
     0x95: "a packet was too large for the broker",
     0x97: "a quota is used up",
     0x98: "an administrator ended the connection",
     0x9C: "the broker wants another server to be used",
     0x9D: "the broker has moved to another server",
-    0x9E: "the broker does not support shared subscriptions",
     0x9F: "the broker limits the rate of connections",
-    0xA2: "the broker does not support wildcards in topics",
+}
+_TOPIC_REFUSALS = {
+    # 5.0, 3.9.3; 3.1.1 has 0x80 alone
+    0x80: "not allowed, or it cannot be subscribed to",
+    0x87: "not allowed to this user",
+    0x8F: "no filter that it accepts",
+    0x97: "a quota is used up",
+    0x9E: "it does not support shared subscriptions",
+    0xA2: "it does not support wildcards",
 }
 
 
@@ -141,8 +147,7 @@ class Connection(asyncio.Protocol):
         self._write(_packet(0x82, b"\x00\x01" + (b"\x00" if self._v5 else b"") + filters))
         for topic, code in zip(topics, await self._answer(self._suback), strict=False):
             if code >= _FAILURE:
-                reason = _REFUSALS.get(code, "the broker refuses the subscription")
-                sentence = f"{reason} (topic {topic})"
+                sentence = f"the broker refuses the topic {topic} ({_TOPIC_REFUSALS.get(code, 'no reason')})"
                 raise MqttError(sentence)
 
     def acknowledge(self, packet_ids: Iterable[int]) -> None:
@@ -165,15 +170,21 @@ class Connection(asyncio.Protocol):
             self._guard(self._parse)
 
     async def close(self) -> None:
-        """Say DISCONNECT, which leaves the session with the broker, and close; some seconds at most."""
+        """Say DISCONNECT, which leaves the session with the broker, and wait until the broker hangs up.
+
+        It does so after it has taken the acknowledgements before it; who connects again sooner
+        than that would get their messages once more.
+        """
         if self._transport is None:
             return
         if not self.closed.done():
+            self._end("the source was stopped")
             self._write(b"\xe0\x00")
-            self._fail("the source was stopped")
+            if self._paused:
+                self._transport.resume_reading()
+            await asyncio.wait((self._lost,), timeout=_CLOSE_TIMEOUT)
+        self._transport.abort()
         await asyncio.wait((self._lost,), timeout=_CLOSE_TIMEOUT)
-        if not self._lost.done():
-            self._transport.abort()
 
     # What asyncio calls.
 
@@ -184,6 +195,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; whole packets in them are handled at once."""
+        if self.closed.done():
+            return
         self._heard = asyncio.get_running_loop().time()
         if self._skip:
             data, self._skip = data[self._skip :], max(0, self._skip - len(data))
@@ -272,12 +285,15 @@ class Connection(asyncio.Protocol):
         return future.result()
 
     def _fail(self, reason: str) -> None:
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, reason: str) -> None:
         if not self.closed.done():
             self.closed.set_result(reason)
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
