@@ -47,6 +47,7 @@ class MqttSettings:
     Attributes:
         name: the source's name, for messages, logs and metrics.
         topics: topic filters, subscribed with QoS 1; the broker delivers with what the publisher used.
+        version: every broker speaks 3.1.1, The Things Stack and iotcore nothing else.
         client_id: names the session that the broker keeps; None: `volme-<name>`. Two subscribers
             with the same id push each other out.
         tls: use TLS; the broker's certificate and name are always checked.
@@ -66,7 +67,7 @@ class MqttSettings:
     host: str
     topics: tuple[str, ...]
     port: int = 1883
-    version: Version = "5"
+    version: Version = "3.1.1"
     client_id: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)

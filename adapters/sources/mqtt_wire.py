@@ -205,7 +205,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why; a clean end without DISCONNECT is the broker's too."""
-        self._fail(f"the connection was lost ({exc})" if exc else "the broker closed the connection")
+        reason = f"the connection was lost ({exc})" if exc else "the broker closed the connection"
+        unanswered = self._v5 and not self._connack.done()
+        self._fail(f"{reason} without an answer; it may not speak MQTT 5" if unanswered else reason)
         self._lost.set_result(None)
 
     # Packets that come in.
