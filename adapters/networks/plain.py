@@ -112,7 +112,7 @@ class PlainFormat:
     def _time(self, body: Any, path: str) -> datetime:
         value = _find(body, path)
         if isinstance(value, str) and self.time_unit in {"auto", "rfc3339"}:
-            return rfc3339(value, path)
+            return rfc3339(value, Fields(body), path)
         if isinstance(value, int | float) and not isinstance(value, bool) and self.time_unit != "rfc3339":
             milliseconds = self.time_unit == "ms" or (
                 self.time_unit == "auto" and abs(value) >= _MILLISECONDS_FROM

@@ -55,9 +55,9 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:  # noqa: AR
         sentence = "The message names no device: end_device_ids has neither dev_eui nor device_id."
         raise UnknownEnvelopeError(sentence)
     try:
-        observed_at = envelope.time("received_at") or received_at
         if "uplink_message" in envelope:
-            return _uplink(envelope, device_id, name, observed_at)
+            return _uplink(envelope, device_id, name, received_at)
+        observed_at = envelope.time("received_at") or received_at
         if "location_solved" in envelope:
             return Uplink(
                 network=NETWORK,
@@ -76,7 +76,7 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:  # noqa: AR
     raise UnknownEnvelopeError(sentence, device_id=device_id)
 
 
-def _uplink(envelope: Fields, device_id: str, name: str | None, observed_at: datetime) -> Uplink:
+def _uplink(envelope: Fields, device_id: str, name: str | None, received_at: datetime) -> Uplink:
     frame = envelope.section("uplink_message")
     f_port = frame.count("f_port", most=255) or 0
     f_cnt = frame.count("f_cnt", most=0xFFFF_FFFF) or 0
@@ -90,7 +90,7 @@ def _uplink(envelope: Fields, device_id: str, name: str | None, observed_at: dat
         network=NETWORK,
         kind="data" if payload or decoded or normalized else "status",
         device_id=device_id,
-        observed_at=frame.time("received_at") or observed_at,
+        observed_at=frame.time("received_at") or envelope.time("received_at") or received_at,
         key=f"{session}:{f_cnt}" if session else None,
         payload=payload,
         f_port=f_port,
