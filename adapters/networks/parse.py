@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from models.errors import MalformedPayloadError, TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SIZE_LIMIT = 1_048_576
 """Bytes. The largest uplink of a network server is some 20 kB: forty gateways heard it."""
@@ -27,7 +30,7 @@ def parse_json(payload: bytes, *, limit: int = SIZE_LIMIT) -> Any:
     Raises:
         TooLargeError: above the limit.
         MalformedPayloadError: not UTF-8, not JSON, a number beyond 1.8e308 or none at all
-            (NaN, Infinity), or nested deeper than 64.
+            (NaN, Infinity), nested deeper than 64, or with the character U+0000.
     """
     if len(payload) > limit:
         sentence = f"The message has {len(payload):,} bytes; at most {limit:,} are read."
@@ -39,6 +42,9 @@ def parse_json(payload: bytes, *, limit: int = SIZE_LIMIT) -> Any:
     # Counting brackets costs nothing; only what has many is walked through.
     if payload.count(b"{") + payload.count(b"[") > DEPTH_LIMIT and _depth(parsed) > DEPTH_LIMIT:
         raise MalformedPayloadError(_TOO_DEEP)
+    if rb"\u0000" in payload and b"\x00" in _unescaped(parsed):
+        sentence = "The message has the character U+0000, which no database stores."
+        raise MalformedPayloadError(sentence)
     return parsed
 
 
@@ -64,9 +70,24 @@ def _why(payload: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def _depth(parsed: Any) -> int:
-    """Count the levels without recursion: a hostile message must not exhaust the stack."""
-    level, depth = [parsed], 0
-    while level := [each for each in level if isinstance(each, dict | list)]:
-        depth += 1
-        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
-    return depth
+    return sum(1 for level in _levels(parsed) if any(isinstance(each, dict | list) for each in level))
+
+
+def _unescaped(parsed: Any) -> bytes:
+    """Return all names and texts of a message, joined."""
+    names = (name for level in _levels(parsed) for each in level if isinstance(each, dict) for name in each)
+    texts = (each for level in _levels(parsed) for each in level if isinstance(each, str))
+    return " ".join((*names, *texts)).encode()
+
+
+def _levels(parsed: Any) -> Iterator[list[Any]]:
+    """Yield the values level by level, without recursion: a hostile message must not exhaust the stack."""
+    level = [parsed]
+    while level:
+        yield level
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]

@@ -9,6 +9,7 @@ Source: the stack's data formats and `lorawan-stack/api/ttn/lorawan/v3/messages.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from adapters.networks.fields import Fields
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NETWORK = "the_things_stack"
 
+_ID = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,100}")
 _OTHER = (
     "join_accept",
     "downlink_ack",
@@ -50,6 +52,9 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:  # noqa: AR
     envelope = Fields.of(body)
     ids = envelope.section("end_device_ids")
     name = ids.text("device_id")
+    if name is not None and _ID.fullmatch(name) is None:
+        sentence = "The field end_device_ids.device_id is no id of The Things Stack."
+        raise EnvelopeError(sentence)
     device_id = ids.dev_eui("dev_eui") or name
     if device_id is None:
         sentence = "The message names no device: end_device_ids has neither dev_eui nor device_id."

@@ -33,6 +33,8 @@ from models.errors import EnvelopeError, MalformedPayloadError, TooLargeError
         (b'{"a": "\\ud800"}', "is not JSON"),
         (b"[" * 20_000 + b"]" * 20_000, "nested deeper than 64"),
         (b"[" * 20_000, "nested deeper than 64"),
+        (b'{"a": [{"b": "x\\u0000"}]}', "U\\+0000, which no database stores"),
+        (b'{"a\\u0000": 1}', "U\\+0000, which no database stores"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "nested deeper than 64"),
     ],
 )
@@ -56,6 +58,7 @@ def test_the_deepest_allowed_nesting_and_wide_messages_pass() -> None:
     assert parse_json(b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT)
     assert len(parse_json(b"[" + b",".join([b"{}"] * 500) + b"]")) == 500
     assert parse_json(b'"' + b"[{" * 500 + b'"') == "[{" * 500
+    assert parse_json(rb'{"path": "C:\\u0000"}') == {"path": r"C:\u0000"}
 
 
 @given(st.binary(max_size=200))

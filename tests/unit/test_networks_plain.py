@@ -126,7 +126,7 @@ def test_a_format_that_cannot_work_is_refused_at_the_start(arguments: dict[str, 
         (PlainFormat(topic="+", device="id"), {}, "The field id is missing"),
         (PlainFormat(topic="+", device="id"), {"id": 1.5}, "The field id is missing or neither"),
         (PlainFormat(topic="+", device="id"), {"id": "a b"}, "id has spaces"),
-        (PlainFormat(topic="+", device="id"), {"id": "a\x00"}, "control characters"),
+        (PlainFormat(topic="+", device="id"), {"id": "a\x07"}, "control characters"),
         (PlainFormat(topic="+", device="id"), {"id": "a" * 201}, "more than 200"),
         (
             PlainFormat(topic="{device}", fields="data"),

@@ -207,6 +207,7 @@ def test_a_solved_location_is_a_position() -> None:
         (("end_device_ids",), "x", "end_device_ids is text where an object belongs"),
         (("end_device_ids", "dev_eui"), "70B3", "end_device_ids.dev_eui is no DevEUI"),
         (("end_device_ids", "dev_eui"), 7, "end_device_ids.dev_eui is a number where text belongs"),
+        (("end_device_ids", "device_id"), "a b", "end_device_ids.device_id is no id"),
         (("uplink_message",), [], "uplink_message is an array where an object belongs"),
         (("uplink_message", "f_cnt"), "4711", "uplink_message.f_cnt is text where a whole number belongs"),
         (("uplink_message", "f_cnt"), 1.5, "uplink_message.f_cnt is a number where a whole number belongs"),
