@@ -48,6 +48,9 @@ _MAX_NESTED_ATTRIBUTES = 8
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _SCOPE = re.compile(r"/?[^\s/,;()#+\x00-\x20]+(/[^\s/,;()#+\x00-\x20]+)*")
+_NO_ATTRIBUTES = SYSTEM_MEMBERS | {"id", "@id", "type", "@type", "scope", "@context"}
+_NUMBERS = frozenset({int, float})
+_NESTED = (dict, list)
 _checked_name = lru_cache(maxsize=10_000)(check_name)
 
 
@@ -101,18 +104,19 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
     if len(body) > MAX_ATTRIBUTES:
         raise BadRequestDataError(detail=f"an entity may have no more than {MAX_ATTRIBUTES} attributes")
     fragment = Fragment()
+    attributes, expand = fragment.attributes, how.context.expand
     for name, value in body.items():
-        if name in {"id", "@id"}:
+        if name not in _NO_ATTRIBUTES:
+            iri = expand(_checked_name(name))
+            if iri in attributes:
+                raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
+            attributes[iri] = read_attribute(name, value, how)
+        elif name in {"id", "@id"}:
             fragment.id = check_id(value)
         elif name in {"type", "@type"}:
             fragment.types = read_types(value, how.context)
         elif name == "scope":
             fragment.scopes = read_scopes(value)
-        elif name != "@context" and name not in SYSTEM_MEMBERS:
-            iri = how.context.expand(_checked_name(name))
-            if iri in fragment.attributes:
-                raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
-            fragment.attributes[iri] = read_attribute(name, value, how)
     return fragment
 
 
@@ -167,11 +171,9 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
 def is_null(instance: Instance) -> bool:
     """Say whether an instance means "delete this attribute" (clause 4.5.0)."""
     value = instance.get(VALUE_MEMBER[instance["type"]])
-    return bool(
-        value == NULL
-        or (instance["type"] == "LanguageProperty" and value == {"@none": NULL})
-        or (isinstance(value, list) and value == [NULL])
-    )
+    if isinstance(value, str):
+        return value == NULL
+    return isinstance(value, _NESTED) and value in ({"@none": NULL}, [NULL])
 
 
 @lru_cache(maxsize=10_000)
@@ -195,8 +197,14 @@ def check_instant(text: str) -> str:
 def _is_instance(given: Any) -> bool:
     """Say whether it is an attribute's instance with its members, and no bare value."""
     return isinstance(given, dict) and (
-        given.get("type") in VALUE_MEMBER or any(member in given for member in TYPE_BY_MEMBER)
+        _kind(given) in VALUE_MEMBER or any(member in given for member in TYPE_BY_MEMBER)
     )
+
+
+def _kind(given: dict[str, Any]) -> str | None:
+    """Return the type that an object names; None without one."""
+    kind = given.get("type")
+    return kind if kind is None or isinstance(kind, str) else str(kind)
 
 
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
@@ -208,10 +216,10 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
     instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
     for member, value in members.items():
-        if member in {"type", holder} or member in SYSTEM_MEMBERS:
-            continue
         if member in OPTIONAL_MEMBERS:
             instance[member] = _read_member(name, member, value, how)
+        elif member in {"type", holder} or member in SYSTEM_MEMBERS:
+            continue
         elif member in RESERVED_MEMBERS:
             raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
         else:
@@ -224,9 +232,9 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
     """Return an instance's members and its type, which concise and simplified input leave out."""
     if not isinstance(given, dict):
         return {"value": given}, "Property"
-    kind = given.get("type")
-    if kind in VALUE_MEMBER and not how.simplified:
-        return given, str(kind)
+    kind = _kind(given)
+    if kind is not None and kind in VALUE_MEMBER and not how.simplified:
+        return given, kind
     if kind in GEOMETRIES and "coordinates" in given:
         return {"value": given}, "GeoProperty"
     for member, implied in TYPE_BY_MEMBER.items():
@@ -235,7 +243,7 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
             return given, "GeoProperty" if geometry else implied
     if kind is not None and not how.simplified:
         raise BadRequestDataError(
-            detail=f"the attribute {name} has the type {str(kind)[:100]}, which is no type of attribute"
+            detail=f"the attribute {name} has the type {kind[:100]}, which is no type of attribute"
         )
     if kind is None and OPTIONAL_MEMBERS & given.keys():
         raise BadRequestDataError(detail=f"the attribute {name} has no value")
@@ -243,21 +251,24 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
 
 
 def _is_geometry(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") in GEOMETRIES and "coordinates" in value
+    return isinstance(value, dict) and _kind(value) in GEOMETRIES and "coordinates" in value
 
 
 def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
+    if type(value) in _NUMBERS and kind == "Property":
+        return value
     if value is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
-    if value in (NULL, {"@none": NULL}):
+    if isinstance(value, (str, dict)) and value in (NULL, {"@none": NULL}):
         if not how.nulls:
             raise BadRequestDataError(
                 detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
             )
         return value
-    if isinstance(value, dict | list) and _depth(value) > MAX_DEPTH:
+    if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
-    return _VALUES[kind](name, value, how)
+    read = _VALUES.get(kind)
+    return value if read is None else read(name, value, how)
 
 
 def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
@@ -273,10 +284,6 @@ def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
         return check_id(value, f"datasetId of the attribute {name}")
     if member in {"objectType", "valueType"}:
         return how.context.expand(check_name(value, member))
-    return value
-
-
-def _any_value(_name: str, value: Any, _how: Reading) -> Any:
     return value
 
 
@@ -326,13 +333,12 @@ def _uri_list(name: str, value: Any, how: Reading) -> Any:
     return _uris(name, _list(name, value, how), how)
 
 
+# a Property's and a JsonProperty's value may be anything
 _VALUES: dict[str, Callable[[str, Any, Reading], Any]] = {
-    "Property": _any_value,
     "GeoProperty": _geometry,
     "Relationship": _uris,
     "LanguageProperty": _languages,
     "VocabProperty": _vocab,
-    "JsonProperty": _any_value,
     "ListProperty": _list,
     "ListRelationship": _uri_list,
 }
@@ -348,6 +354,6 @@ def _depth(value: Any) -> int:
             item
             for node in level
             for item in (node.values() if isinstance(node, dict) else node)
-            if isinstance(item, dict | list)
+            if isinstance(item, _NESTED)
         ]
     return depth

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from broker.embedded import geometry
-from broker.embedded.geometry import Box, Geometry, GeometryError, read_geometry
+from broker.embedded.geometry import Box, Geometry, GeometryError, box_of, read_geometry
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import LOCATION, check_name
 
@@ -103,7 +103,7 @@ def parse_geo(given: Mapping[str, Any], context: Names) -> GeoQuery | None:
 def extent(attributes: Attributes) -> Box | None:
     """Return the box around an entity's location; None without one."""
     boxes = [
-        read_geometry(instance["value"]).box
+        box_of(instance["value"])
         for instance in attributes.get(LOCATION, ())
         if instance["type"] == "GeoProperty"
     ]

@@ -22,6 +22,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 _EARTH_RADIUS = 6_371_008.8  # metres, mean
 _METRES_PER_DEGREE = _EARTH_RADIUS * math.pi / 180
 _EPSILON = 1e-12  # degrees; a tenth of a micrometre
+_NUMBERS = frozenset({int, float})
 _MAX_POSITIONS = 10_000
 _DEPTHS = {
     "Point": 0,
@@ -82,6 +83,9 @@ def read_geometry(value: Any) -> Geometry:
     if not isinstance(kind, str) or kind not in _DEPTHS:
         msg = f"{str(kind)[:50]!r} is none of {', '.join(_DEPTHS)}"
         raise GeometryError(msg)
+    if kind == "Point":
+        point = _position(coordinates)
+        return Geometry(points=(point,), lines=(), polygons=(), box=(*point, *point))
     positions: list[Position] = []
     shape = _shape(coordinates, _DEPTHS[kind], positions)
     if not positions:
@@ -101,6 +105,14 @@ def read_geometry(value: Any) -> Geometry:
     return Geometry(points=points, lines=lines, polygons=polygons, box=box)
 
 
+def box_of(value: Any) -> Box:
+    """Return the box around a GeoJSON geometry that was read before."""
+    if value["type"] == "Point":
+        longitude, latitude = value["coordinates"][:2]
+        return (longitude, latitude, longitude, latitude)
+    return read_geometry(value).box
+
+
 def _shape(given: Any, depth: int, found: list[Position]) -> Any:
     if depth > 0:
         if not isinstance(given, list):
@@ -115,9 +127,7 @@ def _shape(given: Any, depth: int, found: list[Position]) -> Any:
 
 
 def _position(given: Any) -> Position:
-    numbers = isinstance(given, list) and all(
-        isinstance(item, int | float) and not isinstance(item, bool) for item in given
-    )
+    numbers = isinstance(given, list) and all(type(item) in _NUMBERS for item in given)
     if not numbers or not 2 <= len(given) <= 4:  # noqa: PLR2004 - longitude, latitude, and what may follow
         msg = f"a position is [longitude, latitude], not {str(given)[:60]}"
         raise GeometryError(msg)

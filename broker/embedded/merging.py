@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded.entities import is_null
@@ -75,6 +76,7 @@ def now() -> datetime:
     return present.replace(microsecond=present.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
     """Return it as the standard writes it: UTC with a Z, in milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -209,6 +211,11 @@ def _put(
 ) -> None:
     """Put instances in the place of those with the same datasetId, or beside the others."""
     before = stored.attributes.get(iri, [])
+    if overwrite and _alone(instances) and (not before or _alone(before)) and not is_null(instances[0]):
+        _stamp(instances, stamp, {None: before[0]} if before else None)
+        (changes.updated if before else changes.created).append(iri)
+        stored.attributes[iri] = instances
+        return
     known = _by_dataset(before)
     deleted = [instance for instance in instances if is_null(instance)]
     given = [instance for instance in instances if not is_null(instance)]
@@ -262,12 +269,17 @@ def _merged_value(before: Any, patch: Any) -> Any:
 
 def _stamp(instances: list[Instance], stamp: str, known: dict[str | None, Instance] | None = None) -> None:
     for instance in instances:
-        before = (known or {}).get(instance.get("datasetId"))
+        before = known.get(instance.get("datasetId")) if known else None
         instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
         instance["modifiedAt"] = stamp
         for member, nested in instance.items():
-            if ":" in member:
+            if member not in RESERVED_MEMBERS:
                 _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
+
+
+def _alone(instances: list[Instance]) -> bool:
+    """Say whether it is the ordinary case: one instance, without datasetId."""
+    return len(instances) == 1 and "datasetId" not in instances[0]
 
 
 def _by_dataset(instances: list[Instance]) -> dict[str | None, Instance]:

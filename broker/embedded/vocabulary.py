@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from broker.embedded.problems import BadRequestDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
 DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
@@ -16,23 +19,21 @@ LOCATION = NGSI_LD + "location"
 NULL = "urn:ngsi-ld:null"
 """What deletes an attribute or a member in an update or merge (clause 4.5.0)."""
 
-VALUE_MEMBER = MappingProxyType(
-    {
-        "Property": "value",
-        "GeoProperty": "value",
-        "Relationship": "object",
-        "LanguageProperty": "languageMap",
-        "VocabProperty": "vocab",
-        "JsonProperty": "json",
-        "ListProperty": "valueList",
-        "ListRelationship": "objectList",
-    }
-)
+VALUE_MEMBER: Final[Mapping[str, str]] = {
+    "Property": "value",
+    "GeoProperty": "value",
+    "Relationship": "object",
+    "LanguageProperty": "languageMap",
+    "VocabProperty": "vocab",
+    "JsonProperty": "json",
+    "ListProperty": "valueList",
+    "ListRelationship": "objectList",
+}
 """Type of attribute → the member that holds its value (clause 4.5)."""
 
-TYPE_BY_MEMBER = MappingProxyType(
-    {member: kind for kind, member in VALUE_MEMBER.items() if kind != "GeoProperty"}
-)
+TYPE_BY_MEMBER: Final[Mapping[str, str]] = {
+    member: kind for kind, member in VALUE_MEMBER.items() if kind != "GeoProperty"
+}
 """The other way round, for concise input, which leaves the type out (clause 4.5.1)."""
 
 GEOMETRIES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"})
