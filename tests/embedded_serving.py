@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ipaddress
 import itertools
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import asyncpg
 import orjson
 from aiohttp import web
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 JSON_LD = "application/ld+json"
 _tenants = itertools.count(1)
+_databases = itertools.count(1)
 
 
 class Client:
@@ -80,6 +83,19 @@ class Answer:
 
 
 @asynccontextmanager
+async def own_database(postgres: str) -> AsyncIterator[str]:
+    """Make an empty database and return its address."""
+    name = f"embedded_{next(_databases)}"
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.replace("/postgres?", f"/{name}?")
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
 async def serving(dsn: str, **settings: Any) -> AsyncIterator[Client]:
     """Run a broker; loopback may be notified unless the settings say otherwise."""
     settings = {"core_context": core_context(), "notify_allow": LOOPBACK, "first_retry": 0.05, **settings}
@@ -120,8 +136,6 @@ class Receiver:
     """Keeps the notifications it gets."""
 
     def __init__(self, statuses: tuple[int, ...]) -> None:
-        import asyncio  # noqa: PLC0415 - the queue belongs to the running loop
-
         self._statuses = list(statuses)
         self.url = ""
         self.got: asyncio.Queue[tuple[Any, Any]] = asyncio.Queue()
@@ -134,6 +148,4 @@ class Receiver:
 
     async def next(self, timeout: float = 20.0) -> tuple[Any, Any]:  # noqa: ASYNC109 - of the test's own
         """Return the next notification's body and headers."""
-        import asyncio  # noqa: PLC0415 - as above
-
         return await asyncio.wait_for(self.got.get(), timeout)
