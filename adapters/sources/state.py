@@ -18,7 +18,7 @@ class SourceState:
     Attributes:
         connected: messages can arrive now.
         received: messages that arrived.
-        acknowledged: messages that are on disk and that the sender was told so.
+        acknowledged: messages that are on disk; the sender was told so where it still listened.
         refused: times that a message could not be put on disk or was not allowed in.
         in_flight: messages that arrived and are not on disk yet.
         last_message_at: when the newest one arrived, UTC.
