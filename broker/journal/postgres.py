@@ -108,7 +108,7 @@ class PostgresJournal:
 
     async def _writing(self) -> PoolConnectionProxy[asyncpg.Record]:
         """Return the writer's connection, a new one if the old one broke."""
-        if self._connection is not None and self._connection.is_closed():
+        if self._connection is not None and _is_broken(self._connection):
             broken, self._connection = self._connection, None
             await self._pool.release(broken)
         if self._connection is None:
@@ -318,6 +318,13 @@ async def _speaking(doing: str) -> AsyncIterator[None]:
         said = (str(error) or type(error).__name__).splitlines()[0][:_SENTENCE_LENGTH]
         msg = f"the journal cannot {doing}: {said}"
         raise StoreError(msg) from error
+
+
+def _is_broken(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back by itself
+        return True
 
 
 def _check_complete(settled: Sequence[Settled], cursor: int, position: int, head: int) -> None:

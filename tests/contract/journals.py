@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from broker.journal.port import Settled
-from broker.journal.postgres import PostgresJournal
+from broker.journal.postgres import SQL, PostgresJournal
 from models.message import Message
 from store.postgres import pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+
+    import asyncpg
 
     from broker.journal.port import Entry, Journal, Position
 
@@ -56,3 +59,30 @@ async def read_all(journal: Journal, after: Position, limit: int = 500) -> list[
     while more := await journal.read(entries[-1].position if entries else after, limit):
         entries += more
     return entries
+
+
+# PostgreSQL from outside: `outside` is a connection that is not the journal's.
+
+KILL = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'volme'
+"""
+"""Ends every connection of the journal."""
+
+
+@asynccontextmanager
+async def held_up(outside: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """Keep everybody from appending, as a transaction that has drawn its numbers does."""
+    async with outside.transaction():
+        await outside.execute(SQL["lock_head"])
+        yield
+
+
+async def until_blocked(outside: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Wait until a statement of the journal waits for a lock."""
+    while not await outside.fetchval(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'volme' AND wait_event_type = 'Lock'"
+    ):
+        await outside.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees it as it was
+        await asyncio.sleep(0.01)

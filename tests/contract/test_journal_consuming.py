@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 import pytest_asyncio
-from journals import OPENERS, T0, message, read_all, settle
 
 from broker.journal.port import (
     KEYS_REMEMBERED,
@@ -25,6 +24,7 @@ from broker.journal.port import (
     SourceAccount,
     key_hash,
 )
+from tests.contract.journals import OPENERS, T0, message, read_all, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

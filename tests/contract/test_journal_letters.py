@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from journals import OPENERS, T0, message, settle
 
 from broker.journal.port import DeadLetter
+from tests.contract.journals import OPENERS, T0, message, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from journals import OPENERS, T0, message, read_all
 
 from broker.journal.port import START
 from models.errors import StoreError
+from tests.contract.journals import OPENERS, T0, message, read_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
