@@ -156,11 +156,11 @@ def test_appending_without_overwriting_leaves_what_is_there() -> None:
 
 def test_updating_refuses_what_is_not_there_and_null_deletes() -> None:
     entity = stored(NORMALIZED)
-    body = {"no2": "urn:ngsi-ld:null", "new": 1, "title": {"languageMap": {"@none": "urn:ngsi-ld:null"}}}
+    body = {"no2": "urn:ngsi-ld:null", "new": 1, "name": {"languageMap": {"@none": "urn:ngsi-ld:null"}}}
     changes = update(entity, read_fragment(body, NULLS), LATER)
-    assert not {"no2", "new", "title"} & shown(entity).keys()
+    assert not {"no2", "new", "name"} & shown(entity).keys()
     assert list(changes.refused) == [DEFAULT_VOCAB + "new"]
-    assert changes.deleted == [DEFAULT_VOCAB + "no2", DEFAULT_VOCAB + "title"]
+    assert changes.deleted == [DEFAULT_VOCAB + "no2", DEFAULT_VOCAB + "name"]
 
 
 def test_merging_goes_into_objects() -> None:

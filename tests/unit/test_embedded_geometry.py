@@ -63,7 +63,7 @@ ELL = polygon([(0, 0), (10, 0), (10, 2), (2, 2), (2, 10), (0, 10)])
         (point(5, 0), line((0, 0), (10, 0)), True),
     ],
 )
-def test_within(inner: Geometry, outer: Geometry, expected: bool) -> None:
+def test_within(inner: Geometry, outer: Geometry, *, expected: bool) -> None:
     assert geometry.within(inner, outer) is expected
 
 
@@ -82,7 +82,7 @@ def test_within(inner: Geometry, outer: Geometry, expected: bool) -> None:
         (point(1, 1), point(1, 1), True, False),
     ],
 )
-def test_meeting_and_overlapping(first: Geometry, second: Geometry, meet: bool, overlap: bool) -> None:
+def test_meeting_and_overlapping(first: Geometry, second: Geometry, *, meet: bool, overlap: bool) -> None:
     assert geometry.intersects(first, second) is geometry.intersects(second, first) is meet
     assert geometry.overlaps(first, second) is geometry.overlaps(second, first) is overlap
 
