@@ -70,18 +70,18 @@ def build_entities(
     entities: list[EntityUpdate] = []
     problems: list[InvalidEntityError] = []
     plan = [(_DEVICE, device.id, _device_values(device, profile, uplink, city), status)]
-    if measured and type_name != _DEVICE:
+    if measured and measured is not status:
         plan.insert(
             0, (type_name, device.place or device.id, _values(type_name, device, uplink, city), measured)
         )
     if uplink.network == REGISTRY:
         plan.append((_MODEL, profile.name, _model_values(profile), {}))
+    observed_at = None if uplink.network == REGISTRY else uplink.observed_at
     for name, local, values, found in plan:
-        try:
-            entities.append(_entity(name, entity_id(name, city, local), values, found, uplink.observed_at))
-        except InvalidEntityError as problem:
-            problem.device_id = device.id
-            problems.append(problem)
+        entity, wrong = _entity(name, entity_id(name, city, local), values, found, observed_at)
+        problems += [InvalidEntityError(sentence, device_id=device.id) for sentence in wrong]
+        if entity is not None:
+            entities.append(entity)
     return Built(entities=tuple(entities), unmapped=unmapped, problems=tuple(problems))
 
 
@@ -90,8 +90,8 @@ _Found = dict[str, tuple[Any, "datetime"]]
 
 def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found, tuple[str, ...]]:
     """Give each reading to the attribute of the first type that has one: value and time by attribute."""
-    measured: _Found = {}
     status: _Found = {}
+    measured: _Found = status if type_name == _DEVICE else {}
     unmapped: list[str] = []
     for reading in readings:
         for name, found in ((type_name, measured), (_DEVICE, status)):
@@ -177,31 +177,38 @@ def _controlled(profile: Profile) -> list[str]:
     names = {row.quantity for row in profile.fields} or {
         name for name, quantity in quantities().items() if profile.entity_type in quantity.targets
     }
-    return sorted({word for name in names if (word := quantities()[name].controlled)})
+    words = sorted({word for name in names if (word := quantities()[name].controlled)})
+    # The model wants at least one word, and has none for people or contacts.
+    return words or ["batterySupply"]
 
 
 def _entity(
-    type_name: str, urn: str, values: Mapping[str, Any], found: _Found, observed_at: datetime
-) -> EntityUpdate:
-    """Validate and normalize.
+    type_name: str, urn: str, values: Mapping[str, Any], found: _Found, observed_at: datetime | None
+) -> tuple[EntityUpdate | None, list[str]]:
+    """Validate and normalize; return the entity, if it is one, and what is wrong with it.
 
-    Raises:
-        InvalidEntityError: the entity breaks its Smart Data Model.
+    A measured value that the Smart Data Model does not allow is left out, and the others go on.
     """
     model = TYPES[type_name]
-    measured = {attribute: value for attribute, (value, _) in found.items()}
-    try:
-        entity = model.model_validate({**values, "id": urn, "type": type_name, **measured})
-    except ValidationError as error:
-        raise InvalidEntityError(_sentence(type_name, urn, error)) from error
-    times = {attribute: at for attribute, (_, at) in found.items()}
-    return EntityUpdate(
-        id=urn,
-        type=type_name,
-        subject=model.subject,
-        observed_at=observed_at,
-        body=normalize(entity, times),
-    )
+    found = dict(found)
+    wrong: list[str] = []
+    while True:
+        measured = {attribute: value for attribute, (value, _) in found.items()}
+        try:
+            entity = model.model_validate({**values, "id": urn, "type": type_name, **measured})
+        except ValidationError as error:
+            wrong.append(_sentence(type_name, urn, error))
+            culprit = error.errors(include_url=False, include_input=False)[0]["loc"][0]
+            if culprit not in found:
+                return None, wrong
+            del found[str(culprit)]
+        else:
+            times = {attribute: at for attribute, (_, at) in found.items()}
+            body = normalize(entity, times)
+            update = EntityUpdate(
+                id=urn, type=type_name, subject=model.subject, observed_at=observed_at, body=body
+            )
+            return update, wrong
 
 
 def _sentence(type_name: str, urn: str, error: ValidationError) -> str:

@@ -58,7 +58,10 @@ class Registry:
         """Read every device anew."""
         async with self._store() as connection:
             rows = await connection.fetch(self._sql["all_devices"])
-        self.devices = {row["id"]: _device(row) for row in rows}
+        found = {row["id"]: _device(row) for row in rows}
+        # In place: translation holds this very mapping.
+        self.devices.clear()
+        self.devices.update(found)
 
     async def follow(self) -> None:
         """Keep the snapshot true until cancelled."""
@@ -112,7 +115,7 @@ class Registry:
             self.devices.pop(device_id, None)
         else:
             self.devices[device_id] = _device(row)
-        log.info("registry.changed", device=device_id, registered=row is not None)
+        log.debug("registry.changed", device=device_id, registered=row is not None)
 
     @contextlib.asynccontextmanager
     async def _store(self) -> Any:

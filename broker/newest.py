@@ -66,6 +66,8 @@ class Newest:
         A fresh part is remembered as the newest state. What was never measured (name, place)
         belongs to the fresh part as long as nothing newer is known of the entity.
         """
+        if update.observed_at is None:
+            return update, None
         known = self._known.pop(update.id, {})
         self._known[update.id] = known  # recently used: last to be forgotten
         now = rfc3339(update.observed_at)

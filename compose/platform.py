@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from compose.simulation import simulate
 from compose.status import Status, picture
 from compose.telemetry import metrics_registry
 from compose.web import web_app
-from models.errors import ConfigurationError, StoreError
+from models.errors import ConfigurationError, StoreError, UnknownDeviceError
 from store.embedded import EmbeddedPostgres
 from store.postgres import pool
 
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _PULSE_S = 1.0
+_ADOPT_S = 5.0
 #: The name of the source that listens to the embedded MQTT broker.
 EMBEDDED_SOURCE = "mqtt"
 
@@ -91,6 +93,20 @@ class Platform:
         while True:
             await self.look()
             await asyncio.sleep(_PULSE_S)
+
+    async def adopt(self) -> None:
+        """Deliver what waits for devices that are registered, until cancelled.
+
+        `volme devices add` does so itself; this finds what arrived while it was running.
+        """
+        while True:
+            await asyncio.sleep(_ADOPT_S)
+            if not self._status.dead_letters.get(UnknownDeviceError.kind):
+                continue
+            with contextlib.suppress(StoreError):  # the status says so; the next round finds it again
+                for waiting in await self.journal.unknown_devices():
+                    if waiting.device_id in self.registry.devices:
+                        await self.journal.replay(kind=UnknownDeviceError.kind, device=waiting.device_id)
 
     async def look(self) -> None:
         """Take the picture anew."""
@@ -168,6 +184,7 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
         await _task(stack, "registry", registry.follow())
         await platform.look()
         await _task(stack, "pulse", platform.pulse())
+        await _task(stack, "adoption", platform.adopt())
         publish_addresses(
             settings.data,
             {

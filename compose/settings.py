@@ -147,7 +147,7 @@ class MqttSource(_Section):
     url: Annotated[str, Field(pattern=r"^mqtts?://[^/@]+/?$")]
     topics: tuple[str, ...] = Field(min_length=1)
     network: Network = "auto"
-    version: Literal["5", "3.1.1"] = "5"
+    version: Literal["5", "3.1.1"] = "3.1.1"
     client_id: str | None = None
     username: str | None = None
     password: Secret | None = None

@@ -39,11 +39,12 @@ class EntityUpdate:
         subject: the subject whose context names its terms (`Weather`), a file in
             `ontology/contexts`.
         observed_at: the time of the newest attribute; updates of one entity are compared by it.
+            None: nothing was observed (a device was registered), and nothing can be late.
         body: normalized NGSI-LD with short names, without @context.
     """
 
     id: str
     type: str
     subject: str
-    observed_at: datetime
+    observed_at: datetime | None
     body: dict[str, Any]

@@ -15,12 +15,16 @@ import pytest
 import pytest_asyncio
 from iotcore import Broker
 
+from compose.telemetry import configure_logs
 from store.embedded import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 _numbers = itertools.count(1)
+
+# What a failed test shows is what went wrong, not every event.
+configure_logs("console", "warning")
 
 
 def free_port() -> int:

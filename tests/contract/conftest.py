@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-# The tests are no package: this makes `orion_like` and `recorded_broker` importable by their names.
-sys.path.extend(str(folder) for folder in (Path(__file__).parent, Path(__file__).parents[1]))
-
-from orion_like import OrionLike
-from recorded_broker import RecordedBroker
+from tests.contract.recorded_broker import RecordedBroker
+from tests.orion_like import OrionLike
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from orion_like import OrionLike
 
 from broker.client import (
     LIMITS,
@@ -24,6 +23,7 @@ from broker.client import (
     NotSupportedError,
     TooLargeError,
 )
+from tests.orion_like import OrionLike
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from recorded_broker import Exchange, RecordedBroker, read_exchanges
 
 from broker.answers import read_batch
 from broker.client import (
@@ -29,6 +28,7 @@ from broker.client import (
     TemporalResult,
     UnknownTenantError,
 )
+from tests.contract.recorded_broker import Exchange, RecordedBroker, read_exchanges
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

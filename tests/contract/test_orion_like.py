@@ -9,8 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from recorded_broker import LARGE, read_exchanges
 from yarl import URL
+
+from tests.contract.recorded_broker import LARGE, read_exchanges
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -221,6 +221,16 @@ async def test_an_implausible_value_is_left_out_and_the_others_go_on() -> None:
     assert "relativeHumidity" in room
 
 
+async def test_a_value_that_the_model_does_not_allow_is_left_out_and_the_others_go_on() -> None:
+    f_port, payload = encode("elsys", {"temperature": -5.0, "humidity": 41})
+    done = await run(chirpstack(payload, f_port=f_port, at=NOW), device("elsys-ers"))
+    assert kinds(done) == ["invalid-entity"]
+    assert "temperature" in done.problems[0].sentence
+    room = keyvalues(done.entities[0].body)
+    assert "temperature" not in room
+    assert room["relativeHumidity"] == 41
+
+
 async def test_a_device_without_a_place_cannot_make_an_entity_that_needs_one() -> None:
     f_port, payload = encode("decentlab.dl_atm41", {"air_temperature": 21.5, "atmospheric_pressure": 98.5})
     done = await run(chirpstack(payload, f_port=f_port, at=NOW), device("decentlab-dl-atm41", position=None))
