@@ -203,7 +203,7 @@ EXPECTED: dict[str, tuple[str, dict[str, tuple[str, float]]]] = {
         {"measuredDistance": ("Distance", 0.001), "batteryVoltage": ("Bat", 1)},
     ),
     "elsys": (
-        "elsys-ers",
+        "elsys-ers-co2",
         {
             "temperature": ("temperature", 1),
             "relativeHumidity": ("humidity", 1),  # this type's schema wants percent
