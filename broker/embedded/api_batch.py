@@ -18,8 +18,7 @@ from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, NotFoundError, ProblemError
 from broker.embedded.query import parse_q
 from broker.embedded.requests import ENTITY_MEDIA, MAX_BATCH, Call, answer, done, read_call, source_of
-from broker.embedded.selection import type_names
-from broker.embedded.subscriptions import selectors
+from broker.embedded.subscriptions import named_types, selectors
 from broker.embedded.vocabulary import check_id
 from broker.embedded.writing import Step, existing
 
@@ -129,8 +128,7 @@ async def batch_query(request: web.Request) -> web.Response:
     unknown = sorted(body.keys() - _QUERY_MEMBERS)
     if unknown:
         raise BadRequestDataError(detail=f"a query with {unknown[0][:100]} is not supported")
-    named = [name for item in body.get("entities") or [] if isinstance(item, dict) for name in _types(item)]
-    context = await parts.contexts.resolve(parts.source(source_of(body, call), named))
+    context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
     attrs, q, geo = body.get("attrs"), body.get("q"), body.get("geoQ")
     if attrs is not None and not (isinstance(attrs, list) and all(isinstance(item, str) for item in attrs)):
         raise BadRequestDataError(detail="attrs is an array of names")
@@ -153,11 +151,6 @@ async def batch_query(request: web.Request) -> web.Response:
         geo=None if geo is None else parse_geo(geo, context),
     )
     return await answer_query(parts, call, which, context, call.parameters)
-
-
-def _types(item: dict[str, Any]) -> list[object]:
-    found = item.get("type")
-    return [*type_names(found)] if isinstance(found, str) else [found]
 
 
 def _items(call: Call) -> list[Any]:

@@ -17,7 +17,7 @@ from broker.embedded.geo import parse_geo
 from broker.embedded.links import page_links
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, NotFoundError
-from broker.embedded.query import check_pattern, parse_q
+from broker.embedded.query import check_pattern, parse_q, patterns_of
 from broker.embedded.representations import View, feature, feature_collection, show
 from broker.embedded.requests import (
     ENTITY_MEDIA,
@@ -128,8 +128,9 @@ async def answer_query(
     offset = call.number("offset", 0, highest=_MAX_OFFSET)
     if limit == 0 and not count:
         raise BadRequestDataError(detail="limit may be 0 only beside count=true")
-    if which.id_pattern is not None:
-        await parts.reader.check_pattern(which.id_pattern)
+    patterns = [] if which.id_pattern is None else [which.id_pattern]
+    for pattern in [*patterns, *patterns_of(which.q)] if which.q is not None else patterns:
+        await parts.reader.check_pattern(pattern)
     await parts.reader.check_tenant(call.tenant)
     page = await parts.reader.query(call.tenant, which, limit=limit, offset=offset, count=count)
     links = page_links(call.path, parameters, limit=limit, offset=offset, more=page.more, media=call.media)

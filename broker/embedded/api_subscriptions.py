@@ -16,20 +16,23 @@ from broker.embedded.merging import now, timestamp
 from broker.embedded.notifications import read_known
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, NotFoundError
-from broker.embedded.query import All, Any_, Compare, Literal, Not
+from broker.embedded.query import patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
-from broker.embedded.selection import type_names
 from broker.embedded.store import SQL
-from broker.embedded.subscriptions import Recorder, compile_subscription, patched, shown_doc, status
+from broker.embedded.subscriptions import (
+    Recorder,
+    compile_subscription,
+    named_types,
+    patched,
+    shown_doc,
+    status,
+)
 from broker.embedded.vocabulary import CORE_CONTEXT_URL, check_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import asyncpg
     from aiohttp import web
 
-    from broker.embedded.query import Query
     from broker.embedded.subscriptions import Subscription
     from broker.embedded.terms import Context
 
@@ -43,7 +46,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     call = await read_call(request, body=True)
     doc = _object(call.body)
-    context = await parts.contexts.resolve(parts.source(source_of(doc, call), _types(doc)))
+    context = await parts.contexts.resolve(parts.source(source_of(doc, call), named_types(doc)))
     doc = {member: value for member, value in doc.items() if member not in _OURS}
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
@@ -179,16 +182,6 @@ def _object(body: Any) -> dict[str, Any]:
     return body
 
 
-def _types(doc: Mapping[str, Any]) -> list[object]:
-    entities = doc.get("entities")
-    return [
-        name
-        for item in (entities if isinstance(entities, list) else [])
-        if isinstance(item, dict)
-        for name in (type_names(item["type"]) if isinstance(item.get("type"), str) else [None])
-    ]
-
-
 async def _check(parts: Parts, subscription: Subscription) -> None:
     """Check what cannot be read off the document: addresses, patterns, the present."""
     if subscription.expires_at is not None and subscription.expires_at <= now():
@@ -196,19 +189,9 @@ async def _check(parts: Parts, subscription: Subscription) -> None:
     await parts.endpoints.check(subscription.uri)
     patterns = [selector.id_pattern for selector in subscription.selectors if selector.id_pattern is not None]
     if subscription.q is not None:
-        patterns += _patterns(subscription.q)
+        patterns += patterns_of(subscription.q)
     for pattern in patterns:
         await parts.reader.check_pattern(pattern)
-
-
-def _patterns(query: Query) -> Iterator[str]:
-    if isinstance(query, All | Any_):
-        for term in query.terms:
-            yield from _patterns(term)
-    elif isinstance(query, Not):
-        yield from _patterns(query.term)
-    elif isinstance(query, Compare) and query.operator in {"~=", "!~="}:
-        yield from (str(value.value) for value in query.values if isinstance(value, Literal))
 
 
 async def _context_url(parts: Parts, call: Call, context: Context) -> str:
@@ -225,7 +208,7 @@ async def _context_url(parts: Parts, call: Call, context: Context) -> str:
 
 async def _context_for(parts: Parts, call: Call, row: asyncpg.Record) -> Context:
     """Return the reader's @context; where it names none, core terms alone or the type's default."""
-    return await parts.context(call, _types(orjson.loads(row["doc"])))
+    return await parts.context(call, named_types(orjson.loads(row["doc"])))
 
 
 def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import RESERVED_MEMBERS, check_name, is_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from broker.embedded.terms import Names
 
 MAX_LENGTH = 8192
@@ -134,6 +136,17 @@ def check_pattern(pattern: str, what: str) -> str:
             detail=f"the pattern of {what} has a back reference, which is not supported"
         )
     return pattern
+
+
+def patterns_of(query: Query) -> Iterator[str]:
+    """Return the regular expressions in a query."""
+    if isinstance(query, All | Any_):
+        for term in query.terms:
+            yield from patterns_of(term)
+    elif isinstance(query, Not):
+        yield from patterns_of(query.term)
+    elif isinstance(query, Compare) and query.operator in {"~=", "!~="}:
+        yield from (str(value.value) for value in query.values if isinstance(value, Literal))
 
 
 class _Parser:

@@ -19,7 +19,7 @@ from broker.embedded.filters import Filter
 from broker.embedded.geo import GeoQuery, parse_geo
 from broker.embedded.problems import BadRequestDataError, NotSupportedError
 from broker.embedded.query import Query, check_pattern, parse_q
-from broker.embedded.selection import Selection, parse_types
+from broker.embedded.selection import Selection, parse_types, type_names
 from broker.embedded.vocabulary import NULL, check_id, check_name
 
 if TYPE_CHECKING:
@@ -239,6 +239,17 @@ def shown_doc(doc: Mapping[str, Any], known: Mapping[str, str], context: Any) ->
         notification["attributes"] = [term(name) for name in notification["attributes"]]
     shown["notification"] = notification
     return shown
+
+
+def named_types(doc: Mapping[str, Any]) -> list[object]:
+    """Return the names of types in `entities`, of a subscription or of a query, before it is checked."""
+    entities = doc.get("entities")
+    return [
+        name
+        for item in (entities if isinstance(entities, list) else [])
+        if isinstance(item, dict)
+        for name in (type_names(item["type"]) if isinstance(item.get("type"), str) else [None])
+    ]
 
 
 def selectors(given: Any, names: Names) -> tuple[Selector, ...]:
