@@ -6,16 +6,33 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
-import orjson
 import structlog
 
-from broker.journal.port import Account, Activity, Entry, Letter, PendingDevice, Position, SourceAccount
+from broker.journal.port import (
+    Account,
+    Activity,
+    Entry,
+    Letter,
+    PendingDevice,
+    Position,
+)
+from broker.journal.rows import (
+    check_complete,
+    clean,
+    columns_of_activity,
+    columns_of_counts,
+    columns_of_letters,
+    read_activity,
+    read_entry,
+    read_letter,
+    read_pending_device,
+    read_source_account,
+)
 from broker.journal.writer import GroupCommit, UnwritableError
 from models.errors import StoreError
-from models.message import Message
 from store import postgres
 from store.sql import queries
 
@@ -26,6 +43,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from broker.journal.port import DeadLetter, LetterState, Settled
+    from models.message import Message
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +104,8 @@ class PostgresJournal:
     async def _flush(self, batch: Sequence[Message]) -> int:
         arguments = (
             len(batch),
-            [_text(message.source) for message in batch],
-            [_text(message.topic) for message in batch],
+            [clean(message.source) for message in batch],
+            [clean(message.topic) for message in batch],
             [message.payload for message in batch],
             [message.received_at for message in batch],
             [message.redelivered for message in batch],
@@ -150,7 +168,7 @@ class PostgresJournal:
             rows = await self._pool.fetch(SQL["read"], after.day, after.seq, limit, _READ_BYTES)
         if rows:
             self._seen = max(self._seen, rows[-1]["seq"])
-        return [_entry(row) for row in rows]
+        return [read_entry(row) for row in rows]
 
     async def wait(self, seconds: float) -> bool:
         """See `Journal.wait`."""
@@ -201,12 +219,16 @@ class PostgresJournal:
             if position.seq <= cursor["seq"]:
                 return False
             fresh = [one for one in settled if one.seq > cursor["seq"]]
-            _check_complete(fresh, cursor["seq"], position.seq, cursor["head"])
-            await connection.execute(SQL["count_settled"], consumer, *_columns_of_settled(fresh))
+            check_complete(fresh, cursor["seq"], position.seq, cursor["head"])
+            days = [(0, position.day)]
+            if cursor["day"] != position.day:
+                rows = await connection.fetch(SQL["days"], cursor["day"], position.day)
+                days = [(row["first_seq"], row["day"]) for row in rows]
+            await connection.execute(SQL["count_settled"], consumer, *columns_of_counts(fresh, days))
             if heard := [one for one in fresh if one.device_id is not None]:
-                await connection.execute(SQL["note_activity"], *_columns_of_activity(heard))
+                await connection.execute(SQL["note_activity"], *columns_of_activity(heard))
             if letters := [letter for letter in dead if letter.seq > cursor["seq"]]:
-                await connection.execute(SQL["write_letters"], *_columns_of_letters(letters))
+                await connection.execute(SQL["write_letters"], *columns_of_letters(letters))
             await connection.execute(SQL["move_cursor"], consumer, position.day, position.seq)
         return True
 
@@ -222,14 +244,14 @@ class PostgresJournal:
             if rows[0]["pending"]:
                 lag = await self._pool.fetchval(SQL["lag"], rows[0]["day"], rows[0]["seq"])
         return Account(
-            sources={row["source"]: _source_account(row) for row in rows},
+            sources={row["source"]: read_source_account(row) for row in rows},
             pending=rows[0]["pending"],
             lag=max(0.0, lag or 0.0),
         )
 
     async def activity(self, device_ids: Collection[str]) -> Mapping[str, Activity]:
         """See `Journal.activity`."""
-        return await self._activity([_text(device_id) for device_id in device_ids])
+        return await self._activity([clean(device_id) for device_id in device_ids])
 
     async def activities(self) -> Mapping[str, Activity]:
         """See `Journal.activities`."""
@@ -238,16 +260,7 @@ class PostgresJournal:
     async def _activity(self, device_ids: list[str] | None) -> Mapping[str, Activity]:
         async with _speaking("tell when devices were heard"):
             rows = await self._pool.fetch(SQL["activity"], device_ids)
-        return {
-            row["device_id"]: Activity(
-                first_seen=row["first_seen"],
-                last_seen=row["last_seen"],
-                f_cnt=row["f_cnt"],
-                messages=row["messages"],
-                keys=tuple(row["keys"]),
-            )
-            for row in rows
-        }
+        return {row["device_id"]: read_activity(row) for row in rows}
 
     # Dead letters
 
@@ -268,13 +281,13 @@ class PostgresJournal:
             rows = await self._pool.fetch(
                 SQL["dead_letters"], kind, device, source, since, until, state, before, limit
             )
-        return [_letter(row) for row in rows]
+        return [read_letter(row) for row in rows]
 
     async def dead_letter(self, letter_id: int) -> Letter | None:
         """See `Journal.dead_letter`."""
         async with _speaking("fetch a dead letter"):
             row = await self._pool.fetchrow(SQL["dead_letter"], letter_id)
-        return None if row is None else _letter(row)
+        return None if row is None else read_letter(row)
 
     async def dead_letter_counts(self, state: LetterState | None = "waiting") -> Mapping[str, int]:
         """See `Journal.dead_letter_counts`."""
@@ -286,7 +299,7 @@ class PostgresJournal:
         """See `Journal.unknown_devices`."""
         async with _speaking("list unknown devices"):
             rows = await self._pool.fetch(SQL["unknown_devices"])
-        return [PendingDevice(**{**row, "detail": orjson.loads(row["detail"])}) for row in rows]
+        return [read_pending_device(row) for row in rows]
 
     # Retention
 
@@ -325,98 +338,3 @@ def _is_broken(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # the pool has taken it back by itself
         return True
-
-
-def _check_complete(settled: Sequence[Settled], cursor: int, position: int, head: int) -> None:
-    """Hold the account exact: each message between cursor and position has one outcome."""
-    numbers = sorted(one.seq for one in settled)
-    if position > head or numbers != list(range(cursor + 1, position + 1)):
-        msg = (
-            f"a commit from {cursor} to {position} of {head} messages must settle each of them once,"
-            f" and settles {len(numbers)}"
-        )
-        raise ValueError(msg)
-
-
-def _text(value: str) -> str:
-    """Return what PostgreSQL can hold of a text: no NUL, no lone surrogate."""
-    if value.isascii() and "\0" not in value:
-        return value
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-
-
-def _json(detail: Mapping[str, Any]) -> str:
-    """Write a detail as JSON that PostgreSQL can hold; where there is none, as one text."""
-    try:
-        text = orjson.dumps(detail, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        text = orjson.dumps({"text": ascii(detail)})
-    return text.decode().replace("\\u0000", "\\ufffd")
-
-
-def _columns_of_settled(settled: Sequence[Settled]) -> tuple[list[Any], ...]:
-    return (
-        [one.seq for one in settled],
-        [_text(one.source) for one in settled],
-        [one.outcome for one in settled],
-        [one.readings for one in settled],
-        [one.entities for one in settled],
-    )
-
-
-def _columns_of_activity(heard: Sequence[Settled]) -> tuple[list[Any], ...]:
-    return (
-        [_text(one.device_id or "") for one in heard],
-        [one.observed_at for one in heard],
-        [one.f_cnt for one in heard],
-        [None if one.outcome == "duplicate" else one.key for one in heard],
-    )
-
-
-def _columns_of_letters(letters: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
-    return (
-        [letter.seq for letter in letters],
-        [_text(letter.message.source) for letter in letters],
-        [_text(letter.message.topic) for letter in letters],
-        [letter.message.payload for letter in letters],
-        [letter.message.received_at for letter in letters],
-        [letter.message.redelivered for letter in letters],
-        [letter.kind for letter in letters],
-        [_text(letter.sentence) for letter in letters],
-        [None if letter.device_id is None else _text(letter.device_id) for letter in letters],
-        [_json(letter.detail) for letter in letters],
-        [letter.replay_of for letter in letters],
-    )
-
-
-def _entry(row: asyncpg.Record) -> Entry:
-    return Entry(
-        seq=row["seq"],
-        day=row["day"],
-        message=Message(
-            source=row["source"],
-            topic=row["topic"],
-            payload=row["payload"],
-            received_at=row["received_at"],
-            redelivered=row["redelivered"],
-        ),
-        replay_of=row["replay_of"],
-    )
-
-
-def _letter(row: asyncpg.Record) -> Letter:
-    return Letter(**{**row, "detail": orjson.loads(row["detail"])})
-
-
-def _source_account(row: asyncpg.Record) -> SourceAccount:
-    settled = row["delivered"] + row["dead"] + row["duplicate"] + row["ignored"]
-    return SourceAccount(
-        received=row["received"],
-        delivered=row["delivered"],
-        dead=row["dead"],
-        duplicate=row["duplicate"],
-        ignored=row["ignored"],
-        pending=row["received"] - settled,
-        readings=row["readings"],
-        entities=row["entities"],
-    )

@@ -118,23 +118,18 @@ WHERE consumer = $1 FOR UPDATE OF cursors;
 -- Put a consumer's cursor behind the message ($2, $3).
 UPDATE journal.cursors SET day = $2, seq = $3 WHERE consumer = $1;
 
+-- name: days
+-- The first messages of the days from $1 to $2.
+SELECT first_seq, day FROM journal.days WHERE day BETWEEN $1 AND $2 ORDER BY first_seq;
+
 -- name: count_settled
 -- Add what became of messages to the account of the days on which they were appended.
 INSERT INTO journal.settled AS total
     (consumer, source, day, delivered, dead, duplicate, ignored, readings, entities)
-SELECT $1, source, day,
-    count(*) FILTER (WHERE outcome = 'delivered'),
-    count(*) FILTER (WHERE outcome = 'dead'),
-    count(*) FILTER (WHERE outcome = 'duplicate'),
-    count(*) FILTER (WHERE outcome = 'ignored'),
-    sum(readings),
-    sum(entities)
-FROM (
-    SELECT s.*, (SELECT max(day) FROM journal.days WHERE first_seq <= s.seq) AS day
-    FROM unnest($2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[])
-        AS s (seq, source, outcome, readings, entities)
-) AS settled
-GROUP BY source, day
+SELECT $1, counted.*
+FROM unnest(
+    $2::text[], $3::date[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]
+) AS counted
 ON CONFLICT (consumer, source, day) DO UPDATE SET
     delivered = total.delivered + excluded.delivered,
     dead = total.dead + excluded.dead,

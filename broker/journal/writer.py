@@ -30,6 +30,7 @@ class UnwritableError(StoreError):
 
 class _Waiting(NamedTuple):
     message: Message
+    size: int
     seq: asyncio.Future[int]
 
 
@@ -86,7 +87,7 @@ class GroupCommit:
                 msg = "the journal is closed"
                 raise StoreError(msg)
             seq: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            self._buffer.append(_Waiting(message, seq))
+            self._buffer.append(_Waiting(message, len(message.payload), seq))
             self._arrived.set()
             return await seq
 
@@ -106,7 +107,7 @@ class GroupCommit:
         batch: list[_Waiting] = []
         size = 0
         while self._buffer and len(batch) < self._batch:
-            size += len(self._buffer[0].message.payload)
+            size += self._buffer[0].size
             if batch and size > self._batch_bytes:
                 break
             waiting = self._buffer.popleft()
@@ -117,19 +118,15 @@ class GroupCommit:
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
             first = await self._flush([waiting.message for waiting in batch])
-        except UnwritableError as error:
-            if len(batch) == 1:
+        except Exception as error:  # noqa: BLE001 - the writer must outlive whatever it meets
+            away = isinstance(error, StoreError) and not isinstance(error, UnwritableError)
+            if away or len(batch) == 1:
+                log.warning("journal.append_failed", messages=len(batch), error=repr(error))
                 _refuse(batch, error)
                 return
             middle = len(batch) // 2
             await self._commit(batch[:middle])
             await self._commit(batch[middle:])
-        except StoreError as error:
-            log.warning("journal.commit_failed", messages=len(batch), error=str(error))
-            _refuse(batch, error)
-        except Exception as error:  # the writer must outlive whatever it meets
-            log.exception("journal.commit_failed", messages=len(batch))
-            _refuse(batch, error)
         else:
             for seq, waiting in enumerate(batch, first):
                 if not waiting.seq.done():

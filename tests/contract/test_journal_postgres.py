@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -107,13 +107,14 @@ async def test_the_buffer_is_bounded_and_keeps_the_order(
         assert topics == [message(number).topic for number in range(100)]
 
 
-async def test_a_message_that_cannot_be_written_takes_no_other_with_it(journal: PostgresJournal) -> None:
+@pytest.mark.parametrize("wrong", [{"payload": "text"}, {"source": None}, {"received_at": "yesterday"}])
+async def test_a_message_that_cannot_be_written_takes_no_other_with_it(
+    journal: PostgresJournal, wrong: dict[str, Any]
+) -> None:
     batch = [message(number) for number in range(50)]
-    batch[17] = message(17, payload=cast("bytes", "text"))
+    batch[17] = message(17, **wrong)
     ended = await asyncio.gather(*(journal.append(one) for one in batch), return_exceptions=True)
-    refused = ended.pop(17)
-    assert isinstance(refused, StoreError)
-    assert "wrong types" in str(refused)
+    assert isinstance(ended.pop(17), StoreError)
     assert ended == list(range(1, 50))
 
 
