@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The @context of requests and answers (clauses 5.5.6, 5.5.7, 6.3.5), and the house's default contexts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from pyld import jsonld
+
+from models.types import TYPES
+from ontology.loader import context as subject_context
+from ontology.loader import core_context
+from tests.embedded_serving import JSON_LD, LOOPBACK, Client, own_database, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+URL = "https://contexts.example/Weather.jsonld"
+OTHER = "https://contexts.example/Environment.jsonld"
+PRELOADED = {URL: subject_context("Weather"), OTHER: subject_context("Environment")}
+DEFAULTS = {
+    name: {"Weather": URL, "Environment": OTHER}[model.subject]
+    for name, model in TYPES.items()
+    if model.subject in {"Weather", "Environment"}
+}
+IRI = "https://smartdatamodels.org/dataModel.Weather/WeatherObserved"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def brokers(postgres: str) -> AsyncIterator[tuple[Client, Client]]:
+    """One that follows the standard strictly, one with default contexts."""
+    async with (
+        own_database(postgres) as dsn,
+        serving(dsn, preloaded=PRELOADED) as strict,
+        serving(dsn, preloaded=PRELOADED, default_contexts=DEFAULTS) as helping,
+    ):
+        yield strict, helping
+
+
+@pytest.fixture
+def client(brokers: tuple[Client, Client]) -> Client:
+    return brokers[0].other()
+
+
+@pytest.fixture
+def helpful(brokers: tuple[Client, Client]) -> Client:
+    return brokers[1].other()
+
+
+def link(url: str = URL) -> str:
+    return f'<{url}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+
+
+def weather(number: int = 1, **members: Any) -> dict[str, Any]:
+    return {"id": f"urn:w:{number}", "type": "WeatherObserved", "temperature": 12.5, **members}
+
+
+async def test_a_link_names_the_context_of_json(client: Client) -> None:
+    assert (await client.ask("POST", "/entities", weather(), Link=link())).status == 201
+    found = await client.ask("GET", "/entities/urn:w:1?options=keyValues", Link=link())
+    assert found.json == weather()
+    assert found.headers["Link"] == link()
+    bare = await client.ask("GET", "/entities/urn:w:1?options=keyValues")
+    assert bare.json["type"] == IRI
+    assert (await client.ask("GET", "/entities?type=WeatherObserved")).json == []
+    assert len((await client.ask("GET", f"/entities?type={IRI.replace('#', '%23')}")).json) == 1
+    assert (
+        len((await client.ask("GET", "/entities?type=WeatherObserved&q=temperature>12", Link=link())).json)
+        == 1
+    )
+    assert (await client.ask("GET", "/types", Link=link())).json["typeList"] == ["WeatherObserved"]
+
+
+async def test_json_ld_carries_its_context(client: Client) -> None:
+    for number, context in enumerate(
+        [URL, [URL], PRELOADED[URL]["@context"], [URL, {"extra": "https://e.x/"}]]
+    ):
+        body = weather(number, **{"@context": context})
+        assert (await client.ask("POST", "/entities", body, Content_Type=JSON_LD)).status == 201
+        found = await client.ask("GET", f"/entities/urn:w:{number}", Link=link(), Accept=JSON_LD)
+        assert found.json["type"] == "WeatherObserved"
+        assert found.json["@context"][0] == URL
+
+
+async def test_an_answer_in_json_ld_is_json_ld(client: Client) -> None:
+    await client.ask(
+        "POST", "/entities", weather(location={"type": "Point", "coordinates": [7, 51]}), Link=link()
+    )
+    body = (await client.ask("GET", "/entities/urn:w:1", Link=link(), Accept=JSON_LD)).json
+
+    def load(url: str, _: Any) -> dict[str, Any]:
+        document = PRELOADED.get(url) or core_context()
+        return {"document": document, "documentUrl": url, "contextUrl": None, "contentType": JSON_LD}
+
+    (expanded,) = jsonld.expand(body, {"documentLoader": load})
+    assert expanded["@type"] == [IRI]
+    temperature = expanded[PRELOADED[URL]["@context"]["temperature"]]
+    assert temperature[0]["https://uri.etsi.org/ngsi-ld/hasValue"] == [{"@value": 12.5}]
+
+
+async def test_each_entity_of_a_batch_has_its_own_context(client: Client) -> None:
+    batch = [
+        weather(1, **{"@context": URL}),
+        weather(2),
+        weather(3, **{"@context": "https://contexts.example/none.jsonld"}),
+        weather(4, **{"@context": {"WeatherObserved": "https://e.x/W"}}),
+    ]
+    answer = await client.ask("POST", "/entityOperations/upsert", batch, Content_Type=JSON_LD)
+    assert (answer.status, answer.json["success"]) == (207, ["urn:w:1", "urn:w:4"])
+    kinds = [error["error"]["type"].rpartition("/")[2] for error in answer.json["errors"]]
+    assert kinds == ["BadRequestData", "LdContextNotAvailable"]
+    assert (await client.ask("GET", "/entities/urn:w:4")).json["type"] == "https://e.x/W"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "context", "header"),
+    [
+        ("application/json", URL, None),
+        (JSON_LD, None, None),
+        (JSON_LD, URL, link()),
+        (JSON_LD, 5, None),
+        (JSON_LD, {"a": 5}, None),
+        ("application/json", None, f"{link()}, {link(OTHER)}"),
+        ("application/json", None, link("")),
+    ],
+)
+async def test_contexts_in_the_wrong_place_are_refused(
+    client: Client, content_type: str, context: Any, header: str | None
+) -> None:
+    body = weather() if context is None else weather(**{"@context": context})
+    headers = {"Content_Type": content_type} | ({"Link": header} if header else {})
+    answer = await client.ask("POST", "/entities", body, **headers)
+    assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
+
+
+async def test_other_links_are_none_of_our_business(client: Client) -> None:
+    header = f'<https://example.org/next>; rel="next", {link()}'
+    assert (await client.ask("POST", "/entities", weather(), Link=header)).status == 201
+    assert (await client.ask("GET", "/entities?type=WeatherObserved", Link=header)).json[0]["id"] == "urn:w:1"
+
+
+async def test_a_remote_context_is_fetched_once_and_outlives_its_server(database: str) -> None:
+    asked: list[str] = []
+
+    answers = {
+        "/moved": (302, b"", {"Location": "/good"}),
+        "/good": (200, orjson.dumps(PRELOADED[URL]), {}),
+        "/text": (200, b"hello", {}),
+        "/huge": (200, b" " * 2_000_000, {}),
+        "/loop": (302, b"", {"Location": "/loop"}),
+        "/outside": (302, b"", {"Location": "http://10.0.0.1/x"}),
+    }
+
+    async def serve(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        status, body, headers = answers.get(request.path, (404, b"", {}))
+        return web.Response(status=status, body=body, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with serving(database, context_allow=LOOPBACK) as client:
+            for number in range(3):
+                body = weather(number)
+                assert (await client.ask("POST", "/entities", body, Link=link(f"{base}/moved"))).status == 201
+            assert asked == ["/moved", "/good"]
+            for path in ("text", "huge", "loop", "none", "outside"):
+                answer = await client.ask("GET", "/entities?type=A", Link=link(f"{base}/{path}"))
+                assert (answer.status, answer.problem) == (503, "LdContextNotAvailable"), path
+            await runner.cleanup()
+            assert (
+                await client.ask("POST", "/entities", weather(9), Link=link(f"{base}/moved"))
+            ).status == 201
+        async with serving(database) as strict:
+            answer = await strict.ask("GET", "/entities?type=A", Link=link(f"{base}/good"))
+            assert (answer.status, answer.problem) == (503, "LdContextNotAvailable")
+            assert "context_allow" in answer.json["detail"]
+    finally:
+        await runner.cleanup()
+
+
+# The house's extension: off unless set.
+
+
+async def test_default_contexts_stand_in_where_none_is_named(helpful: Client) -> None:
+    assert (await helpful.ask("POST", "/entities", weather())).status == 201
+    upsert = await helpful.ask("POST", "/entityOperations/upsert?options=update", [weather(2)])
+    assert upsert.status == 201
+    for path in ("/entities?type=WeatherObserved", "/entities?type=WeatherObserved&q=temperature==12.5"):
+        answer = await helpful.ask("GET", f"{path}&options=keyValues")
+        assert answer.json == [weather(), weather(2)]
+        assert answer.headers["Link"] == link()
+    one = await helpful.ask("GET", "/entities/urn:w:1?options=keyValues")
+    assert (one.json, one.headers["Link"]) == (weather(), link())
+    attrs = await helpful.ask("PATCH", "/entities/urn:w:1/attrs", {"temperature": 13})
+    assert attrs.status == 204
+    assert (await helpful.ask("PATCH", "/entities/urn:w:1/attrs/temperature", {"value": 14})).status == 204
+    explicit = await helpful.ask("GET", "/entities/urn:w:1?options=keyValues", Link=link())
+    assert explicit.json == weather(temperature=14)
+    assert (await helpful.ask("DELETE", "/entities/urn:w:1/attrs/temperature")).status == 204
+    assert (await helpful.ask("GET", "/types/WeatherObserved")).json["id"] == IRI
+    query = {"type": "Query", "entities": [{"type": "WeatherObserved"}]}
+    assert len((await helpful.ask("POST", "/entityOperations/query", query)).json) == 2
+
+
+async def test_default_contexts_yield_to_what_is_named_and_to_doubt(helpful: Client) -> None:
+    await helpful.ask("POST", "/entities", weather())
+    core = link("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld")
+    assert (await helpful.ask("GET", "/entities/urn:w:1", Link=core)).json["type"] == IRI
+    for types in ("WeatherObserved,AirQualityObserved", "WeatherObserved,Unknown", "Unknown"):
+        answer = await helpful.ask("GET", f"/entities?type={types}")
+        assert answer.json == []
+        assert "ngsi-ld-core-context" in answer.headers["Link"]
+    assert len((await helpful.ask("GET", "/entities?type=WeatherObserved,WeatherForecast")).json) in {0, 1}
+    unknown = {"id": "urn:u:1", "type": "Unknown", "temperature": 1}
+    assert (await helpful.ask("POST", "/entities", unknown)).status == 201
+    assert (await helpful.ask("GET", "/entities/urn:u:1?options=keyValues")).json == unknown

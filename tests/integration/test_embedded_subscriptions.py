@@ -1,0 +1,482 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Subscriptions and notifications, with real receivers (clauses 5.8 and 5.3.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from tests.embedded_serving import JSON_LD, Client, Receiver, listening, own_database, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+POINT = {"type": "Point", "coordinates": [7.47, 51.36]}
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def broker(postgres: str) -> AsyncIterator[Client]:
+    async with own_database(postgres) as dsn, serving(dsn) as client:
+        yield client
+
+
+@pytest.fixture
+def client(broker: Client) -> Client:
+    return broker.other()
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with listening() as found:
+        yield found
+
+
+def air(number: int = 1, **attributes: Any) -> dict[str, Any]:
+    return {"id": f"urn:ngsi-ld:Air:{number}", "type": "Air", **(attributes or {"no2": 5})}
+
+
+def subscription(uri: str = "http://receiver.example/notify", **members: Any) -> dict[str, Any]:
+    notification = {"endpoint": {"uri": uri}, **members.pop("notification", {})}
+    return {"type": "Subscription", "entities": [{"type": "Air"}], "notification": notification, **members}
+
+
+async def subscribe(client: Client, receiver: Receiver, **members: Any) -> str:
+    answer = await client.ask("POST", "/subscriptions", subscription(receiver.url, **members))
+    assert answer.status == 201, answer
+    return answer.headers["Location"].removeprefix("/ngsi-ld/v1")
+
+
+async def write(client: Client, *entities: dict[str, Any]) -> None:
+    answer = await client.ask("POST", "/entityOperations/upsert?options=update", list(entities))
+    assert answer.status in {201, 204}, answer
+
+
+async def nothing_more(client: Client, receiver: Receiver) -> None:
+    """See that nothing else was queued: what comes next is what is sent next."""
+    await subscribe(client, receiver, entities=[{"type": "Last"}])
+    await write(client, {"id": "urn:last", "type": "Last", "n": 1})
+    body, _ = await receiver.next()
+    assert [entity["id"] for entity in body["data"]] == ["urn:last"]
+
+
+# 5.8.1 to 5.8.5
+
+
+async def test_the_life_of_a_subscription(client: Client) -> None:
+    given = subscription(
+        id="urn:ngsi-ld:Subscription:1",
+        subscriptionName="NO2",
+        watchedAttributes=["no2"],
+        q="no2>40",
+        throttling=5,
+        expiresAt=FUTURE,
+        notification={"attributes": ["no2", "location"], "format": "concise"},
+    )
+    created = await client.ask("POST", "/subscriptions", given)
+    assert (created.status, created.content) == (201, b"")
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    assert path == "/subscriptions/urn:ngsi-ld:Subscription:1"
+    again = await client.ask("POST", "/subscriptions", given)
+    assert (again.status, again.problem) == (409, "AlreadyExists")
+    found = (await client.ask("GET", path)).json
+    assert found["notification"] == {
+        **given["notification"],
+        "timesSent": 0,
+        "timesFailed": 0,
+        "status": "ok",
+    }
+    left = {name: value for name, value in found.items() if name not in {"notification", "jsonldContext"}}
+    assert left == {
+        **{name: value for name, value in given.items() if name != "notification"},
+        "isActive": True,
+        "status": "active",
+    }
+    assert (await client.ask("GET", "/subscriptions")).json == [found]
+    assert (await client.ask("PATCH", path, {"isActive": False, "q": None})).status == 204
+    paused = (await client.ask("GET", f"{path}?options=sysAttrs")).json
+    assert (paused["status"], paused["isActive"], "q" in paused) == ("paused", False, False)
+    assert paused["modifiedAt"] >= paused["createdAt"]
+    patch = {"notification": {"endpoint": {"accept": JSON_LD}}}
+    assert (await client.ask("PATCH", path, patch)).status == 204
+    endpoint = (await client.ask("GET", path)).json["notification"]["endpoint"]
+    assert endpoint == {"uri": "http://receiver.example/notify", "accept": JSON_LD}
+    assert (await client.ask("DELETE", path)).status == 204
+    for method in ("GET", "DELETE"):
+        assert (await client.ask(method, path)).status == 404
+    assert (await client.ask("PATCH", path, {"isActive": True})).status == 404
+
+
+async def test_lists_of_subscriptions_have_pages(client: Client) -> None:
+    for number in range(5):
+        await client.ask("POST", "/subscriptions", subscription(id=f"urn:s:{number}"))
+    page = await client.ask("GET", "/subscriptions?limit=2&offset=2&count=true")
+    assert [found["id"] for found in page.json] == ["urn:s:2", "urn:s:3"]
+    assert page.headers["NGSILD-Results-Count"] == "5"
+    links = " ".join(page.headers.getall("Link"))
+    assert 'rel="next"' in links
+    assert 'rel="prev"' in links
+    assert (await client.ask("GET", "/subscriptions?limit=0")).status == 400
+
+
+async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
+    terms = {"Air": "https://example.org/Air", "no2": "https://example.org/no2"}
+    given = subscription(watchedAttributes=["no2"], notification={"attributes": ["no2"]})
+    created = await client.ask("POST", "/subscriptions", {**given, "@context": terms}, Content_Type=JSON_LD)
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    found = (await client.ask("GET", path)).json
+    assert found["entities"] == [{"type": "https://example.org/Air"}]
+    assert found["watchedAttributes"] == found["notification"]["attributes"] == ["https://example.org/no2"]
+    hosted = found["jsonldContext"].removeprefix(f"{client.url}/ngsi-ld/v1")
+    assert (await client.ask("GET", hosted)).json == {"@context": terms}
+    assert (await client.ask("GET", "/jsonldContexts/nothing")).status == 404
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {},
+        {**subscription(), "type": "Other"},
+        {**subscription(), "id": "no-uri"},
+        {**subscription(), "entities": []},
+        {**subscription(), "entities": [{}]},
+        {**subscription(), "entities": "Air"},
+        {**subscription(), "entities": [{"type": 5}]},
+        {**subscription(), "entities": [{"type": "A", "id": "no-uri"}]},
+        {**subscription(), "entities": [{"type": "A", "idPattern": "("}]},
+        {**subscription(), "entities": None},
+        {**subscription(), "watchedAttributes": []},
+        {**subscription(), "watchedAttributes": [5]},
+        {**subscription(), "q": "a=="},
+        {**subscription(), "q": "a~=("},
+        {**subscription(), "q": 5},
+        {**subscription(), "geoQ": {"georel": "near"}},
+        {**subscription(), "geoQ": 5},
+        {**subscription(), "throttling": 0},
+        {**subscription(), "throttling": "5"},
+        {**subscription(), "expiresAt": PAST},
+        {**subscription(), "expiresAt": "soon"},
+        {**subscription(), "isActive": "yes"},
+        {**subscription(), "notificationTrigger": ["whenever"]},
+        {**subscription(), "notification": {}},
+        {**subscription(), "notification": {"endpoint": {}}},
+        subscription("ftp://example.org"),
+        subscription("nonsense"),
+        subscription("http://"),
+        subscription("http://example.org:99999/"),
+        subscription("http://exa mple.org/"),
+        subscription(notification={"format": "wild"}),
+        subscription(notification={"attributes": []}),
+        subscription(notification={"endpoint": {"uri": "http://example.org", "accept": "text/html"}}),
+        subscription(
+            notification={"endpoint": {"uri": "http://example.org", "receiverInfo": [{"key": "a\n"}]}}
+        ),
+        subscription(
+            notification={
+                "endpoint": {"uri": "http://example.org", "receiverInfo": [{"key": "Host", "value": "x"}]}
+            }
+        ),
+        subscription(
+            notification={
+                "endpoint": {"uri": "http://example.org", "receiverInfo": [{"key": "a", "value": "x\r\ny"}]}
+            }
+        ),
+    ],
+)
+async def test_what_is_no_subscription_is_refused(client: Client, wrong: Any) -> None:
+    answer = await client.ask("POST", "/subscriptions", wrong)
+    assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
+    assert len(answer.json["detail"]) > 10
+
+
+@pytest.mark.parametrize("member", ["timeInterval", "scopeQ", "temporalQ", "csf", "lang"])
+async def test_what_is_not_built_is_said_to_be_so(client: Client, member: str) -> None:
+    answer = await client.ask("POST", "/subscriptions", subscription(**{member: 5}))
+    assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+
+
+async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client) -> None:
+    created = await client.ask("POST", "/subscriptions", subscription())
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    before = (await client.ask("GET", path)).json
+    for patch in (
+        {"q": "a=="},
+        {"entities": []},
+        {"id": "urn:other"},
+        {},
+        {"notification": {"endpoint": None}},
+    ):
+        assert (await client.ask("PATCH", path, patch)).status == 400
+    assert (await client.ask("GET", path)).json == before
+
+
+# 5.8.6: notifications
+
+
+async def test_a_change_is_notified(client: Client, receiver: Receiver) -> None:
+    path = await subscribe(
+        client,
+        receiver,
+        notification={
+            "attributes": ["no2", "location"],
+            "endpoint": {"uri": receiver.url, "receiverInfo": [{"key": "X-Secret", "value": "abc"}]},
+        },
+    )
+    await write(client, air(no2={"value": 5, "unitCode": "GQ"}, location=POINT, pm10=3), air(2))
+    body, headers = await receiver.next()
+    assert (body["type"], body["subscriptionId"]) == ("Notification", path.rpartition("/")[2])
+    assert body["notifiedAt"].endswith("Z")
+    assert body["data"] == [
+        air(
+            no2={"type": "Property", "value": 5, "unitCode": "GQ"},
+            location={"type": "GeoProperty", "value": POINT},
+        ),
+        air(2, no2={"type": "Property", "value": 5}),
+    ]
+    assert headers["Content-Type"] == "application/json"
+    assert headers["X-Secret"] == "abc"
+    assert headers["NGSILD-Tenant"] == client.tenant
+    assert "ngsi-ld-core-context" in headers["Link"]
+    await client.ask("PATCH", "/entities/urn:ngsi-ld:Air:1/attrs", {"no2": 6})
+    body, _ = await receiver.next()
+    assert body["data"][0]["no2"] == {"type": "Property", "value": 6}
+    await client.ask("POST", "/entities", air(3))
+    assert (await receiver.next())[0]["data"][0]["id"] == "urn:ngsi-ld:Air:3"
+    for sent in range(50):
+        notification = (await client.ask("GET", path)).json["notification"]
+        if notification["timesSent"] == 3:
+            break
+        await asyncio.sleep(0.05 * sent)
+    assert notification["timesSent"] == 3
+    assert notification["status"] == "ok"
+    assert notification["lastNotification"] == notification["lastSuccess"]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [("keyValues", 5), ("simplified", 5), ("concise", {"value": 5, "unitCode": "GQ"})],
+)
+async def test_formats(client: Client, receiver: Receiver, form: str, expected: Any) -> None:
+    await subscribe(client, receiver, notification={"format": form})
+    await write(client, air(no2={"value": 5, "unitCode": "GQ"}))
+    assert (await receiver.next())[0]["data"] == [air(no2=expected)]
+
+
+async def test_media_types(client: Client, receiver: Receiver) -> None:
+    for accept in (JSON_LD, "application/geo+json"):
+        await subscribe(client, receiver, notification={"endpoint": {"uri": receiver.url, "accept": accept}})
+    await write(client, air(location=POINT))
+    got = {
+        headers["Content-Type"]: (body, headers)
+        for body, headers in [await receiver.next() for _ in range(2)]
+    }
+    assert "@context" in got[JSON_LD][0]
+    assert "Link" not in got[JSON_LD][1]
+    assert got["application/geo+json"][0]["data"]["features"][0]["geometry"] == POINT
+
+
+async def test_notifications_speak_the_subscribers_terms(client: Client, receiver: Receiver) -> None:
+    terms = {"Luft": "https://uri.etsi.org/ngsi-ld/default-context/Air", "x": "https://example.org/no2"}
+    body = {
+        **subscription(receiver.url, entities=[{"type": "Luft"}], watchedAttributes=["x"]),
+        "@context": terms,
+    }
+    assert (await client.ask("POST", "/subscriptions", body, Content_Type=JSON_LD)).status == 201
+    await write(client, {"id": "urn:a:1", "type": "Air", "https://example.org/no2": 5})
+    got, headers = await receiver.next()
+    assert got["data"] == [{"id": "urn:a:1", "type": "Luft", "x": {"type": "Property", "value": 5}}]
+    url = headers["Link"].partition(">")[0].strip("<")
+    async with client.session.get(url) as response:
+        assert await response.json() == {"@context": terms}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({}, [1, 2, 3]),
+        ({"entities": [{"id": "urn:ngsi-ld:Air:2"}]}, [2]),
+        ({"entities": [{"idPattern": "Air:[23]$", "type": "Air"}]}, [2, 3]),
+        ({"entities": [{"idPattern": "Air:[23]$"}, {"id": "urn:ngsi-ld:Air:1"}]}, [1, 2, 3]),
+        ({"entities": [{"type": "Water"}]}, []),
+        ({"entities": [{"type": "Water,Air"}]}, [1, 2, 3]),
+        ({"q": "no2>15"}, [2, 3]),
+        ({"q": 'name~="^B"|no2==10', "entities": [{"idPattern": "[13]$"}]}, [1]),
+        ({"watchedAttributes": ["pm10"]}, [3]),
+        ({"watchedAttributes": ["nothing"]}, []),
+        (
+            {"geoQ": {"georel": "near;maxDistance==500", "geometry": "Point", "coordinates": [7.47, 51.36]}},
+            [2],
+        ),
+        ({"isActive": False}, []),
+        ({"notificationTrigger": ["entityUpdated"]}, []),
+        ({"notificationTrigger": ["entityCreated"]}, [1, 2, 3]),
+    ],
+)
+async def test_who_is_told_of_what(
+    client: Client, receiver: Receiver, members: dict[str, Any], expected: list[int]
+) -> None:
+    await subscribe(client, receiver, **members)
+    await write(client, air(1, no2=10, name="B"), air(2, no2=20, location=POINT), air(3, no2=30, pm10=1))
+    if expected:
+        body, _ = await receiver.next()
+        assert [int(entity["id"][-1]) for entity in body["data"]] == expected
+    await nothing_more(client, receiver)
+
+
+async def test_triggers_tell_creation_from_updating(client: Client, receiver: Receiver) -> None:
+    await subscribe(client, receiver, notificationTrigger=["attributeUpdated"], watchedAttributes=["no2"])
+    await write(client, air(no2=1))
+    await write(client, air(pm10=1))
+    await write(client, air(no2=2))
+    assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 2
+    await nothing_more(client, receiver)
+
+
+async def test_unchanged_values_are_notified_too_and_refused_ones_are_not(
+    client: Client, receiver: Receiver
+) -> None:
+    await write(client, air(no2=1))
+    await subscribe(client, receiver)
+    await client.ask("POST", "/entities/urn:ngsi-ld:Air:1/attrs?options=noOverwrite", {"no2": 9})
+    await write(client, air(no2=1))
+    assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 1
+    await nothing_more(client, receiver)
+
+
+async def test_throttling_lets_one_through(client: Client, receiver: Receiver) -> None:
+    await subscribe(client, receiver, throttling=3600)
+    for value in range(4):
+        await write(client, air(no2=value))
+    assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 0
+    await nothing_more(client, receiver)
+
+
+async def test_an_expired_subscription_is_silent(client: Client, receiver: Receiver) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    path = await subscribe(client, receiver, expiresAt=soon.isoformat().replace("+00:00", "Z"))
+    await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.01)
+    assert (await client.ask("GET", path)).json["status"] == "expired"
+    await write(client, air())
+    await nothing_more(client, receiver)
+
+
+async def test_what_a_subscription_becomes_holds_from_the_next_change_on(
+    client: Client, receiver: Receiver
+) -> None:
+    path = await subscribe(client, receiver, q="no2>100")
+    await write(client, air(no2=1))
+    await client.ask("PATCH", path, {"q": "no2<100"})
+    await write(client, air(no2=2))
+    assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 2
+    await client.ask("DELETE", path)
+    await write(client, air(no2=3))
+    await nothing_more(client, receiver)
+
+
+async def test_tenants_are_told_of_their_own(client: Client, receiver: Receiver) -> None:
+    await subscribe(client, receiver)
+    other = client.other()
+    await write(other, air(7))
+    await write(client, air(1))
+    assert (await receiver.next())[0]["data"][0]["id"] == "urn:ngsi-ld:Air:1"
+    await nothing_more(client, receiver)
+
+
+async def test_a_passing_failure_is_repeated_in_order(client: Client) -> None:
+    async with listening(503, 500, 429, 200) as receiver:
+        path = await subscribe(client, receiver)
+        for value in range(3):
+            await write(client, air(no2=value))
+        seen = [(await receiver.next())[0]["data"][0]["no2"]["value"] for _ in range(6)]
+        assert seen == [0, 0, 0, 0, 1, 2]
+        for sent in range(50):
+            notification = (await client.ask("GET", path)).json["notification"]
+            if notification["timesSent"] == 6:
+                break
+            await asyncio.sleep(0.05 * sent)
+        assert (notification["timesSent"], notification["timesFailed"]) == (6, 3)
+        assert notification["status"] == "ok"
+
+
+async def test_a_refusal_is_not_repeated(client: Client) -> None:
+    async with listening(410, 200) as receiver:
+        path = await subscribe(client, receiver)
+        await write(client, air(no2=1))
+        await write(client, air(no2=2))
+        seen = [(await receiver.next())[0]["data"][0]["no2"]["value"] for _ in range(2)]
+        assert seen == [1, 2]
+        assert (await client.ask("GET", path)).json["notification"]["lastFailure"]
+
+
+async def test_a_dead_receiver_delays_nobody(client: Client, receiver: Receiver) -> None:
+    async with listening() as gone:
+        dead = gone.url
+    created = await client.ask("POST", "/subscriptions", subscription(dead))
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    await subscribe(client, receiver)
+    for value in range(30):
+        await write(client, air(no2=value))
+    seen = [(await receiver.next())[0]["data"][0]["no2"]["value"] for _ in range(30)]
+    assert seen == list(range(30))
+    for sent in range(50):
+        notification = (await client.ask("GET", path)).json["notification"]
+        if notification["timesFailed"]:
+            break
+        await asyncio.sleep(0.05 * sent)
+    assert notification["status"] == "failed"
+
+
+async def test_what_is_queued_survives_a_restart(database: str) -> None:
+    async with listening(503) as receiver:
+        async with serving(database, first_retry=60.0) as client:
+            plain = client.other("")
+            await subscribe(plain, receiver)
+            await write(plain, air(no2=1))
+            await receiver.next()
+        async with serving(database):
+            body, _ = await receiver.next()
+            assert body["data"][0]["no2"]["value"] == 1
+
+
+async def test_endpoints_beyond_public_addresses_need_the_operators_consent(database: str) -> None:
+    async with serving(database, notify_allow=()) as client:
+        for uri in (
+            "http://127.0.0.1:9/x",
+            "http://localhost/x",
+            "http://[::1]/x",
+            "http://10.0.0.1/x",
+            "http://169.254.169.254/latest",
+            "http://[::ffff:127.0.0.1]/x",
+            "http://0.0.0.0/x",
+        ):
+            answer = await client.ask("POST", "/subscriptions", subscription(uri))
+            assert (answer.status, answer.problem) == (400, "BadRequestData"), uri
+            assert "notify_allow" in answer.json["detail"]
+        assert (await client.ask("POST", "/subscriptions", subscription("http://192.0.2.1/x"))).status == 400
+        assert (await client.ask("POST", "/subscriptions", subscription("http://8.8.8.8/x"))).status == 201
+
+
+async def test_an_address_is_checked_again_when_it_is_connected_to(database: str) -> None:
+    async with listening() as receiver:
+        async with serving(database) as client:
+            plain = client.other("")
+            path = await subscribe(plain, receiver)
+            named = subscription(receiver.url.replace("127.0.0.1", "localhost"))
+            second = await plain.ask("POST", "/subscriptions", named)
+        async with serving(database, notify_allow=()) as client:
+            plain = client.other("")
+            await write(plain, air())
+            for each in (path, second.headers["Location"].removeprefix("/ngsi-ld/v1")):
+                for sent in range(50):
+                    notification = (await plain.ask("GET", each)).json["notification"]
+                    if notification["timesFailed"]:
+                        break
+                    await asyncio.sleep(0.05 * sent)
+                assert notification["status"] == "failed"
+            assert receiver.got.empty()
