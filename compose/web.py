@@ -47,9 +47,12 @@ def web_app(
     documents["core"] = orjson.dumps(core_context())
 
     async def health(_: web.Request) -> web.Response:
+        # What is wrong elsewhere (a broker away) is no reason to restart a Volme that loses nothing.
         status = platform.status()
         return web.json_response(
-            status.as_json(), status=503 if status.problems else 200, headers={"Cache-Control": "no-store"}
+            status.as_json(),
+            status=200 if status.store_error is None else 503,
+            headers={"Cache-Control": "no-store"},
         )
 
     async def show_metrics(_: web.Request) -> web.Response:
