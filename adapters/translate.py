@@ -4,14 +4,17 @@
 
 A pure function of the message and of `World`, a snapshot of what the operator declared; only
 JavaScript codecs leave the process. What stops a message, and each value left out of it, is a
-`MessageError` in `Translation.problems`; nothing is raised and nothing is dropped.
+`MessageError` in `Translation.problems`; nothing is raised and nothing is dropped, not even where
+Volme itself has a defect: one message must not stop all others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from adapters.build import build_entities
 from adapters.derive import derive
@@ -40,9 +43,12 @@ if TYPE_CHECKING:
     from models.message import Message
     from models.uplink import Uplink
 
+log = structlog.get_logger(__name__)
+
 # A device's own clock: before the first LoRaWAN networks, or more than a day ahead of ours.
 _EARLIEST_YEAR = 2015
 _AHEAD = timedelta(days=1)
+_LONGEST_CAUSE = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +77,14 @@ async def translate(message: Message, world: World) -> Translation:
         uplink = done.uplink = _open_envelope(message, world)
         if uplink.kind == "other":
             return done
-        _check_time(uplink, message.received_at)
+        whose = "The device's clock" if uplink.device_time else "The network server"
+        _check_time(whose, uplink.observed_at, message.received_at)
         device = done.device = _find_device(uplink, world)
         profile = _find_profile(device, world)
         await _decode(done, uplink, profile, world.codecs)
         _expect_something(done, uplink, profile)
         _add_status(done, uplink)
+        _leave_out_implausible(done, device)
         _derive(done, device, profile)
         _leave_out_implausible(done, device)
         _build(done, device, profile, world.city)
@@ -84,7 +92,19 @@ async def translate(message: Message, world: World) -> Translation:
         if problem.device_id is None and done.uplink is not None:
             problem.device_id = done.uplink.device_id
         done.problems = (*done.problems, problem)
+    except Exception as defect:
+        log.exception("translate.defect", source=message.source, topic=message.topic)
+        done.readings = done.entities = ()
+        done.problems = (*done.problems, _defect(done.uplink, defect))
     return done
+
+
+def _defect(uplink: Uplink | None, defect: Exception) -> MessageError:
+    msg = (
+        "Volme has a defect that this message brought to light; please report it, and replay the message"
+        f" with the next release ({type(defect).__name__}: {str(defect)[:_LONGEST_CAUSE]})."
+    )
+    return MessageError(msg, device_id=uplink.device_id if uplink else None)
 
 
 def _open_envelope(message: Message, world: World) -> Uplink:
@@ -92,11 +112,10 @@ def _open_envelope(message: Message, world: World) -> Uplink:
     return reader(message) if reader else read_uplink(message, "auto")
 
 
-def _check_time(uplink: Uplink, received_at: datetime) -> None:
-    if uplink.observed_at.year < _EARLIEST_YEAR or uplink.observed_at > received_at + _AHEAD:
-        whose = "The device's clock" if uplink.device_time else "The network server"
+def _check_time(whose: str, observed_at: datetime, received_at: datetime) -> None:
+    if observed_at.year < _EARLIEST_YEAR or observed_at > received_at + _AHEAD:
         msg = (
-            f"{whose} says {uplink.observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
+            f"{whose} says {observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
             f" the message came in at {received_at:%Y-%m-%d %H:%M:%S} UTC."
         )
         raise ImpossibleTimeError(msg)
@@ -134,7 +153,7 @@ async def _decode(done: Translation, uplink: Uplink, profile: Profile, codecs: C
         done.readings = _mapped(uplink.decoded, profile, uplink.observed_at, "network")
     if not done.readings and uplink.normalized:
         done.codec = "normalized"
-        done.readings = _normalized(uplink.normalized, uplink.observed_at)
+        done.readings = _normalized(uplink.normalized, uplink.observed_at, done.message.received_at)
     if done.readings or not uplink.payload:
         return
     try:
@@ -146,7 +165,7 @@ async def _decode(done: Translation, uplink: Uplink, profile: Profile, codecs: C
         raise
     done.codec, done.fields = profile.codec, decoded.fields
     done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
-        decoded.normalized, uplink.observed_at
+        decoded.normalized, uplink.observed_at, done.message.received_at
     )
 
 
@@ -168,17 +187,17 @@ def _mapped(
 
 
 def _normalized(
-    measurements: Iterable[Mapping[str, Any]], observed_at: datetime, path: str = ""
+    measurements: Iterable[Mapping[str, Any]], observed_at: datetime, received_at: datetime, path: str = ""
 ) -> tuple[Reading, ...]:
     """Read the public normalised payload schema: its paths are our quantities' names."""
     readings: list[Reading] = []
     for measurement in measurements:
         time = measurement.get("time")
-        at = datetime.fromisoformat(time) if isinstance(time, str) and not path else observed_at
+        at = _measured_at(time, received_at) if isinstance(time, str) and not path else observed_at
         for key, value in measurement.items():
             name = f"{path}{key}"
             if isinstance(value, dict):
-                readings += _normalized((value,), at, f"{name}.")
+                readings += _normalized((value,), at, received_at, f"{name}.")
             elif (quantity := quantities().get(_NORMALIZED_NAMES.get(name, name))) and value is not None:
                 readings.append(
                     Reading(
@@ -190,6 +209,25 @@ def _normalized(
                     )
                 )
     return tuple(readings)
+
+
+def _measured_at(text: str, received_at: datetime) -> datetime:
+    """Read the time that a codec gave its measurement.
+
+    Raises:
+        ImpossibleTimeError: it is no time with a zone, or one that cannot be.
+    """
+    try:
+        at = datetime.fromisoformat(text.upper())
+        known = at.tzinfo is not None
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        known = False
+    if not known:
+        msg = f"The codec dates a measurement “{text[:_LONGEST_CAUSE]}”, which is no time with a time zone."
+        raise ImpossibleTimeError(msg)
+    _check_time("The codec", at, received_at)
+    return at
 
 
 # Where the public schema's name is not our quantity's: its `battery` is a voltage.
