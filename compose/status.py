@@ -55,8 +55,8 @@ class Status:
             *(f"NGSI-LD broker: {self.broker_error}" for _ in range(self.broker_error is not None)),
         ]
         for name, source in self.sources.items():
-            if source.connected is False:
-                found.append(f"Source {name} is not connected: {source.error or 'no reason known'}")
+            if source.connected is False and source.error is not None:  # without one it is on its way
+                found.append(f"Source {name} is not connected: {source.error}")
         return tuple(found)
 
     def as_json(self) -> dict[str, Any]:
