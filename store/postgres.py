@@ -35,9 +35,7 @@ CREATE TABLE IF NOT EXISTS public.volme_migrations (
 """
 
 
-async def connect(
-    dsn: str, *, size: int = 10, name: str = "volme", password: str | None = None
-) -> Pool:
+async def connect(dsn: str, *, size: int = 10, name: str = "volme", password: str | None = None) -> Pool:
     """Open a pool of at most `size` connections.
 
     Args:
