@@ -81,6 +81,19 @@ async def test_a_replay_on_a_new_day_gets_its_partition(
     assert [entry.day for entry in await journal.read(entries[0].position, 10)] == [new]
 
 
+async def test_a_replay_of_nothing_opens_no_day(
+    journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await journal.append(message(1))
+    await turn_page(outside)
+    assert await journal.replay() == 0
+    new = await turn_page(outside)
+    assert await journal.append(message(2)) == 2
+    assert [entry.day for entry in await read_all(journal, START)] == [new - timedelta(days=2), new]
+    opened = await outside.fetch("SELECT day, first_seq FROM journal.days ORDER BY day")
+    assert [tuple(row) for row in opened] == [(new - timedelta(days=2), 1), (new, 2)]
+
+
 async def test_a_day_never_goes_back(
     journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
 ) -> None:

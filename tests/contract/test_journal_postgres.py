@@ -76,6 +76,21 @@ async def test_a_transaction_that_fails_leaves_no_gap(
     assert (await journal.account()).total() == SourceAccount(received=2, pending=2)
 
 
+async def test_a_replay_holds_no_letter_while_it_waits_for_its_turn(
+    journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """Two replays that held letters of each other would never end."""
+    await journal.append(message(1))
+    entries = await journal.read(await journal.position("bridge"), 1)
+    letter = DeadLetter(seq=1, message=entries[0].message, kind="codec", sentence="No.")
+    await journal.commit("bridge", entries[0].position, settle(entries, "dead"), [letter])
+    async with held_up(outside):
+        replaying = asyncio.create_task(journal.replay())
+        await until_blocked(outside)
+        assert len(await outside.fetch("SELECT FROM journal.dead_letters FOR UPDATE NOWAIT")) == 1
+    assert await replaying == 1
+
+
 # Group commit
 
 
