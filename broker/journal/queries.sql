@@ -10,6 +10,8 @@ FROM (SELECT greatest(day, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS day 
 -- name: append
 -- Append $1 messages in the order given and count them as received; one statement, one transaction.
 -- `drawn` comes first, since all else needs its numbers: from there on the head's lock is held.
+-- unnest and not COPY, which needs five round trips: with batches of 1 to 50 messages, which is what a
+-- city sends, it takes a third to two thirds of the CPU; with 500 the two are about even up to 1.5 kB.
 WITH drawn AS (
     UPDATE journal.head
     SET seq = seq + $1, day = greatest(day, (clock_timestamp() AT TIME ZONE 'UTC')::date)
