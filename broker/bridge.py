@@ -27,6 +27,7 @@ from models.errors import BrokerError, LateReadingError, MessageError, StoreErro
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from datetime import datetime
 
     from broker.client import NgsiLdClient
     from broker.journal.port import Entry, Journal, Outcome
@@ -113,6 +114,10 @@ class Bridge:
         self.state = BridgeState()
         self._newest = Newest(client, context_url)
         self._keys: dict[str, deque[int]] = {}
+        # When a device was heard last, of what was settled before it was first seen after the start.
+        self._settled_at: dict[str, datetime] = {}
+        # Messages still to be read that an earlier run may have delivered already.
+        self._unsettled = 0
         self._tickets: deque[_Ticket] = deque()
         self._room = asyncio.Condition()
         self._settled = asyncio.Event()
@@ -146,7 +151,9 @@ class Bridge:
                 await self._commit_settled()
 
     async def _read_forever(self) -> None:
-        position = await self._patiently(lambda: self._journal.position(self._settings.consumer))
+        consumer = self._settings.consumer
+        position = await self._patiently(lambda: self._journal.position(consumer))
+        self._unsettled = (await self._patiently(lambda: self._journal.account(consumer))).pending
         while True:
             async with self._room:
                 await self._room.wait_for(lambda: len(self._tickets) < self._settings.window)
@@ -171,13 +178,15 @@ class Bridge:
                 ticket.duplicate = True
             else:
                 self._ship(ticket)
+            self._unsettled -= 1
             if ticket.waiting == 0:
                 self._settled.set()
 
     def _ship(self, ticket: _Ticket) -> None:
         late: list[EntityUpdate] = []
+        repeated = self._may_be_repeated(ticket)
         for update in ticket.translation.entities:
-            fresh, stale = self._newest.advance(update)
+            fresh, stale = self._newest.advance(update, repeated=repeated)
             if stale is not None:
                 late.append(stale)
             if fresh is None:
@@ -187,6 +196,17 @@ class Bridge:
             lane.put(Shipment(update=fresh, done=partial(self._arrived, ticket)))
         if late:
             ticket.problems.append(_late(late))
+
+    def _may_be_repeated(self, ticket: _Ticket) -> bool:
+        """Say whether an earlier run may have delivered this, and what the device sent after it too.
+
+        Where several devices feed one entity, one of the others may have been first: then it is late.
+        """
+        device, uplink = ticket.translation.device, ticket.translation.uplink
+        if self._unsettled <= 0 or device is None or uplink is None or device.place is not None:
+            return False
+        settled_at = self._settled_at.get(device.id)
+        return settled_at is None or uplink.observed_at >= settled_at
 
     def _arrived(self, ticket: _Ticket, problem: MessageError | None) -> None:
         if problem is not None:
@@ -214,6 +234,8 @@ class Bridge:
             recalled = await self._patiently(lambda: self._journal.activity(unknown))
             for device_id, activity in recalled.items():
                 self._keys[device_id] = deque(activity.keys, maxlen=KEYS_REMEMBERED)
+                if activity.last_seen is not None:
+                    self._settled_at[device_id] = activity.last_seen
 
     async def _recall_newest(self, updates: Iterable[EntityUpdate]) -> None:
         updates = tuple(updates)

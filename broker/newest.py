@@ -4,6 +4,9 @@
 
 The broker is asked once for an entity, when it is first seen after a start; from then on the
 bridge, being its only writer, knows. Nothing is kept between starts.
+
+What a crash interrupted is read again, and the broker may hold what comes later in the log than the
+message at hand. Such a message is not late: it was delivered before the newer one, and is left out.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ class Newest:
         self._client = client
         self._context_url = context_url
         self._known: dict[str, dict[str, str]] = {}
+        # Of these the times that the broker told, until this bridge itself wrote newer ones.
+        self._told: dict[str, set[str]] = {}
 
     async def recall(self, updates: Iterable[EntityUpdate]) -> None:
         """Ask the broker for the state of entities that were not seen since the start.
@@ -57,40 +62,53 @@ class Newest:
                 if times:
                     times[_WHOLE] = max(times.values())
                 self._known[entity_id] = times
+                self._told[entity_id] = set(times)
         while len(self._known) > _LIMIT:
-            del self._known[next(iter(self._known))]
+            forgotten = next(iter(self._known))
+            del self._known[forgotten]
+            self._told.pop(forgotten, None)
 
-    def advance(self, update: EntityUpdate) -> tuple[EntityUpdate | None, EntityUpdate | None]:
+    def advance(
+        self, update: EntityUpdate, *, repeated: bool = False
+    ) -> tuple[EntityUpdate | None, EntityUpdate | None]:
         """Split an update into what is newer than (or as new as) the known state, and what is late.
 
         A fresh part is remembered as the newest state. What was never measured (name, place)
         belongs to the fresh part as long as nothing newer is known of the entity.
+
+        Args:
+            update: what a message says of an entity.
+            repeated: it may have been delivered before a crash; what the broker holds newer of it
+                came after it then, and it is neither fresh nor late.
         """
         if update.observed_at is None:
             return update, None
         known = self._known.pop(update.id, {})
         self._known[update.id] = known  # recently used: last to be forgotten
+        told = self._told.get(update.id, set())
         now = rfc3339(update.observed_at)
         times = {
             name: value["observedAt"]
             for name, value in update.body.items()
             if isinstance(value, dict) and "observedAt" in value
         }
-        late = {name for name, at in times.items() if known.get(name, at) > at}
+        older = {name for name, at in times.items() if known.get(name, at) > at}
+        late = older - told if repeated else older
         whole_is_late = known.get(_WHOLE, now) > now
-        fresh = times.keys() - late
+        fresh = times.keys() - older
         for name in fresh:
             known[name] = times[name]
+        told -= fresh
         if not whole_is_late:
             known[_WHOLE] = now
-        if not late and not whole_is_late:
+        if not older and not whole_is_late:
             return update, None
+        stale = replace(update, body=_without(update.body, times.keys() - late)) if late else None
         if not fresh:
             # An older update without any reading in it (a device's last-seen) is superseded, not late.
-            return None, update if late else None
-        dropped = late if not whole_is_late else update.body.keys() - fresh - {"id", "type"}
-        kept = replace(update, body=_without(update.body, dropped))
-        return kept, replace(update, body=_without(update.body, fresh)) if late else None
+            return None, stale
+        dropped = older if not whole_is_late else update.body.keys() - fresh - {"id", "type"}
+        return replace(update, body=_without(update.body, dropped)), stale
 
 
 def _without(body: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
