@@ -103,12 +103,13 @@ async def batch_delete(request: web.Request) -> web.Response:
         except ProblemError as error:
             errors.append(_error(item, error))
     deleted = await parts.writer.delete(call.tenant, ids)
-    errors += [
-        _error(entity_id, NotFoundError(detail=f"there is no entity {entity_id}"))
-        for entity_id in dict.fromkeys(ids)
-        if entity_id not in deleted
-    ]
-    success = [entity_id for entity_id in dict.fromkeys(ids) if entity_id in deleted]
+    success: list[str] = []
+    for entity_id in ids:
+        if entity_id in deleted:
+            success.append(entity_id)
+            deleted.discard(entity_id)  # named once more, it is not there any more
+        else:
+            errors.append(_error(entity_id, NotFoundError(detail=f"there is no entity {entity_id}")))
     return _partial(call, success, errors) if errors else done(call)
 
 
@@ -190,6 +191,10 @@ async def _write(
     for each, result in zip(steps, results, strict=True):
         if isinstance(result, ProblemError):
             errors.append(_error(each.entity_id, result))
+            continue
+        if result.refused:
+            names = ", ".join(result.refused)
+            errors.append(_error(each.entity_id, BadRequestDataError(detail=f"left as they were: {names}")))
             continue
         done_well.append(each.entity_id)
         if result.entity_created:

@@ -16,7 +16,12 @@ from broker.embedded.filters import Filter
 from broker.embedded.geo import parse_geo
 from broker.embedded.links import page_links
 from broker.embedded.parts import PARTS, Parts
-from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, NotFoundError
+from broker.embedded.problems import (
+    AlreadyExistsError,
+    BadRequestDataError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from broker.embedded.query import check_pattern, parse_q, patterns_of
 from broker.embedded.representations import View, feature, feature_collection, show
 from broker.embedded.requests import (
@@ -64,6 +69,8 @@ async def create_entity(request: web.Request) -> web.Response:
     """POST /entities (5.6.1)."""
     parts = request.app[PARTS]
     call = await read_call(request, body=True, options=_FORMS, parameters={"options", "format"})
+    if not isinstance(call.body, dict):
+        raise InvalidRequestError(detail="the body must be a JSON object")
     fragment = await _read_entity(parts, call, call.body)
     entity_id = fragment.id or ""
     await parts.writer.write_one(call.tenant, creation(fragment), create_tenant=True)
@@ -194,6 +201,8 @@ async def patch_attribute(request: web.Request) -> web.Response:
 
 async def replace_attribute(request: web.Request) -> web.Response:
     """PUT /entities/{id}/attrs/{name} (5.6.19)."""
+    if request.match_info["name"] == "scope":
+        raise BadRequestDataError(detail="the scope is no attribute; PATCH …/attrs replaces it")
 
     def change(stored: Stored, iri: str, body: Any, context: Context, moment: datetime) -> Changes:
         if iri not in stored.attributes:
@@ -215,6 +224,8 @@ async def delete_attribute(request: web.Request) -> web.Response:
         check_id(dataset, "datasetId")
 
     def change(stored: Stored, moment: datetime) -> Changes:
+        if name == "scope":
+            return merging.delete_scope(stored, moment)
         return merging.delete_attribute(stored, context.expand(name), moment, dataset=dataset, every=every)
 
     await parts.writer.write_one(call.tenant, existing(change, entity_id), create_tenant=not call.tenant)

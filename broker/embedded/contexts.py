@@ -100,7 +100,8 @@ class Contexts:
             log.warning("context.stale", context=entry.context.url)
             self._compiled[key] = _Entry(context=entry.context, until=now + _FAILED_SECONDS)
             return entry.context
-        context = Context(source, [*parts, *self._core])
+        names_core = any(part is core for part in parts for core in self._core)
+        context = Context(source, [*parts, *self._core], names_core=names_core)
         self._compiled[key] = _Entry(context=context, until=now + _FRESH_SECONDS)
         while len(self._compiled) > _KEPT:
             self._compiled.popitem(last=False)
@@ -205,9 +206,11 @@ def simplified(source: Any) -> Any:
 
 
 def as_json_ld(context: Context) -> Any:
-    """Return the `@context` member for an answer: the client's, and the core one."""
+    """Return the `@context` member for an answer: the client's, and the core one unless it is in there."""
     if context.source is None:
         return CORE_CONTEXT_URL
+    if context.names_core:
+        return context.source
     parts = context.source if isinstance(context.source, list) else [context.source]
     return [*parts, CORE_CONTEXT_URL]
 

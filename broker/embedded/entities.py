@@ -129,6 +129,8 @@ def read_types(value: Any, context: Context) -> list[str]:
     names = value if isinstance(value, list) else [value]
     if not names or len(names) > MAX_TYPES:
         raise BadRequestDataError(detail=f"an entity has between one type and {MAX_TYPES}")
+    if any(name in _NO_ATTRIBUTES for name in names if isinstance(name, str)):
+        raise BadRequestDataError(detail=f"{value} is no type: the word has a meaning of its own in NGSI-LD")
     return list(dict.fromkeys(context.expand(check_name(name, "an entity's type")) for name in names))
 
 

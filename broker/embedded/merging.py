@@ -119,21 +119,22 @@ def append(stored: Stored, fragment: Fragment, moment: datetime, *, overwrite: b
     for iri, instances in fragment.attributes.items():
         _put(stored, iri, instances, changes, timestamp(moment), overwrite=overwrite)
     _add_types(stored, fragment, changes)
-    if fragment.scopes is not None and (overwrite or not stored.scopes):
-        stored.scopes = fragment.scopes
+    if fragment.scopes is not None:
+        before = [] if overwrite else stored.scopes or []
+        stored.scopes = list(dict.fromkeys([*before, *fragment.scopes]))
         changes.other = True
     stored.modified_at = moment
     return changes
 
 
 def update(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
-    """Overwrite attributes that exist; the others are refused (clause 5.6.2)."""
+    """Overwrite or add attributes; a scope only where there is one (clause 5.6.2).
+
+    Earlier versions of the standard left attributes alone that the entity did not have.
+    """
     changes = Changes()
     for iri, instances in fragment.attributes.items():
-        if iri not in stored.attributes:
-            changes.refused[iri] = _ABSENT
-        else:
-            _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
+        _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
     _add_types(stored, fragment, changes)
     if fragment.scopes is not None:
         if stored.scopes:
@@ -204,6 +205,19 @@ def delete_attribute(
         del stored.attributes[iri]
     stored.modified_at = moment
     return Changes(deleted=[iri])
+
+
+def delete_scope(stored: Stored, moment: datetime) -> Changes:
+    """Remove the scope (clause 5.6.5).
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if not stored.scopes:
+        raise NotFoundError(detail=f"{stored.id} has no scope")
+    stored.scopes = None
+    stored.modified_at = moment
+    return Changes(other=True)
 
 
 def _put(

@@ -38,13 +38,17 @@ class Context:
             core context alone.
         locals_: the contexts that make it up, in order, remote ones resolved; the core context
             comes last, so that its terms prevail (clause 5.5.7).
+        names_core: whether a document that the source names brings the core context along.
 
     Raises:
         BadRequestDataError: a definition is none, or they go round in a circle.
     """
 
-    def __init__(self, source: Any, locals_: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, source: Any, locals_: Iterable[Mapping[str, Any]], *, names_core: bool = False
+    ) -> None:
         self.source = source
+        self.names_core = names_core
         self._terms: dict[str, str] = {}
         self._prefixes: dict[str, str] = {}
         self._vocab = DEFAULT_VOCAB

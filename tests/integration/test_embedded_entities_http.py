@@ -132,11 +132,12 @@ async def test_updating_attributes(client: Client) -> None:
     await client.ask("POST", "/entities", entity(a=1))
     path = "/entities/urn:ngsi-ld:Air:1"
     assert (await client.ask("PATCH", f"{path}/attrs", {"a": 2})).status == 204
-    partly = await client.ask("PATCH", f"{path}/attrs", {"a": 3, "b": 4})
+    assert (await client.ask("PATCH", f"{path}/attrs", {"a": 2, "b": 4})).status == 204
+    partly = await client.ask("PATCH", f"{path}/attrs", {"a": 3, "c": "urn:ngsi-ld:null", "scope": "/Hagen"})
     assert partly.status == 207
     assert partly.json["updated"] == ["a"]
-    assert [refused["attributeName"] for refused in partly.json["notUpdated"]] == ["b"]
-    assert (await client.ask("GET", f"{path}?options=keyValues")).json == entity(a=3)
+    assert [refused["attributeName"] for refused in partly.json["notUpdated"]] == ["c", "scope"]
+    assert (await client.ask("GET", f"{path}?options=keyValues")).json == entity(a=3, b=4)
     assert (await client.ask("PATCH", "/entities/urn:ngsi-ld:Air:9/attrs", {"a": 2})).status == 404
     merge = await client.ask("PATCH", f"{path}/attrs", {"a": 5}, Content_Type="application/merge-patch+json")
     assert merge.status == 204
@@ -273,7 +274,8 @@ async def test_batch_update_and_merge_of_what_is_there(client: Client) -> None:
     await client.ask("POST", "/entities", entity(a=1))
     assert (await client.ask("POST", "/entityOperations/update", [entity(a=2, b=2)])).status == 204
     kept = await client.ask("POST", "/entityOperations/update?options=noOverwrite", [entity(a=3, c=3)])
-    assert kept.status == 204
+    assert (kept.status, kept.json["success"]) == (207, [])
+    assert kept.json["errors"][0]["error"]["detail"].endswith("default-context/a")
     found = await client.ask("GET", "/entities/urn:ngsi-ld:Air:1?options=keyValues")
     assert found.json == entity(a=2, b=2, c=3)
     partly = await client.ask("POST", "/entityOperations/update", [entity(a=5), entity(7)])
@@ -289,9 +291,22 @@ async def test_batch_delete(client: Client) -> None:
     await client.ask("POST", "/entityOperations/create", [entity(number) for number in range(4)])
     ids = [entity(number)["id"] for number in range(4)]
     assert (await client.ask("POST", "/entityOperations/delete", ids[:2])).status == 204
-    partly = await client.ask("POST", "/entityOperations/delete", [*ids[1:], "x", 5])
+    partly = await client.ask("POST", "/entityOperations/delete", [*ids[1:], "x", 5, ids[2]])
     assert (partly.status, partly.json["success"]) == (207, ids[2:])
-    assert [error["entityId"] for error in partly.json["errors"]] == ["x", "", ids[1]]
+    assert [error["entityId"] for error in partly.json["errors"]] == ["x", "", ids[1], ids[2]]
+
+
+async def test_scopes(client: Client) -> None:
+    await client.ask("POST", "/entities", {**entity(), "scope": ["/Hagen/Emst", "/Air"]})
+    path = "/entities/urn:ngsi-ld:Air:1"
+    assert (await client.ask("GET", path)).json["scope"] == ["/Hagen/Emst", "/Air"]
+    assert (await client.ask("PATCH", f"{path}/attrs", {"scope": "/Hagen"})).status == 204
+    assert (await client.ask("POST", f"{path}/attrs?options=noOverwrite", {"scope": "/Air"})).status == 204
+    assert (await client.ask("GET", path)).json["scope"] == ["/Hagen", "/Air"]
+    assert (await client.ask("PUT", f"{path}/attrs/scope", {"value": "/x"})).status == 400
+    assert (await client.ask("DELETE", f"{path}/attrs/scope")).status == 204
+    assert (await client.ask("DELETE", f"{path}/attrs/scope")).status == 404
+    assert "scope" not in (await client.ask("GET", path)).json
 
 
 async def test_the_size_of_a_batch(client: Client) -> None:
@@ -320,7 +335,9 @@ async def test_the_size_of_a_batch(client: Client) -> None:
         (b'{"id": "urn:a:1", "type": "T", "n": {"value": {"a\\u0000b": 1}}}', "BadRequestData"),
         (b'{"id": "urn:a:1", "type": "T", "n": ' + b"[" * 60 + b"]" * 60 + b"}", "BadRequestData"),
         (b'{"id": "urn:a:1", "type": "T", "@context": []}', "BadRequestData"),
-        (b"5", "BadRequestData"),
+        (b"5", "InvalidRequest"),
+        (b"[]", "InvalidRequest"),
+        (b"{}", "BadRequestData"),
     ],
 )
 async def test_bodies_that_are_refused(client: Client, body: bytes, problem: str) -> None:

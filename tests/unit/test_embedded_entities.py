@@ -154,12 +154,19 @@ def test_appending_without_overwriting_leaves_what_is_there() -> None:
     assert list(changes.refused) == [DEFAULT_VOCAB + "no2"]
 
 
-def test_updating_refuses_what_is_not_there_and_null_deletes() -> None:
+def test_updating_adds_what_is_not_there_and_null_deletes() -> None:
     entity = stored(NORMALIZED)
-    body = {"no2": "urn:ngsi-ld:null", "new": 1, "name": {"languageMap": {"@none": "urn:ngsi-ld:null"}}}
+    body = {
+        "no2": "urn:ngsi-ld:null",
+        "new": 1,
+        "old": "urn:ngsi-ld:null",
+        "scope": "/Hagen",
+        "name": {"languageMap": {"@none": "urn:ngsi-ld:null"}},
+    }
     changes = update(entity, read_fragment(body, NULLS), LATER)
-    assert not {"no2", "new", "name"} & shown(entity).keys()
-    assert list(changes.refused) == [DEFAULT_VOCAB + "new"]
+    assert not {"no2", "old", "name", "scope"} & shown(entity).keys()
+    assert shown(entity, "simplified")["new"] == 1
+    assert list(changes.refused) == [DEFAULT_VOCAB + "old", "scope"]
     assert changes.deleted == [DEFAULT_VOCAB + "no2", DEFAULT_VOCAB + "name"]
 
 
@@ -198,6 +205,7 @@ def deep(levels: int) -> Any:
         {"id": "urn:a:1", "type": 5},
         {"id": "urn:a:1", "type": []},
         {"id": "urn:a:1", "type": ""},
+        {"id": "urn:a:1", "type": "type"},
         {"id": "urn:a:1", "type": "a b"},
         {"id": "urn:a:1", "type": "T", "": 1},
         {"id": "urn:a:1", "type": "T", "a b": 1},
