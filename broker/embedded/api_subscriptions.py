@@ -51,8 +51,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
     await _check(parts, compile_subscription(doc, names))
-    doc.setdefault("jsonldContext", await _context_url(parts, call, context))
-    stored_context = {"source": context.source, "names": names.known}
+    stored_context = await _with_context(parts, call, doc, context, names)
     async with parts.pool.acquire() as connection, connection.transaction():
         await store.subscriptions_version(connection, call.tenant, create=True)
         added = await connection.fetchval(
@@ -122,9 +121,9 @@ async def update_subscription(request: web.Request) -> web.Response:
         context = await parts.contexts.resolve(before["source"] if source is None else source)
         names = Recorder(context)
         await _check(parts, compile_subscription(doc, names))
-        if source is not None:
-            doc["jsonldContext"] = await _context_url(parts, call, context)
-        stored_context = {"source": context.source, "names": names.known}
+        if source is not None and "jsonldContext" not in patch:
+            doc.pop("jsonldContext", None)
+        stored_context = await _with_context(parts, call, doc, context, names)
         await connection.execute(
             SQL["update_subscription"],
             call.tenant,
@@ -194,6 +193,23 @@ async def _check(parts: Parts, subscription: Subscription) -> None:
         await parts.reader.check_pattern(pattern)
 
 
+async def _with_context(
+    parts: Parts, call: Call, doc: dict[str, Any], context: Context, names: Recorder
+) -> dict[str, Any]:
+    """Give the document the URL of its notifications' @context, and return what is stored beside it.
+
+    Raises:
+        BadRequestDataError: the author's jsonldContext is no URI.
+        ContextNotAvailableError: it cannot be had.
+    """
+    own = await _context_url(parts, call, context)
+    url = doc.setdefault("jsonldContext", own)
+    check_id(url, "jsonldContext")
+    shown = context.source if url == own else url
+    await parts.contexts.resolve(shown)
+    return {"source": context.source, "shown": shown, "names": names.known}
+
+
 async def _context_url(parts: Parts, call: Call, context: Context) -> str:
     """Return a URL for the context; one that came inside the body is served by the broker itself."""
     if context.source is None:
@@ -216,20 +232,19 @@ def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:
     shown = shown_doc(doc, stored_context["names"], context)
     known = read_known(row)
     shown["status"] = "paused" if known is None else status(known.subscription, now())
-    shown.setdefault("isActive", True)
     notification = shown["notification"]
     times = {
         "lastNotification": row["last_notification"],
         "lastSuccess": row["last_success"],
         "lastFailure": row["last_failure"],
     }
-    notification["timesSent"] = row["times_sent"]
-    notification["timesFailed"] = row["times_failed"]
+    counters = {"timesSent": row["times_sent"], "timesFailed": row["times_failed"]}
+    notification.update({name: count for name, count in counters.items() if count})
     notification.update({name: timestamp(moment) for name, moment in times.items() if moment is not None})
     failure, success = row["last_failure"], row["last_success"]
-    notification["status"] = (
-        "failed" if failure is not None and (success is None or failure > success) else "ok"
-    )
+    if row["last_notification"] is not None:
+        failed = failure is not None and (success is None or failure > success)
+        notification["status"] = "failed" if failed else "ok"
     if "sysAttrs" in call.options:
         shown["createdAt"], shown["modifiedAt"] = timestamp(row["created_at"]), timestamp(row["modified_at"])
     return {"id": shown.pop("id"), "type": shown.pop("type"), **shown}

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE = 20  # notifications read from the queue together
 _POLL_SECONDS = 5.0
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
@@ -215,22 +215,23 @@ def _rendered(row: asyncpg.Record, known: Known, context: Context) -> tuple[dict
     subscription = known.subscription
     view = View(context=context, form=subscription.form, system=subscription.system)
     entities = [_entity(item) for item in orjson.loads(row["entities"])]
-    geo = subscription.accept == "application/geo+json"
+    linked = {"@context": as_json_ld(context)} if subscription.accept == "application/ld+json" else {}
+    data: Any = [{**show(entity, view), **linked} for entity in entities]
+    if subscription.accept == "application/geo+json":
+        data = feature_collection(entities, view)
     body = {
         "id": f"urn:ngsi-ld:Notification:{uuid.uuid4()}",
         "type": "Notification",
         "subscriptionId": subscription.id,
         "notifiedAt": timestamp(row["notified_at"]),
-        "data": feature_collection(entities, view) if geo else [show(entity, view) for entity in entities],
+        "data": data,
+        **linked,
     }
     headers = {**dict(subscription.headers), "Content-Type": subscription.accept}
     if row["tenant"]:
         headers["NGSILD-Tenant"] = row["tenant"]
-    link = known.doc.get("jsonldContext") or context.url
-    if subscription.accept == "application/ld+json":
-        body["@context"] = as_json_ld(context)
-    else:
-        headers["Link"] = context_link(link)
+    if not linked:
+        headers["Link"] = context_link(known.doc.get("jsonldContext") or context.url)
     return body, headers
 
 

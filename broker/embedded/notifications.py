@@ -34,7 +34,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """A subscription in memory: compiled, and what its document said."""
+    """A subscription in memory: compiled, and what its document said.
+
+    Attributes:
+        context: the @context that its notifications are written with.
+    """
 
     subscription: Subscription
     doc: Mapping[str, Any]
@@ -101,7 +105,7 @@ def read_known(row: Any) -> Known | None:
     except ProblemError as error:
         log.warning("subscription.unreadable", subscription=row["id"], reason=error.detail)
         return None
-    return Known(subscription=subscription, doc=doc, names=context["names"], context=context["source"])
+    return Known(subscription=subscription, doc=doc, names=context["names"], context=context["shown"])
 
 
 def destination(uri: str) -> str:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from broker.embedded.endpoints import split_http
 from broker.embedded.entities import check_instant
@@ -37,7 +38,8 @@ FORMS: Mapping[str, Form] = {
 }
 ACCEPTS = ("application/json", "application/ld+json", "application/geo+json")
 _TRIGGERS = frozenset({"entityCreated", "entityUpdated", "attributeCreated", "attributeUpdated"})
-_LATER = ("timeInterval", "temporalQ", "scopeQ", "csf", "lang")
+_LATER = ("timeInterval", "temporalQ", "scopeQ", "csf", "lang", "datasetId", "orderBy")
+_LATER_NOTIFICATION = ("pick", "omit", "join", "showChanges")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,200}")
 _OUR_HEADERS = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "link", "ngsild-tenant"}
@@ -166,6 +168,9 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
         raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
     notification = _object(doc.get("notification"), "notification")
     endpoint = _object(notification.get("endpoint"), "notification.endpoint")
+    for member in _LATER_NOTIFICATION:
+        if notification.get(member) not in {None, False, "none"}:
+            raise NotSupportedError(detail=f"a notification with {member} is not supported")
     form = notification.get("format", "normalized")
     if form not in FORMS:
         raise BadRequestDataError(detail=f"notification.format is one of {', '.join(FORMS)}")
@@ -181,7 +186,8 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
         selectors=chosen,
         watched=watched,
         triggers=_triggers(doc.get("notificationTrigger")),
-        q=None if q is None else parse_q(_text(q, "q"), names),
+        # clients send it as they would in a URL, percent-encoded; the ETSI conformance suite does too
+        q=None if q is None else parse_q(unquote(_text(q, "q")), names),
         geo=geo,
         shown=_names(notification.get("attributes"), "notification.attributes", names),
         form=FORMS[form],

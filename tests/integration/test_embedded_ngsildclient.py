@@ -76,7 +76,8 @@ async def test_subscribe(client: Any) -> None:
 
     await client.create(air(9, 1))  # it lists subscriptions first, for which the tenant has to be there
     async with listening() as receiver:
-        wanted = SubscriptionBuilder(receiver.url).select_type("AirQualityObserved").watch(["no2"]).build()
+        builder = SubscriptionBuilder(receiver.url).select_type("AirQualityObserved").watch(["no2"])
+        wanted = builder.query('no2>30;refDevice~="Device"').build()
         subscription_id = await client.subscriptions.create(wanted)
         await client.upsert(air(1, 40))
         body, _ = await receiver.next()

@@ -85,16 +85,10 @@ async def test_the_life_of_a_subscription(client: Client) -> None:
     again = await client.ask("POST", "/subscriptions", given)
     assert (again.status, again.problem) == (409, "AlreadyExists")
     found = (await client.ask("GET", path)).json
-    assert found["notification"] == {
-        **given["notification"],
-        "timesSent": 0,
-        "timesFailed": 0,
-        "status": "ok",
-    }
+    assert found["notification"] == given["notification"]
     left = {name: value for name, value in found.items() if name not in {"notification", "jsonldContext"}}
     assert left == {
         **{name: value for name, value in given.items() if name != "notification"},
-        "isActive": True,
         "status": "active",
     }
     assert (await client.ask("GET", "/subscriptions")).json == [found]
@@ -195,10 +189,35 @@ async def test_what_is_no_subscription_is_refused(client: Client, wrong: Any) ->
     assert len(answer.json["detail"]) > 10
 
 
-@pytest.mark.parametrize("member", ["timeInterval", "scopeQ", "temporalQ", "csf", "lang"])
+@pytest.mark.parametrize("member", ["timeInterval", "scopeQ", "temporalQ", "csf", "lang", "datasetId"])
 async def test_what_is_not_built_is_said_to_be_so(client: Client, member: str) -> None:
     answer = await client.ask("POST", "/subscriptions", subscription(**{member: 5}))
     assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+
+
+@pytest.mark.parametrize("member", ["pick", "omit", "showChanges", "join"])
+async def test_what_is_not_built_of_notifications_is_said_to_be_so(client: Client, member: str) -> None:
+    answer = await client.ask("POST", "/subscriptions", subscription(notification={member: "x"}))
+    assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+    harmless = subscription(notification={"showChanges": False})
+    assert (await client.ask("POST", "/subscriptions", harmless)).status == 201
+
+
+async def test_a_subscription_may_name_another_context_for_its_notifications(
+    client: Client, receiver: Receiver
+) -> None:
+    core = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.jsonld"
+    terms = {"Air": "https://example.org/Air", "no2": "https://example.org/no2"}
+    body = {**subscription(receiver.url, jsonldContext=core), "@context": terms}
+    assert (await client.ask("POST", "/subscriptions", body, Content_Type=JSON_LD)).status == 201
+    created = await client.ask("POST", "/entities", {**air(), "@context": terms}, Content_Type=JSON_LD)
+    assert created.status == 201
+    got, headers = await receiver.next()
+    assert got["data"][0]["type"] == "https://example.org/Air"
+    assert core in headers["Link"]
+    for context, status in (("no uri", 400), ("http://127.0.0.1:9/none", 503)):
+        body = subscription(receiver.url, jsonldContext=context)
+        assert (await client.ask("POST", "/subscriptions", body)).status == status
 
 
 async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client) -> None:
@@ -250,7 +269,7 @@ async def test_a_change_is_notified(client: Client, receiver: Receiver) -> None:
     assert (await receiver.next())[0]["data"][0]["id"] == "urn:ngsi-ld:Air:3"
     for sent in range(50):
         notification = (await client.ask("GET", path)).json["notification"]
-        if notification["timesSent"] == 3:
+        if notification.get("timesSent") == 3:
             break
         await asyncio.sleep(0.05 * sent)
     assert notification["timesSent"] == 3
@@ -276,7 +295,7 @@ async def test_media_types(client: Client, receiver: Receiver) -> None:
         headers["Content-Type"]: (body, headers)
         for body, headers in [await receiver.next() for _ in range(2)]
     }
-    assert "@context" in got[JSON_LD][0]
+    assert got[JSON_LD][0]["@context"] == got[JSON_LD][0]["data"][0]["@context"]
     assert "Link" not in got[JSON_LD][1]
     assert got["application/geo+json"][0]["data"]["features"][0]["geometry"] == POINT
 
@@ -306,6 +325,7 @@ async def test_notifications_speak_the_subscribers_terms(client: Client, receive
         ({"entities": [{"type": "Water"}]}, []),
         ({"entities": [{"type": "Water,Air"}]}, [1, 2, 3]),
         ({"q": "no2>15"}, [2, 3]),
+        ({"q": "name==%22B%20C%22|no2%3E15"}, [1, 2, 3]),
         ({"q": 'name~="^B"|no2==10', "entities": [{"idPattern": "[13]$"}]}, [1]),
         ({"watchedAttributes": ["pm10"]}, [3]),
         ({"watchedAttributes": ["nothing"]}, []),
@@ -322,7 +342,7 @@ async def test_who_is_told_of_what(
     client: Client, receiver: Receiver, members: dict[str, Any], expected: list[int]
 ) -> None:
     await subscribe(client, receiver, **members)
-    await write(client, air(1, no2=10, name="B"), air(2, no2=20, location=POINT), air(3, no2=30, pm10=1))
+    await write(client, air(1, no2=10, name="B C"), air(2, no2=20, location=POINT), air(3, no2=30, pm10=1))
     if expected:
         body, _ = await receiver.next()
         assert [int(entity["id"][-1]) for entity in body["data"]] == expected
@@ -397,7 +417,7 @@ async def test_a_passing_failure_is_repeated_in_order(client: Client) -> None:
         assert seen == [0, 0, 0, 0, 1, 2]
         for sent in range(50):
             notification = (await client.ask("GET", path)).json["notification"]
-            if notification["timesSent"] == 6:
+            if notification.get("timesSent") == 6:
                 break
             await asyncio.sleep(0.05 * sent)
         assert (notification["timesSent"], notification["timesFailed"]) == (6, 3)
@@ -426,7 +446,7 @@ async def test_a_dead_receiver_delays_nobody(client: Client, receiver: Receiver)
     assert seen == list(range(30))
     for sent in range(50):
         notification = (await client.ask("GET", path)).json["notification"]
-        if notification["timesFailed"]:
+        if notification.get("timesFailed"):
             break
         await asyncio.sleep(0.05 * sent)
     assert notification["status"] == "failed"
@@ -475,7 +495,7 @@ async def test_an_address_is_checked_again_when_it_is_connected_to(database: str
             for each in (path, second.headers["Location"].removeprefix("/ngsi-ld/v1")):
                 for sent in range(50):
                     notification = (await plain.ask("GET", each)).json["notification"]
-                    if notification["timesFailed"]:
+                    if notification.get("timesFailed"):
                         break
                     await asyncio.sleep(0.05 * sent)
                 assert notification["status"] == "failed"
