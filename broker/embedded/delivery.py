@@ -33,6 +33,8 @@ from broker.embedded.representations import View, feature_collection, show
 from broker.embedded.store import SQL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from broker.embedded.contexts import Contexts
     from broker.embedded.endpoints import AddressPolicy
     from broker.embedded.terms import Context
@@ -100,9 +102,11 @@ class Delivery:
             await self._session.close()
             self._session = None
 
-    def wake(self) -> None:
-        """Say that something was queued."""
-        self._wake.set()
+    def wake(self, destinations: Iterable[str]) -> None:
+        """Say where something was queued for."""
+        if self._session is not None:
+            for destination in destinations:
+                self._start_worker(destination)
 
     async def _dispatch(self) -> None:
         """See that every destination with something waiting has a worker."""
@@ -117,16 +121,17 @@ class Delivery:
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
             for row in rows:
-                if row["destination"] not in self._workers:
-                    self._start_worker(row["destination"])
+                self._start_worker(row["destination"])
 
     def _start_worker(self, destination: str) -> None:
+        if destination in self._workers:
+            return
         task = asyncio.create_task(self._serve(destination), name=f"notifications {destination}")
         self._workers[destination] = task
 
         def ended(_: asyncio.Task[None]) -> None:
             self._workers.pop(destination, None)
-            self._wake.set()  # something may have come while it ended
+            self._wake.set()  # something may have been queued while it ended
 
         task.add_done_callback(ended)
 
@@ -158,8 +163,14 @@ class Delivery:
         found = await self._pool.fetchrow(SQL["read_subscriptions"], row["tenant"], row["subscription_id"])
         known = None if found is None else read_known(found)
         if known is None:
-            return True  # deleted meanwhile, and the notification with it
-        outcome = await self._attempt(row, known)
+            # deleted meanwhile, and the notification with it; or this version cannot read it
+            await self._pool.execute(SQL["finish_notification"], row["number"], False, now())  # noqa: FBT003 - SQL
+            return True
+        try:
+            outcome = await self._attempt(row, known)
+        except Exception as error:
+            log.exception("notification.failed", subscription=known.subscription.id)
+            outcome = _Outcome(delivered=False, again=True, reason=str(error))
         bound = log.bind(subscription=known.subscription.id, uri=known.subscription.uri, tenant=row["tenant"])
         moment = now()
         late = row["attempts"] + 1 >= _MAX_ATTEMPTS or moment - row["notified_at"] > _MAX_AGE

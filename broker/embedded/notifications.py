@@ -64,11 +64,11 @@ class Matcher:
 
     async def publish(
         self, connection: Connection, tenant: str, version: int, written: Sequence[tuple[Stored, Changes]]
-    ) -> bool:
+    ) -> set[str]:
         """Queue the notifications that a transaction's changes call for.
 
         Returns:
-            Whether there are any.
+            The destinations that have something to be delivered now.
         """
         moment = now()
         matched: dict[str, list[Stored]] = {}
@@ -82,19 +82,20 @@ class Matcher:
                 if confirmed:
                     matched[subscription.id] = confirmed
         if not matched:
-            return False
+            return set()
         found = self._known[tenant][1]
         allowed = await _unthrottled(connection, tenant, [found[key].subscription for key in matched], moment)
         due = [key for key in matched if key in allowed]
+        destinations = [destination(found[key].subscription.uri) for key in due]
         await connection.execute(
             SQL["add_notifications"],
             tenant,
             due,
-            [destination(found[key].subscription.uri) for key in due],
+            destinations,
             moment,
             [_snapshot(matched[key], found[key].subscription) for key in due],
         )
-        return bool(due)
+        return set(destinations)
 
 
 def read_known(row: Any) -> Known | None:

@@ -169,10 +169,10 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
     notification = _object(doc.get("notification"), "notification")
     endpoint = _object(notification.get("endpoint"), "notification.endpoint")
     for member in _LATER_NOTIFICATION:
-        if notification.get(member) not in {None, False, "none"}:
+        if notification.get(member) not in (None, False, "none"):
             raise NotSupportedError(detail=f"a notification with {member} is not supported")
     form = notification.get("format", "normalized")
-    if form not in FORMS:
+    if not isinstance(form, str) or form not in FORMS:
         raise BadRequestDataError(detail=f"notification.format is one of {', '.join(FORMS)}")
     accept = endpoint.get("accept", "application/json")
     if accept not in ACCEPTS:
@@ -282,7 +282,7 @@ def _selector(given: Mapping[str, Any], names: Names) -> Selector:
         if ids is None
         else tuple(check_id(item) for item in (ids if isinstance(ids, list) else [ids])),
         id_pattern=pattern if ids is None else None,  # an id prevails (clause 5.2.8)
-        types=None if types in {None, "*"} else parse_types(_text(types, "type"), names),
+        types=None if types is None or types == "*" else parse_types(_text(types, "type"), names),
     )
 
 
@@ -300,9 +300,9 @@ def _triggers(given: Any) -> frozenset[str]:
     if not isinstance(given, list) or not given:
         raise BadRequestDataError(detail="notificationTrigger is an array that is not empty")
     for trigger in given:
-        if trigger in {"entityDeleted", "attributeDeleted"}:
+        if trigger in ("entityDeleted", "attributeDeleted"):
             raise NotSupportedError(detail=f"the notificationTrigger {trigger} is not supported")
-        if trigger not in _TRIGGERS:
+        if not isinstance(trigger, str) or trigger not in _TRIGGERS:
             raise BadRequestDataError(detail=f"{str(trigger)[:100]!r} is no notificationTrigger")
     return frozenset(given)
 

@@ -75,8 +75,7 @@ class Writer:
                 log.info("entities.write_repeated", attempt=attempt)
             else:
                 break
-        if queued:
-            self._delivery.wake()
+        self._delivery.wake(queued)
         return results
 
     async def write_one(self, tenant: str, step: Step, *, create_tenant: bool = False) -> Changes:
