@@ -73,7 +73,8 @@ async def _run(arguments: argparse.Namespace) -> None:
             profile=arguments.profile,
         )
         print(
-            f"Python {platform.python_version()}, {os.cpu_count()} processors, {broker}; {messages:,} messages"
+            f"Python {platform.python_version()}, {os.cpu_count()} processors, {broker};"
+            f" {messages:,} messages of {arguments.devices:,} devices each way"
         )
         references = [await loop(stage) for loop in (bare_receive, bare_post, bare_commit)]
         _print_references(references)
@@ -96,7 +97,8 @@ def _print_way(way: Figures, references: Sequence[Figures]) -> None:
     print(f"\n{way.name}")
     print(f"  {way.rate:,.0f} messages/s: {ratios}")
     print(
-        f"  {way.processor_s:.3f} CPU-s per 1,000 messages: {way.processor_s / bare:.1f} times the bare loops"
+        f"  {way.processor_s:.3f} CPU-s per 1,000 messages ({way.database_s:.3f} of it PostgreSQL):"
+        f" {way.processor_s / bare:.1f} times the bare loops"
     )
     if way.delays:
         median, tail = (1000 * delay for delay in way.delays)

@@ -59,16 +59,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def processor_seconds(*pids: int) -> float:
-    """Return the processor time of processes and of all that they have started, also what has ended."""
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and of all that it has started, also of what has ended."""
     total = 0.0
-    for pid in pids:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            try:
-                total += sum(process.cpu_times()[:4])  # user, system, and of children that were waited for
-            except psutil.NoSuchProcess:
-                continue  # it ended just now: its parent's figures have it
+    root = psutil.Process(pid)
+    for process in (root, *root.children(recursive=True)):
+        try:
+            total += sum(process.cpu_times()[:4])  # user, system, and of children that were waited for
+        except psutil.NoSuchProcess:
+            continue  # it ended just now: its parent's figures have it
     return total
 
 
@@ -208,9 +207,9 @@ class Volme:
         self._postgres_pid = postgres_pid
         self._database = database
 
-    def processor_seconds(self) -> float:
-        """Return the processor time of all its processes, PostgreSQL's included."""
-        return processor_seconds(self.pid, self._postgres_pid)
+    def processor_seconds(self) -> tuple[float, float]:
+        """Return the processor time of its own processes, and of PostgreSQL's."""
+        return processor_seconds(self.pid), processor_seconds(self._postgres_pid)
 
     def memory(self) -> int:
         """Return the bytes of its main process."""

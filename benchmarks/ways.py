@@ -54,7 +54,7 @@ class Figures:
 
     Attributes:
         rate: messages a second.
-        processor_s: processor seconds for 1,000 messages.
+        processor_s: processor seconds for 1,000 messages; `database_s`: PostgreSQL's part of them.
         delays: seconds from publishing to the sink, at half the rate: median and 99th percentile.
         memory: bytes of Volme's main process.
         faults: what went wrong with messages, by kind; nothing has a count of 0.
@@ -64,6 +64,7 @@ class Figures:
     name: str
     rate: float
     processor_s: float
+    database_s: float = 0.0
     delays: tuple[float, float] | None = None
     memory: int | None = None
     faults: dict[str, int] = field(default_factory=dict)
@@ -76,7 +77,7 @@ async def into_sink(stage: Stage, kind: Kind) -> Figures:
         spool = stage.folder / f"{kind.name}.sink"
         sink = await stack.enter_async_context(helper("sink", spool))
         publisher, running = await _set_up(stack, stage, kind, f"{kind.name}_sink", await sink.line())
-        began, processor_s, profile = await _rush(stage, publisher, running)
+        began, used, profile = await _rush(stage, publisher, running)
         await sink.ask("flush")
         found = find(requests(spool), kind, stage.epoch)
         rate = stage.messages / (max(found.arrived.values()) - began)
@@ -98,7 +99,8 @@ async def into_sink(stage: Stage, kind: Kind) -> Figures:
         return Figures(
             name=f"{kind.name} → sink",
             rate=rate,
-            processor_s=processor_s,
+            processor_s=sum(used),
+            database_s=used[1],
             delays=(cuts[49], cuts[98]),
             memory=running.memory(),
             faults={name: number for name, number in faults.items() if number},
@@ -110,7 +112,7 @@ async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
     """MQTT broker → Volme with its embedded NGSI-LD broker, whose last states are then compared."""
     async with AsyncExitStack() as stack:
         publisher, running = await _set_up(stack, stage, kind, f"{kind.name}_embedded", None)
-        began, processor_s, profile = await _rush(stage, publisher, running)
+        began, used, profile = await _rush(stage, publisher, running)
         seconds = time.monotonic() - began
         faults = {
             "devices not at their last measure": await _stale(stage, kind, running),
@@ -119,7 +121,8 @@ async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
         return Figures(
             name=f"{kind.name} → embedded broker",
             rate=stage.messages / seconds,
-            processor_s=processor_s,
+            processor_s=sum(used),
+            database_s=used[1],
             memory=running.memory(),
             faults={name: number for name, number in faults.items() if number},
             profile=profile,
@@ -148,18 +151,24 @@ async def _set_up(
     return publisher, running
 
 
-async def _rush(stage: Stage, publisher: Helper, running: Volme) -> tuple[float, float, dict[str, int]]:
+async def _rush(
+    stage: Stage, publisher: Helper, running: Volme
+) -> tuple[float, tuple[float, float], dict[str, int]]:
     """Publish as fast as the MQTT broker takes it, and wait until Volme is done.
 
     Returns:
-        When the first message went out, processor seconds for 1,000, and the profile.
+        When the first message went out, processor seconds for 1,000 of Volme and of its
+        PostgreSQL, and the profile.
     """
     async with profiled(running.pid, stage.folder, wanted=stage.profile) as profile:
         before = running.processor_seconds()
         sent = (await publisher.ask({"rate": None}))["sent"]
         await running.settled(stage.messages)
-        used = running.processor_seconds() - before
-    return sent[0], 1000 * used / stage.messages, profile
+        after = running.processor_seconds()
+    own, database = (
+        1000 * (late - early) / stage.messages for early, late in zip(before, after, strict=True)
+    )
+    return sent[0], (own, database), profile
 
 
 async def _unsettled(running: Volme, published: int) -> dict[str, int]:
