@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _PULSE_S = 1.0
-_ADOPT_S = 5.0
+_ADOPT_S = 15.0
 #: The name of the source that listens to the embedded MQTT broker.
 EMBEDDED_SOURCE = "mqtt"
 
