@@ -1,74 +1,157 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""What `volme up` shows: addresses, three lines to paste, and a live table."""
+"""What `volme up` shows: how the start goes, addresses, lines to paste, and a live table."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from collections import deque
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
+
+from adapters.build import REGISTRY
+from compose.commands.words import clean, counted
+from compose.telemetry import configure_logs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from broker.journal.port import SourceAccount
     from compose.platform import Platform
-    from compose.status import Status
+    from compose.settings import Settings
+    from compose.status import SourceStatus, Status
 
 _REFRESH_S = 1.0
 _LINE_EVERY_S = 10.0
+_LOOK_S = 0.2
+_RATE_OVER = 60  # refreshes, about a minute
+_RATE_FROM_S = 5.0
 _EXAMPLE_TYPE = "WeatherObserved"
+_COLUMNS = ("received", "readings", "entities", "dead", "pending")
+_HEADINGS = ("messages", "readings", "entities", "dead", "waiting")
 
 
-def welcome(platform: Platform) -> str:
+async def show_start(settings: Settings) -> None:
+    """Say which part is being started, until cancelled."""
+    console = Console(stderr=True, highlight=False)
+    began = time.monotonic()
+    said = ""
+    with console.status("", spinner="dots") as view:
+        while True:
+            words = f"Starting {_part(settings)} …"
+            if console.is_terminal:
+                view.update(f"{words} {time.monotonic() - began:.0f} s")
+            elif words != said:
+                click.echo(words, err=True)
+            said = words
+            await asyncio.sleep(_LOOK_S)
+
+
+def _part(settings: Settings) -> str:
+    """Tell what is being started by what PostgreSQL says of itself."""
+    folder = settings.data / "postgres"
+    if settings.postgres.url is None and not _accepts(folder / "postmaster.pid"):
+        first = not (folder / "postmaster.opts").exists()
+        return "PostgreSQL" + (" (the first time, its database is made)" if first else "")
+    return "MQTT broker, NGSI-LD broker, bridge and sources"
+
+
+def _accepts(pid_file: Path) -> bool:
+    """Say whether a PostgreSQL server takes connections: the last line of its file is its state."""
+    try:
+        return pid_file.read_text(errors="replace").rstrip().endswith("ready")
+    except OSError:
+        return False
+
+
+def welcome(platform: Platform, seconds: float) -> str:
     """Return addresses and examples that work when pasted."""
     at = platform.addresses
-    moved = "".join(f"  Port {wanted} is taken; {used} is used instead.\n" for wanted, used in at.moved)
-    example = next(
-        (
-            device
-            for device in platform.registry.devices.values()
-            if device.entity_type == _EXAMPLE_TYPE and device.simulated
-        ),
-        None,
-    )
-    entity = f"urn:ngsi-ld:{_EXAMPLE_TYPE}:{platform.settings.city}:" + (
-        (example.place or example.id) if example else "…"
-    )
-    subscription = (
-        '{"type":"Subscription","entities":[{"type":"' + _EXAMPLE_TYPE + '"}],'
-        '"notification":{"endpoint":{"uri":"http://127.0.0.1:9000/","accept":"application/json"}}}'
-    )
+    moved = "".join(f"\n  Port {wanted} is taken; {used} is used instead." for wanted, used in at.moved)
     return f"""
-Volme is running.
-{moved}
+Volme is running; it took {seconds:.1f} s to start.{moved}
+
   NGSI-LD   {at.broker}/ngsi-ld/v1/
   MQTT      {at.mqtt or "your own broker"}
   Web       {at.web}/   (health: /healthz, metrics: /metrics)
   Data      {platform.settings.data}
 
-All entities of a type, one entity, a subscription (`volme listen` in another terminal shows what arrives):
+{_examples(platform)}
+Ctrl-C stops; the next start goes on with the data.
+"""
+
+
+def _examples(platform: Platform) -> str:
+    at = platform.addresses
+    simulated = [device for device in platform.registry.devices.values() if device.simulated]
+    example = next((device for device in simulated if device.entity_type == _EXAMPLE_TYPE), None)
+    if example is None or not platform.settings.simulator.enabled:
+        return f"""Nothing is simulated. To bring a device in:
+
+  volme profiles                     which device models are known
+  volme devices add …                register a device (`volme devices pending`: those that already send)
+  curl '{at.broker}/ngsi-ld/v1/types'
+"""
+    entity = f"urn:ngsi-ld:{_EXAMPLE_TYPE}:{platform.settings.city}:{example.place or example.id}"
+    subscription = (
+        '{"type":"Subscription","entities":[{"type":"' + _EXAMPLE_TYPE + '"}],'
+        '"notification":{"endpoint":{"uri":"http://127.0.0.1:9000/","accept":"application/json"}}}'
+    )
+    return f"""Entities of a type; one entity; a subscription, whose notifications
+`volme listen` shows in another terminal:
 
   curl '{at.broker}/ngsi-ld/v1/entities?type={_EXAMPLE_TYPE}'
   curl '{at.broker}/ngsi-ld/v1/entities/{entity}?options=keyValues'
   curl -i '{at.broker}/ngsi-ld/v1/subscriptions' -H 'Content-Type: application/json' -d '{subscription}'
-
-Ctrl-C stops.
 """
 
 
-async def show_until_cancelled(platform: Platform) -> None:
+async def show_until_cancelled(platform: Platform, log_level: str) -> None:
     """Keep a table on a terminal; elsewhere print a line now and then."""
     if not sys.stdout.isatty():
         while True:
-            click.echo(one_line(platform.status()))
+            click.echo(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(platform.status())}")
             await asyncio.sleep(_LINE_EVERY_S)
-    with Live(table(platform.status()), console=Console(), auto_refresh=False, transient=False) as live:
-        while True:
-            live.update(table(platform.status()), refresh=True)
-            await asyncio.sleep(_REFRESH_S)
+    rate = Rate()
+    # What is logged on the same terminal goes above the table, not into it.
+    beside = sys.stderr.isatty()
+    with Live(console=Console(highlight=False), auto_refresh=False, redirect_stderr=beside) as live:
+        if beside:
+            configure_logs("console", log_level)
+        try:
+            while True:
+                status = platform.status()
+                live.update(table(status, rate.per_minute(status)), refresh=True)
+                await asyncio.sleep(_REFRESH_S)
+        finally:
+            live.stop()
+            configure_logs("console", log_level)
+
+
+class Rate:
+    """How many messages came in the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER)
+
+    def per_minute(self, status: Status, now: float | None = None) -> float | None:
+        """Take note of a status; None: it is too early to say."""
+        received = sum(source.account.received for source in status.sources.values())
+        self._seen.append((time.monotonic() if now is None else now, received))
+        (first, before), (last, after) = self._seen[0], self._seen[-1]
+        return None if last - first < _RATE_FROM_S else max(0, after - before) * 60 / (last - first)
 
 
 def one_line(status: Status) -> str:
@@ -80,35 +163,52 @@ def one_line(status: Status) -> str:
     }
     line = "  ".join(f"{name} {count:,}" for name, count in words.items())
     return f"{line}  pending {status.pending:,}  lag {status.lag:.1f} s" + "".join(
-        f"  ! {problem}" for problem in status.problems
+        f"  ! {clean(problem)}" for problem in status.problems
     )
 
 
-def table(status: Status) -> Table:
-    """Return the account as a table, a row a source."""
-    view = Table(title=None, expand=False)
-    view.add_column("source")
-    for column in ("messages", "readings", "entities", "duplicates", "dead letters", "pending"):
-        view.add_column(column, justify="right")
-    view.add_column("state")
+def table(status: Status, per_minute: float | None = None) -> RenderableType:
+    """Return the account: a row a source, the totals, and a line that says whether all is well.
+
+    Fits into 80 columns.
+    """
+    view = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=len(status.sources) > 1
+    )
+    accounts = [source.account for source in status.sources.values()]
+    view.add_column("source", footer="all", max_width=16, no_wrap=True)
+    for column, heading in zip(_COLUMNS, _HEADINGS, strict=True):
+        total = sum(getattr(account, column) for account in accounts)
+        view.add_column(heading, footer=f"{total:,}", justify="right", no_wrap=True, min_width=9)
+    view.add_column("", max_width=13, no_wrap=True)
     for name, source in status.sources.items():
-        account = source.account
-        state = {None: "", True: "connected", False: source.error or "not connected"}[source.connected]
-        view.add_row(
-            name,
-            *(
-                f"{count:,}"
-                for count in (
-                    account.received,
-                    account.readings,
-                    account.entities,
-                    account.duplicate,
-                    account.dead,
-                    account.pending,
-                )
-            ),
-            state,
-        )
-    well = "all is well" if not status.problems else "; ".join(status.problems)
-    view.caption = f"lag {status.lag:.1f} s · {status.devices} devices · {well}"
-    return view
+        view.add_row(Text(clean(name)), *_counts(source.account), _state(name, source))
+    return Group(view, *_lines(status, per_minute))
+
+
+def _counts(account: SourceAccount) -> Iterator[Text]:
+    for column in _COLUMNS:
+        count = getattr(account, column)
+        yield Text(f"{count:,}", style="yellow" if column == "dead" and count else "")
+
+
+def _state(name: str, source: SourceStatus) -> Text:
+    if source.connected is None:
+        return Text("Volme's own" if name == REGISTRY else "", style="dim")
+    if source.connected:
+        return Text("connected", style="green")
+    return Text("not connected", style="red") if source.error else Text("connecting", style="yellow")
+
+
+def _lines(status: Status, per_minute: float | None) -> Iterator[Text]:
+    parts = [f"lag {status.lag:.1f} s"]
+    if per_minute is not None:
+        parts.append(f"{per_minute:,.0f} messages a minute")
+    parts.append(counted(status.devices, "device"))
+    line = Text(" · ".join(parts) + " · ")
+    yield line if status.problems else line.append("all is well", style="green")
+    for problem in status.problems:
+        yield Text(clean(problem), style="red")
+    waiting = ", ".join(f"{count:,} {clean(kind)}" for kind, count in status.dead_letters.items() if count)
+    if waiting:
+        yield Text(f"dead letters that wait: {waiting} (`volme dead-letters list`)", style="yellow")

@@ -4,28 +4,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.derive import PARAMETERS
+from adapters.build import entity_id
 from adapters.profiles import find_profile, load_profiles
-from compose.commands.common import (
-    ago,
-    config_options,
-    json_option,
-    offices,
-    print_json,
-    print_table,
-    run_async,
-)
-from compose.readers import announcement
-from models.device import Device
-from models.types import TYPES
-from models.uplink import Position
+from compose.commands.common import config_options, offices, run_async
+from compose.commands.device_adding import add, model_of
+from compose.commands.device_input import DeviceInputError, device_id
+from compose.commands.printing import json_option, note, print_json, print_pairs, print_table
+from compose.commands.words import ago, clean, counted, examples, utc
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,15 +23,29 @@ if TYPE_CHECKING:
 
     from broker.journal.port import Activity, PendingDevice
     from compose.commands.common import Offices
-
-# What may stand in an entity's id without surprises in any broker.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}")
-_PERIOD = "period"
+    from models.device import Device, Profile
 
 
-@click.group()
+@click.group(
+    short_help="List, show, add and remove devices.",
+    epilog=examples(
+        "volme devices pending",
+        "volme devices add 70B3D57ED0581234 --profile dragino-ldds75 --at 51.359,7.472",
+        "volme devices show 70B3D57ED0581234",
+    ),
+)
 def devices() -> None:
-    """List, add and remove devices; see which unknown ones wait."""
+    """List, show, add and remove devices; see which unknown ones wait."""
+
+
+class _DeviceId(click.ParamType[str]):
+    name = "device"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return device_id(value)
+        except DeviceInputError as error:
+            self.fail(str(error), param, ctx)
 
 
 @devices.command("list")
@@ -56,22 +60,34 @@ async def _list(config: Path | None, data: Path | None, *, as_json: bool) -> Non
     async with offices(config, data) as at:
         heard = await at.journal.activities()
         found = list(at.registry.devices.values())
+        profiles = load_profiles(at.settings.profiles)
     if as_json:
         print_json([{**asdict(device), "last_seen": _last_seen(heard.get(device.id))} for device in found])
         return
     rows = [
-        (device.id, device.profile, device.entity_type, device.name, ago(_last_seen(heard.get(device.id))))
+        (
+            device.id,
+            device.profile,
+            _type_of(device, profiles),
+            device.name,
+            ago(_last_seen(heard.get(device.id))),
+        )
         for device in found
     ]
     print_table(
         ("device", "profile", "type", "name", "last heard"),
         rows,
-        "No device is registered: `volme devices add`.",
+        "No device is registered. `volme devices pending` shows which wait.",
     )
 
 
 def _last_seen(activity: Activity | None) -> datetime | None:
     return activity.last_seen if activity else None
+
+
+def _type_of(device: Device, profiles: Any) -> str | None:
+    profile: Profile | None = profiles.get(device.profile)
+    return device.entity_type or (profile.entity_type if profile else None)
 
 
 @devices.command("pending")
@@ -88,8 +104,7 @@ async def _pending(config: Path | None, data: Path | None, *, as_json: bool) -> 
         profiles = load_profiles(at.settings.profiles)
 
     def fitting(device: PendingDevice) -> str | None:
-        model = tuple(str(part) for part in device.detail.get("model") or ())
-        profile = find_profile(profiles, model)
+        profile = find_profile(profiles, model_of(device))
         return profile.name if profile else None
 
     if as_json:
@@ -104,188 +119,107 @@ async def _pending(config: Path | None, data: Path | None, *, as_json: bool) -> 
                 device.source,
                 device.count,
                 ago(device.last_seen),
-                fitting(device),
+                fitting(device) or "(none is known)",
             )
             for device in waiting
         ],
         "No unknown device has sent anything.",
     )
+    if waiting:
+        first = waiting[0]
+        profile = "" if fitting(first) else " --profile …"
+        click.echo(f"\nNext: volme devices add {clean(first.device_id)}{profile} --name … --at LAT,LON")
 
 
-@devices.command("add")
-@click.argument("device_id", metavar="DEVICE")
-@click.option("--profile", required=True, help="Device profile: see `volme profiles`.")
-@click.option("--name", help="What people call it.")
-@click.option(
-    "--at", "position", metavar="LAT,LON[,ALT]", help="Where it hangs, WGS 84, such as 51.359,7.472."
-)
-@click.option("--type", "entity_type", help="Smart Data Models type that it feeds.  [default: the profile's]")
-@click.option("--place", help="Last part of the entity's id, where several devices feed one entity.")
-@click.option("--owner", help="Who answers for it.")
-@click.option("--installed", type=click.DateTime(), help="Since when it hangs there (UTC).")
-@click.option(
-    "--parameter",
-    "parameters",
-    multiple=True,
-    metavar="NAME=NUMBER",
-    help=f"What the mapping needs of the place: {', '.join(sorted(PARAMETERS | {_PERIOD}))}.",
-)
-@click.option(
-    "--attribute",
-    "attributes",
-    multiple=True,
-    metavar="NAME=JSON",
-    help="What is known of the entity and never measured, such as category='[\"onstreet\"]'.",
-)
-@click.option("--replace", "overwrite", is_flag=True, help="Overwrite a device that is registered.")
+@devices.command("show")
+@click.argument("name", metavar="DEVICE", type=_DeviceId())
 @config_options
-def add(
-    *,
-    device_id: str,
-    profile: str,
-    name: str | None,
-    position: str | None,
-    entity_type: str | None,
-    place: str | None,
-    owner: str | None,
-    installed: datetime | None,
-    parameters: tuple[str, ...],
-    attributes: tuple[str, ...],
-    overwrite: bool,
-    config: Path | None,
-    data: Path | None,
-) -> None:
-    """Register a device (DevEUI, or the id in a plain MQTT topic).
-
-    What it sent while it was unknown is delivered now.
-    """
-    device = Device(
-        id=_device_id(device_id),
-        profile=profile,
-        name=name,
-        position=_position(position),
-        entity_type=_type(entity_type),
-        place=_place(place),
-        owner=owner,
-        installed_at=installed,
-        parameters=_parameters(parameters),
-        attributes=_attributes(attributes),
-    )
-    run_async(_add(device, config, data, overwrite=overwrite))
+@json_option
+def show(*, name: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Show one device: what is registered, when it was heard, what of it is dead."""
+    run_async(_show(name, config, data, as_json=as_json))
 
 
-async def _add(device: Device, config: Path | None, data: Path | None, *, overwrite: bool) -> None:
+async def _show(name: str, config: Path | None, data: Path | None, *, as_json: bool) -> None:
     async with offices(config, data) as at:
-        profiles = load_profiles(at.settings.profiles)
-        if device.profile not in profiles:
-            msg = f"there is no profile “{device.profile}”; `volme profiles` lists them"
-            raise click.BadParameter(msg, param_hint="--profile")
-        if device.installed_at is not None:
-            from datetime import UTC  # noqa: PLC0415 - one use
+        found = await _about(name, at)
+    if as_json:
+        print_json(found)
+    else:
+        _print_device(found)
 
-            device = replace(device, installed_at=device.installed_at.replace(tzinfo=UTC))
-        if not await at.registry.add(device, replace=overwrite):
-            msg = f"device {device.id} is registered already; --replace overwrites it"
-            raise click.ClickException(msg)
-        waited = await _welcome(at, device)
-    click.echo(
-        f"Device {device.id} is registered."
-        + (f" {waited} waiting messages are delivered." if waited else "")
+
+async def _about(name: str, at: Offices) -> dict[str, Any]:
+    device = at.registry.devices.get(name)
+    activity = (await at.journal.activity([name])).get(name)
+    letters = await at.journal.dead_letters(device=name, limit=5)
+    if device is None:
+        waits = next((each for each in await at.journal.unknown_devices() if each.device_id == name), None)
+        waiting = f", but {counted(waits.count, 'message')} of it wait" if waits else ""
+        next_step = (
+            f": `volme devices add {name}`" if waits else "; `volme devices list` lists those that are"
+        )
+        msg = f"device {name} is not registered{waiting}{next_step}"
+        raise click.ClickException(msg)
+    profiles = load_profiles(at.settings.profiles)
+    local = ((_type_of(device, profiles), device.place or name), ("Device", name))
+    return {
+        **asdict(device),
+        "entities": [entity_id(kind, at.settings.city, part) for kind, part in dict.fromkeys(local) if kind],
+        "first_seen": activity.first_seen if activity else None,
+        "last_seen": activity.last_seen if activity else None,
+        "messages": activity.messages if activity else 0,
+        "dead_letters": [
+            {"id": letter.id, "kind": letter.kind, "sentence": letter.sentence} for letter in letters
+        ],
+    }
+
+
+def _print_device(found: dict[str, Any]) -> None:
+    position = found["position"]
+    parts = (position["latitude"], position["longitude"], position["altitude"]) if position else ()
+    heard = f"{utc(found['last_seen'])} ({ago(found['last_seen'])})" if found["last_seen"] else "never"
+    print_pairs(
+        [
+            ("device", found["id"]),
+            ("name", found["name"]),
+            ("profile", found["profile"]),
+            ("type", found["entity_type"]),
+            ("place", found["place"]),
+            ("position", ", ".join(f"{part:g}" for part in parts if part is not None) or "unknown"),
+            ("owner", found["owner"]),
+            ("installed", utc(found["installed_at"]) if found["installed_at"] else None),
+            ("simulated", "yes" if found["simulated"] else None),
+            *((f"parameter {name}", f"{value:g}") for name, value in found["parameters"].items()),
+            *((f"attribute {name}", value) for name, value in found["attributes"].items()),
+            *(("entity", name) for name in found["entities"]),
+            ("messages", f"{found['messages']:,}"),
+            ("last heard", heard),
+            *((f"dead letter {letter['id']}", letter["sentence"]) for letter in found["dead_letters"]),
+        ]
     )
 
 
-async def _welcome(at: Offices, device: Device) -> int:
-    """Tell the broker of the device, and deliver what has waited for it."""
-    await at.journal.append(announcement(device.id))
-    return await at.journal.replay(kind="unknown-device", device=device.id)
+devices.add_command(add)
 
 
 @devices.command("remove")
-@click.argument("device_id", metavar="DEVICE")
+@click.argument("names", metavar="DEVICE...", nargs=-1, required=True, type=_DeviceId())
 @config_options
-def remove(*, device_id: str, config: Path | None, data: Path | None) -> None:
-    """Forget a device. Its entities stay in the broker; what it sends from now on waits as unknown."""
-    run_async(_remove(_device_id(device_id), config, data))
+def remove(*, names: tuple[str, ...], config: Path | None, data: Path | None) -> None:
+    """Forget devices.
+
+    Their entities stay in the broker; what they send from now on waits as unknown.
+    """
+    run_async(_remove(names, config, data))
 
 
-async def _remove(device_id: str, config: Path | None, data: Path | None) -> None:
+async def _remove(names: tuple[str, ...], config: Path | None, data: Path | None) -> None:
     async with offices(config, data) as at:
-        known = await at.registry.remove(device_id)
-    if not known:
-        msg = f"device {device_id} is not registered"
-        raise click.ClickException(msg)
-    click.echo(f"Device {device_id} is forgotten.")
-
-
-def _device_id(text: str) -> str:
-    """Return a DevEUI as network servers' envelopes are read: lower case, without separators."""
-    eui = re.sub(r"[\s:-]", "", text).lower()
-    if re.fullmatch(r"[0-9a-f]{16}", eui):
-        return eui
-    if not _ID.fullmatch(text):
-        msg = f"“{text}” is no DevEUI (16 hex digits) and has characters that an entity's id must not have"
-        raise click.BadParameter(msg, param_hint="DEVICE")
-    return text
-
-
-def _place(text: str | None) -> str | None:
-    if text is not None and not _ID.fullmatch(text):
-        msg = f"“{text}” has characters that an entity's id must not have"
-        raise click.BadParameter(msg, param_hint="--place")
-    return text
-
-
-def _type(name: str | None) -> str | None:
-    if name is not None and name not in TYPES:
-        msg = f"“{name}” is not known; known are {', '.join(sorted(TYPES))}"
-        raise click.BadParameter(msg, param_hint="--type")
-    return name
-
-
-def _position(text: str | None) -> Position | None:
-    if text is None:
-        return None
-    try:
-        latitude, longitude, *rest = (float(part) for part in text.split(","))
-        (altitude,) = rest or (None,)
-    except ValueError as error:
-        msg = f"“{text}” is not LAT,LON or LAT,LON,ALT"
-        raise click.BadParameter(msg, param_hint="--at") from error
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):  # noqa: PLR2004 - degrees
-        msg = f"“{text}” is not on earth: latitude comes first"
-        raise click.BadParameter(msg, param_hint="--at")
-    return Position(longitude=longitude, latitude=latitude, altitude=altitude)
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        msg = f"“{text}” is not NAME=VALUE"
-        raise click.BadParameter(msg, param_hint=option)
-    return name, value
-
-
-def _parameters(texts: tuple[str, ...]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for text in texts:
-        name, value = _pair(text, "--parameter")
-        if name not in PARAMETERS | {_PERIOD}:
-            msg = f"“{name}” is not known; known are {', '.join(sorted(PARAMETERS | {_PERIOD}))}"
-            raise click.BadParameter(msg, param_hint="--parameter")
-        try:
-            found[name] = float(value)
-        except ValueError as error:
-            msg = f"{name} must be a number, not “{value}”"
-            raise click.BadParameter(msg, param_hint="--parameter") from error
-    return found
-
-
-def _attributes(texts: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, value = _pair(text, "--attribute")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value  # a text without its quotes, as a shell leaves it
-    return found
+        unknown = [name for name in names if not await at.registry.remove(name)]
+    for name in dict.fromkeys(names):
+        if name not in unknown:
+            click.echo(f"Device {name} is forgotten.")
+    if unknown:
+        note("Not registered: " + ", ".join(unknown))
+        raise click.exceptions.Exit(1)

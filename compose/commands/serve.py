@@ -1,46 +1,81 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""`volme up`, `volme run`, `volme replay`."""
+"""`volme up`, `volme run`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.sources.replay import replay as replay_messages
-from compose.commands.common import config_options, offices, run_async, settings_of
-from compose.platform import running
-from compose.screen import show_until_cancelled, welcome
+from adapters.profiles import load_profiles
+from compose.commands.common import config_option, data_option, naming_the_server, run_async, settings_of
+from compose.commands.words import examples
+from compose.platform import javascript_sources, running
+from compose.readers import source_readers
+from compose.screen import show_start, show_until_cancelled, welcome
 from compose.settings import load_settings
 from compose.telemetry import configure_logs
+from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from compose.platform import Platform
     from compose.settings import Settings
 
+_PORT = click.IntRange(0, 65535)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-@click.command()
+
+@click.command(
+    short_help="Start a whole platform here, with a simulated Hagen.",
+    epilog=examples(
+        "volme up",
+        "volme up --data /srv/volme --no-simulator",
+        "volme up --web-port 9080 --broker-port 9026 --mqtt-port 9883",
+    ),
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data"),
     envvar="VOLME_DATA",
     show_default=True,
+    metavar="FOLDER",
     help="Folder that keeps everything between starts.",
 )
 @click.option("--simulator/--no-simulator", default=True, show_default=True, help="Simulate Hagen's sensors.")
-@click.option("--speed", type=float, help="How much faster than real time the simulator's devices send.")
-@click.option("--web-port", type=click.IntRange(0, 65535), default=8080, show_default=True)
-@click.option("--broker-port", type=click.IntRange(0, 65535), default=1026, show_default=True)
-@click.option("--mqtt-port", type=click.IntRange(0, 65535), default=1883, show_default=True)
 @click.option(
-    "--log", "log_level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning"
+    "--speed",
+    type=click.FloatRange(0, 1000, min_open=True),
+    metavar="FACTOR",
+    help="How much faster than real time the simulated devices send.  [default: 1]",
+)
+@click.option(
+    "--web-port",
+    type=_PORT,
+    default=8080,
+    show_default=True,
+    metavar="PORT",
+    help="Health, metrics, contexts, pushed uplinks; 0: any free port.",
+)
+@click.option(
+    "--broker-port", type=_PORT, default=1026, show_default=True, metavar="PORT", help="NGSI-LD broker."
+)
+@click.option("--mqtt-port", type=_PORT, default=1883, show_default=True, metavar="PORT", help="MQTT broker.")
+@click.option(
+    "--log",
+    "log_level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="What is logged besides.",
 )
 def up(
     *,
@@ -65,20 +100,29 @@ def up(
         web__port=web_port,
         broker__embedded__port=broker_port,
         embedded_mqtt_port=mqtt_port,
+        log_level=log_level,
     )
     configure_logs("console", log_level)
-    click.echo("Volme is starting: PostgreSQL, MQTT broker, NGSI-LD broker, bridge …", err=True)
     run_async(_serve(settings, strict_ports=False, screen=True))
 
 
-@click.command()
-@config_options
+@click.command(
+    short_help="Run in production, by a configuration.",
+    epilog=examples(
+        "volme run --config city.toml --check",
+        "volme run --config city.toml",
+        "volme run --config city.toml --behind-proxy",
+    ),
+)
+@config_option
+@data_option
 @click.option("--behind-proxy", is_flag=True, help="A reverse proxy in front ends TLS.")
-@click.option("--check", is_flag=True, help="Only check the configuration and its secrets.")
+@click.option("--check", is_flag=True, help="Only check the configuration, its files and its secrets.")
 def run(*, config: Path | None, data: Path | None, behind_proxy: bool, check: bool) -> None:
     """Run in production: with the operator's own MQTT broker, PostgreSQL and NGSI-LD broker.
 
-    What the configuration does not name runs embedded.
+    What the configuration does not name runs embedded; compose/hagen.toml is an example. Ports that
+    are taken are an error here. SIGTERM stops in order.
     """
     if config is None:
         msg = "volme run needs --config FILE (to try Volme without one: volme up)"
@@ -87,67 +131,90 @@ def run(*, config: Path | None, data: Path | None, behind_proxy: bool, check: bo
     settings = settings_of(config, data, web__behind_proxy=proxy, broker__embedded__behind_proxy=proxy)
     configure_logs(settings.log_format, settings.log_level)
     if check:
-        settings.check_secrets()
+        _check(settings)
         click.echo(f"{config} can be used.")
         return
     run_async(_serve(settings, strict_ports=True, screen=False))
 
 
-@click.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--source", default="replay", show_default=True, help="Source that the messages are said to come from."
-)
-@config_options
-def replay(*, path: Path, source: str, config: Path | None, data: Path | None) -> None:
-    """Feed captured messages (a file of JSON lines, or a folder of them) into the journal."""
-    run_async(_replay(path, source, config, data))
+def _check(settings: Settings) -> None:
+    """Read all that the configuration leads to.
 
-
-async def _replay(path: Path, source: str, config: Path | None, data: Path | None) -> None:
-    async with offices(config, data) as at:
-        bad: list[str] = []
-        with click.progressbar(length=100, label="Replaying", file=sys.stderr) as bar:
-            count = 0
-            async for progress in replay_messages(path, at.journal, source=source):
-                bar.update(int(100 * progress.bytes_done / max(1, progress.bytes_total)) - bar.pos)
-                count = progress.messages
-                bad = progress.errors
-    click.echo(f"{count} messages are in the journal.")
-    for line in bad:
-        click.echo(f"not replayed: {line}", err=True)
-    if bad:
-        raise click.exceptions.Exit(1)
+    Raises:
+        ConfigurationError: something cannot be used.
+    """
+    settings.check_secrets()
+    profiles = load_profiles(settings.profiles)
+    source_readers(settings)
+    sources = javascript_sources(settings)
+    for profile in profiles.values():
+        language, _, name = profile.codec.partition(":")
+        if language == "javascript" and name not in sources:
+            msg = f"profile {profile.name} wants the codec {profile.codec}, which [javascript] does not name"
+            raise ConfigurationError(msg)
+    tls = [server.tls for server in (settings.web, settings.broker.embedded) if server.tls]
+    files = [(file, "certificate or key") for pair in tls for file in (pair.certificate, pair.key)]
+    files += [
+        (file, f"certificate or key of the source {source.name}")
+        for source in settings.mqtt
+        for file in (source.ca, source.certificate, source.key)
+        if file is not None
+    ]
+    for file, what in files:
+        if not file.is_file():
+            msg = f"there is no file {file} ({what})"
+            raise ConfigurationError(msg)
 
 
 async def _serve(settings: Settings, *, strict_ports: bool, screen: bool) -> None:
     me = asyncio.current_task()
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    began = time.monotonic()
 
     def stop() -> None:
         if me is not None and not stopped.is_set():
             stopped.set()
             me.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPS:
         loop.add_signal_handler(number, stop)
     try:
-        async with running(settings, strict_ports=strict_ports) as platform:
+        async with contextlib.AsyncExitStack() as stack:
+            with naming_the_server(settings):
+                start = stack.enter_async_context(running(settings, strict_ports=strict_ports))
+                platform = await (_telling(start, settings) if screen else start)
             with contextlib.suppress(asyncio.CancelledError):
-                await _stay(platform, screen=screen)
+                await _stay(platform, time.monotonic() - began, screen=screen)
             if screen:
-                click.echo("Volme is stopping; the data stays in " + str(settings.data), err=True)
+                _say(f"Volme is stopping; the data stays in {settings.data}")
     except asyncio.CancelledError:
         pass  # stopped while it was starting
     if not stopped.is_set():
         msg = "Volme stopped, since one of its parts failed (see the log above)."
         raise click.ClickException(msg)
-
-
-async def _stay(platform: Platform, *, screen: bool) -> None:
     if screen:
-        click.echo(welcome(platform))
-        await show_until_cancelled(platform)
+        _say("Volme has stopped.")
+
+
+async def _telling(start: Coroutine[Any, Any, Platform], settings: Settings) -> Platform:
+    """Start, and say meanwhile what is being started."""
+    words = asyncio.create_task(show_start(settings))
+    try:
+        return await start
+    finally:
+        words.cancel()
+        await asyncio.gather(words, return_exceptions=True)
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone: that is why it stops
+        click.echo(sentence, err=True)
+
+
+async def _stay(platform: Platform, seconds: float, *, screen: bool) -> None:
+    if screen:
+        click.echo(welcome(platform, seconds))
+        await show_until_cancelled(platform, platform.settings.log_level)
     else:
         await asyncio.Event().wait()
