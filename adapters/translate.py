@@ -10,13 +10,14 @@ Volme itself has a defect: one message must not stop all others.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from adapters.build import build_entities
+from adapters.build import Templates, build_entities
 from adapters.derive import derive
 from adapters.fields import pick
 from adapters.networks.envelope import read_uplink
@@ -49,6 +50,7 @@ log = structlog.get_logger(__name__)
 _EARLIEST_YEAR = 2015
 _AHEAD = timedelta(days=1)
 _LONGEST_CAUSE = 200
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,7 @@ class World:
         profiles: device profiles by name.
         codecs: decoders of payloads.
         readers: by source, what reads its envelopes; sources without one are recognised by shape.
+        templates: what makes translation fast, and changes nothing else.
     """
 
     city: str
@@ -68,6 +71,7 @@ class World:
     profiles: Mapping[str, Profile]
     codecs: Codecs
     readers: Mapping[str, Callable[[Message], Uplink]] = field(default_factory=dict)
+    templates: Templates = field(default_factory=Templates)
 
 
 async def translate(message: Message, world: World) -> Translation:
@@ -87,7 +91,7 @@ async def translate(message: Message, world: World) -> Translation:
         _leave_out_implausible(done, device)
         _derive(done, device, profile)
         _leave_out_implausible(done, device)
-        _build(done, device, profile, world.city)
+        _build(done, device, profile, world)
     except MessageError as problem:
         if problem.device_id is None and done.uplink is not None:
             problem.device_id = done.uplink.device_id
@@ -173,11 +177,12 @@ def _mapped(
     fields: Mapping[str, Any], profile: Profile, observed_at: datetime, codec: str
 ) -> tuple[Reading, ...]:
     readings = []
+    known = quantities()
     for mapping in profile.fields:
         value = pick(fields, mapping)
         if value is None:
             continue
-        unit = quantities()[mapping.quantity].unit
+        unit = known[mapping.quantity].unit
         if mapping.unit and unit and not isinstance(value, bool | str):
             value = convert(value, mapping.unit, unit)
         readings.append(
@@ -284,15 +289,15 @@ def _implausible(reading: Reading) -> str | None:
         )
     if quantity.kind == "text":
         return None if isinstance(value, str) else f"{quantity.name} is {value!r}, but must be a text."
-    if isinstance(value, bool | str) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:
         return f"{quantity.name} is {value!r}, but must be a number."
-    low = float("-inf") if quantity.low is None else quantity.low
-    high = float("inf") if quantity.high is None else quantity.high
+    low = -_LARGEST if quantity.low is None else quantity.low
+    high = _LARGEST if quantity.high is None else quantity.high
+    if low <= value <= high:
+        return None
     if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN alone differs from itself
         return f"{quantity.name} is not a number."
-    if not low <= value <= high:
-        return f"{quantity.name} is {value:g}, outside what is physically possible ({low:g} to {high:g})."
-    return None
+    return f"{quantity.name} is {value:g}, outside what is physically possible ({low:g} to {high:g})."
 
 
 def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> None:
@@ -306,8 +311,10 @@ def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> No
         raise NothingMeasuredError(msg)
 
 
-def _build(done: Translation, device: Device, profile: Profile, city: str) -> None:
+def _build(done: Translation, device: Device, profile: Profile, world: World) -> None:
     if done.uplink is not None:
-        built = build_entities(done.readings, device, profile, done.uplink, city)
+        built = build_entities(
+            done.readings, device, profile, done.uplink, city=world.city, templates=world.templates
+        )
         done.entities, done.unmapped = built.entities, built.unmapped
         done.problems += built.problems
