@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""A platform that may be killed: its parts, and its data folder as it is before the first start."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from adapters.registry import Registry
+from broker.journal.postgres import PostgresJournal
+from models.device import Device
+from models.uplink import Position
+from store.embedded import EmbeddedPostgres
+from store.postgres import pool
+from tests.faults.volme_process import DEVICES, mosquitto_running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+@pytest_asyncio.fixture(scope="session")
+async def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose embedded PostgreSQL knows the devices; it is stopped."""
+    data = tmp_path_factory.mktemp("furnished") / "data"
+    server = EmbeddedPostgres(data / "postgres")
+    url = await server.start()
+    async with pool(url) as opened:
+        journal = PostgresJournal(opened)
+        await journal.start()
+        await journal.close()
+        registry = Registry(opened)
+        await registry.start()
+        for number, device in enumerate(DEVICES):
+            place = Position(longitude=7.47, latitude=51.36 + number / 1000)
+            await registry.add(Device(id=device, profile="elsys-ers", name=f"Raum {number}", position=place))
+    await server.stop()
+    return data
+
+
+@pytest.fixture
+def move_in(furnished: Path) -> Callable[[Path], None]:
+    """Copy the furnished data folder into a folder."""
+
+    def copy(folder: Path) -> None:
+        # With its owner: PostgreSQL does not run as root, nor on what another user owns.
+        subprocess.run(["cp", "-a", str(furnished), str(folder / "data")], check=True)  # noqa: S603, S607 - POSIX
+
+    return copy
+
+
+@pytest_asyncio.fixture
+async def mosquitto(tmp_path: Path) -> AsyncIterator[int]:
+    """An MQTT broker for everybody; its port."""
+    async with mosquitto_running(tmp_path) as port:
+        yield port
