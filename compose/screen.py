@@ -8,8 +8,9 @@ import asyncio
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from rich import box
@@ -24,6 +25,7 @@ from compose.telemetry import configure_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from compose.platform import Platform
     from compose.settings import Settings
     from compose.status import SourceStatus, Status
+
+_View = TypeVar("_View")
 
 _REFRESH_S = 1.0
 _LINE_EVERY_S = 10.0
@@ -48,7 +52,7 @@ async def show_start(settings: Settings) -> None:
     console = Console(stderr=True, highlight=False)
     began = time.monotonic()
     said = ""
-    with console.status("", spinner="dots") as view:
+    with _logs_above(console.status("", spinner="dots"), settings.log_level) as view:
         while True:
             words = f"Starting {_part(settings)} …"
             if console.is_terminal:
@@ -57,6 +61,21 @@ async def show_start(settings: Settings) -> None:
                 click.echo(words, err=True)
             said = words
             await asyncio.sleep(_LOOK_S)
+
+
+@contextmanager
+def _logs_above(view: AbstractContextManager[_View], level: str) -> Iterator[_View]:
+    """Let what is logged on this terminal go above what is being shown there, not into it.
+
+    A view stands in for standard error while it is shown, and logs go where that was when they were
+    configured.
+    """
+    try:
+        with view as shown:
+            configure_logs("console", level)
+            yield shown
+    finally:
+        configure_logs("console", level)
 
 
 def _part(settings: Settings) -> str:
@@ -118,26 +137,20 @@ def _examples(platform: Platform) -> str:
 """
 
 
-async def show_until_cancelled(platform: Platform, log_level: str) -> None:
+async def show_until_cancelled(platform: Platform) -> None:
     """Keep a table on a terminal; elsewhere print a line now and then."""
     if not sys.stdout.isatty():
         while True:
             click.echo(f"{datetime.now().astimezone():%H:%M:%S}  {one_line(platform.status())}")
             await asyncio.sleep(_LINE_EVERY_S)
     rate = Rate()
-    # What is logged on the same terminal goes above the table, not into it.
-    beside = sys.stderr.isatty()
-    with Live(console=Console(highlight=False), auto_refresh=False, redirect_stderr=beside) as live:
-        if beside:
-            configure_logs("console", log_level)
-        try:
-            while True:
-                status = platform.status()
-                live.update(table(status, rate.per_minute(status)), refresh=True)
-                await asyncio.sleep(_REFRESH_S)
-        finally:
-            live.stop()
-            configure_logs("console", log_level)
+    console = Console(highlight=False)
+    view = Live(console=console, auto_refresh=False, redirect_stderr=sys.stderr.isatty())
+    with _logs_above(view, platform.settings.log_level) as live:
+        while True:
+            status = platform.status()
+            live.update(table(status, rate.per_minute(status)), refresh=True)
+            await asyncio.sleep(_REFRESH_S)
 
 
 class Rate:

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+import orjson
 
 from compose.commands.common import config_options, offices, run_async
 from compose.commands.options import Kind, Moment
-from compose.commands.printing import json_option, note, print_json, print_pairs, print_table
-from compose.commands.words import ago, clean, counted, examples, utc
+from compose.commands.printing import json_option, note, print_json, print_pairs, print_table, show_json
+from compose.commands.words import ago, clean, counted, examples, utc, verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from broker.journal.port import Journal, Letter
     from compose.commands.common import Offices
 
-_SHOWN_BYTES = 2000
+_SHOWN_BYTES = 4000
 _SHOWN_LETTERS = 50
 _PAGE = 1000
 
@@ -165,15 +166,25 @@ def _print_letter(letter: Letter) -> None:
     )
     if letter.detail:
         click.echo("\ndetail")
-        print_json(letter.detail)
+        show_json(letter.detail)
     click.echo("\nmessage")
+    _print_payload(payload)
+    click.echo(f"\nTry it:   volme dead-letters show {letter.id} --json | volme translate -")
+    if letter.state == "waiting":
+        click.echo(f"Replay:   volme dead-letters replay {letter.id}")
+
+
+def _print_payload(payload: bytes) -> None:
+    if len(payload) <= _SHOWN_BYTES:
+        try:
+            return show_json(orjson.loads(payload))
+        except orjson.JSONDecodeError:
+            pass  # shown as it is
     for line in payload[:_SHOWN_BYTES].decode(errors="backslashreplace").splitlines():
         click.echo(clean(line))
     if len(payload) > _SHOWN_BYTES:
         click.echo(f"… and {len(payload) - _SHOWN_BYTES:,} bytes more (--raw gives them all)")
-    click.echo(f"\nTry it:   volme dead-letters show {letter.id} --json | volme translate -")
-    if letter.state == "waiting":
-        click.echo(f"Replay:   volme dead-letters replay {letter.id}")
+    return None
 
 
 @dead_letters.command(
@@ -232,9 +243,8 @@ def _print_replayed(count: int, at: Offices) -> None:
     if not count:
         click.echo("Nothing is tried again: no dead letter that waits is of this choice.")
         return
-    when = "is" if count == 1 else "are"
     later = "" if at.running else " as soon as Volme runs"
-    click.echo(f"{counted(count, 'message')} {when} tried again{later}.")
+    click.echo(f"{counted(count, 'message')} {verb(count, 'is', 'are')} tried again{later}.")
     click.echo("What fails again is in `volme dead-letters list`.")
 
 

@@ -19,7 +19,7 @@ from compose.commands.device_files import Record, read_records
 from compose.commands.device_input import SETTABLE, DeviceInputError, advice, read_device
 from compose.commands.options import Moment
 from compose.commands.printing import note
-from compose.commands.words import counted, examples
+from compose.commands.words import counted, examples, verb
 from compose.readers import announcement
 from models.errors import StoreError, UnknownDeviceError
 
@@ -252,8 +252,8 @@ def _report(devices: list[Device], profiles: Mapping[str, Profile], at: Offices,
     else:
         click.echo(f"{counted(len(devices), 'device')} are registered.")
     if waited:
-        then = "are being delivered" if at.running else "are delivered as soon as Volme runs"
-        click.echo(f"{counted(waited, 'message')} that waited {then}.")
+        then = "being delivered" if at.running else "delivered as soon as Volme runs"
+        click.echo(f"{counted(waited, 'message')} that waited {verb(waited, 'is', 'are')} {then}.")
     for sentence, names in _advised(devices, profiles).items():
         such = f" ({names[0]})" if len(names) == 1 else f" ({len(names)} devices, such as {names[0]})"
         note(sentence + ("" if len(devices) == 1 else such))

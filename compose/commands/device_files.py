@@ -100,6 +100,8 @@ def _delimiter(text: str) -> str:
 
 
 def _check_header(header: list[str], name: str) -> None:
+    if not any(header):
+        raise DeviceInputError([f"{name}: there is no device in it"])
     keys = [_key(cell) for cell in header]
     if "id" not in keys:
         reason = f"{name}, line 1: the first line names the columns, and one of them must be “id”"

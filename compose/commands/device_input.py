@@ -166,9 +166,7 @@ class _Reading:
     def _type(self) -> str | None:
         name = self._text("type")
         if name is not None and name not in TYPES:
-            by_lower = {known.lower(): known for known in TYPES}
-            meant = by_lower.get(name.lower())
-            hint = f"; did you mean {meant}?" if meant else f"; there are {', '.join(sorted(TYPES))}"
+            hint = nearest(name, TYPES) or f"; there are {', '.join(sorted(TYPES))}"
             self._wrong.append(f"there is no type “{name}”{hint}")
             return None
         return name
@@ -237,9 +235,13 @@ class _Reading:
         return found
 
     def _attributes(self, entity_type: str | None) -> dict[str, Any]:
-        found = {name: _json(value) for name, value in self._mapping("attributes").items() if value != ""}
-        if found and entity_type is not None:
-            self._wrong += _misfits(found, entity_type)
+        written = {name: value for name, value in self._mapping("attributes").items() if value != ""}
+        found = {name: _json(value) for name, value in written.items()}
+        if not found or entity_type is None:
+            return found
+        # A text that is JSON may be meant as a text all the same, as the postal code 58095 is.
+        found |= {name: written[name] for name in _misfits(found, entity_type)}
+        self._wrong += _misfits(found, entity_type).values()
         return found
 
     def _mapping(self, key: str) -> Mapping[str, Any]:
@@ -260,18 +262,23 @@ def _json(value: Any) -> Any:
     return value
 
 
-def _misfits(attributes: Mapping[str, Any], entity_type: str) -> Iterator[str]:
-    """Say which attributes the type does not have, or cannot hold."""
+def _misfits(attributes: Mapping[str, Any], entity_type: str) -> dict[str, str]:
+    """Say, by name, which attributes the type does not have, or cannot hold."""
     model = TYPES[entity_type]
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    for name in attributes.keys() - fields.keys():
-        yield f"{entity_type} has no attribute “{name}”{nearest(name, fields)}"
+    fields = {field.alias or name for name, field in model.model_fields.items()}
+    wrong = {
+        name: f"{entity_type} has no attribute “{name}”{nearest(name, fields)}"
+        for name in attributes
+        if name not in fields
+    }
     try:
         model.model_validate({"id": "urn:ngsi-ld:any:any", **attributes})
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            if problem["loc"] and problem["loc"][0] in attributes.keys() & fields.keys():
-                yield f"{entity_type}'s {problem['loc'][0]}: {problem['msg']}"
+            name = problem["loc"][0] if problem["loc"] else None
+            if isinstance(name, str) and name in attributes:
+                wrong.setdefault(name, f"{entity_type}'s {name}: {problem['msg']}")
+    return wrong
 
 
 def advice(device: Device, profile: Profile) -> Iterator[str]:

@@ -15,7 +15,7 @@ from compose.commands.common import config_options, offices, run_async
 from compose.commands.device_adding import add, model_of
 from compose.commands.device_input import DeviceInputError, device_id
 from compose.commands.printing import json_option, note, print_json, print_pairs, print_table
-from compose.commands.words import ago, clean, counted, examples, utc
+from compose.commands.words import ago, clean, counted, examples, utc, verb
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -155,7 +155,11 @@ async def _about(name: str, at: Offices) -> dict[str, Any]:
     letters = await at.journal.dead_letters(device=name, limit=5)
     if device is None:
         waits = next((each for each in await at.journal.unknown_devices() if each.device_id == name), None)
-        waiting = f", but {counted(waits.count, 'message')} of it wait" if waits else ""
+        waiting = (
+            f", but {counted(waits.count, 'message')} from it {verb(waits.count, 'waits', 'wait')}"
+            if waits
+            else ""
+        )
         next_step = (
             f": `volme devices add {name}`" if waits else "; `volme devices list` lists those that are"
         )
@@ -165,6 +169,7 @@ async def _about(name: str, at: Offices) -> dict[str, Any]:
     local = ((_type_of(device, profiles), device.place or name), ("Device", name))
     return {
         **asdict(device),
+        "entity_type": _type_of(device, profiles),
         "entities": [entity_id(kind, at.settings.city, part) for kind, part in dict.fromkeys(local) if kind],
         "first_seen": activity.first_seen if activity else None,
         "last_seen": activity.last_seen if activity else None,

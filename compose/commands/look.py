@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from compose.commands.common import config_options, expect_platform, holder, offices, run_async, settings_of
-from compose.commands.printing import json_option, print_json, print_table
+from compose.commands.printing import json_option, print_json, print_table, show_json
 from compose.commands.words import clean, counted, examples
 from compose.running import read_addresses
 from compose.status import picture
@@ -195,6 +195,6 @@ def _print_notification(body: bytes) -> None:
         click.echo(clean(body.decode(errors="backslashreplace")))
         return
     if sys.stdout.isatty():
-        print_json(value)
+        show_json(value)
     else:
         click.echo(orjson.dumps(value))

@@ -21,6 +21,13 @@ def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=options, default=str).decode())
 
 
+def show_json(value: Any) -> None:
+    """Print JSON, indented, for people: what could move their terminal's cursor becomes visible."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str).decode()
+    for line in text.split("\n"):
+        click.echo(clean(line))
+
+
 def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str) -> None:
     """Print a table: fitted to a terminal, and elsewhere as easy to read as to cut with other tools.
 

@@ -13,7 +13,7 @@ import click
 from adapters.sources.replay import replay as replay_messages
 from compose.commands.common import config_options, offices, run_async
 from compose.commands.printing import note
-from compose.commands.words import clean, counted, examples
+from compose.commands.words import clean, counted, examples, verb
 
 if TYPE_CHECKING:
     from adapters.sources.replay import Progress
@@ -49,9 +49,8 @@ async def _replay(path: Path, source: str, config: Path | None, data: Path | Non
                 bar.update(int(100 * progress.bytes_done / max(1, progress.bytes_total)) - bar.pos)
                 last = progress
     messages, bad, errors = (last.messages, last.bad, last.errors) if last else (0, 0, [])
-    verb = "is" if messages == 1 else "are"
     later = "" if at.running else "; they are delivered as soon as Volme runs"
-    click.echo(f"{counted(messages, 'message')} {verb} in the journal{later}.")
+    click.echo(f"{counted(messages, 'message')} {verb(messages, 'is', 'are')} in the journal{later}.")
     for line in errors[:_BAD_SHOWN]:
         note(f"not replayed: {clean(line)}")
     if bad > _BAD_SHOWN:

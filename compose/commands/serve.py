@@ -215,6 +215,6 @@ def _say(sentence: str) -> None:
 async def _stay(platform: Platform, seconds: float, *, screen: bool) -> None:
     if screen:
         click.echo(welcome(platform, seconds))
-        await show_until_cancelled(platform, platform.settings.log_level)
+        await show_until_cancelled(platform)
     else:
         await asyncio.Event().wait()

@@ -63,9 +63,15 @@ def as_dict(done: Translation) -> dict[str, Any]:
     }
 
 
-def print_steps(done: Translation, profile: Profile | None) -> None:
-    """Print each step that was reached, and why it went no further."""
-    for number, (title, lines) in enumerate(_sections(done, profile), start=1):
+def print_steps(done: Translation, profile: Profile | None, *, assumed: bool = False) -> None:
+    """Print each step that was reached, and why it went no further.
+
+    Args:
+        done: what became of the message.
+        profile: of its device.
+        assumed: nothing is known of the device's place, and one was assumed.
+    """
+    for number, (title, lines) in enumerate(_sections(done, profile, assumed=assumed), start=1):
         click.secho(f"{number}  {title}", bold=True)
         for line in lines:
             click.echo(f"   {_short(line)}")
@@ -87,7 +93,9 @@ def _short(line: str) -> str:
     return line if len(line) <= _WIDTH_SHOWN else f"{line[:_WIDTH_SHOWN]}…"
 
 
-def _sections(done: Translation, profile: Profile | None) -> Iterator[tuple[str, list[str]]]:
+def _sections(
+    done: Translation, profile: Profile | None, *, assumed: bool
+) -> Iterator[tuple[str, list[str]]]:
     message, uplink = done.message, done.uplink
     yield (
         "message",
@@ -101,7 +109,11 @@ def _sections(done: Translation, profile: Profile | None) -> Iterator[tuple[str,
     yield "uplink", list(_uplink_lines(uplink))
     if done.device is not None:
         kind = done.device.entity_type or (profile.entity_type if profile else "?")
-        yield "device", [f"{done.device.name or done.device.id}: profile {done.device.profile}, type {kind}"]
+        place = "; nothing says where it is: Hagen's town hall is assumed" if assumed else ""
+        yield (
+            "device",
+            [f"{done.device.name or done.device.id}: profile {done.device.profile}, type {kind}{place}"],
+        )
     if done.codec:
         how = "by the network server" if done.codec == "network" else f"codec {done.codec}"
         yield f"decoded fields ({how})", _field_lines(done, profile)

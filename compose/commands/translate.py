@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.build import REGISTRY
 from adapters.codecs.decoding import Codecs
 from adapters.networks.envelope import read_uplink
-from adapters.networks.plain import compile_topic
 from adapters.profiles import find_profile, load_profiles
 from adapters.translate import World
 from adapters.translate import translate as translate_message
@@ -86,18 +87,25 @@ def translate(
     is a platform, and then the model that the network server names.
     """
     if entity_type is not None and entity_type not in TYPES:
-        msg = f"there is no type “{entity_type}”{nearest(entity_type, TYPES)}"
+        hint = nearest(entity_type, TYPES) or f"; there are {', '.join(sorted(TYPES))}"
+        msg = f"there is no type “{entity_type}”{hint}"
         raise click.BadParameter(msg, param_hint="--type")
     if getattr(file, "isatty", lambda: False)():
         note("Paste one message, then Ctrl-D:")
     wishes = _Wishes(topic=topic, source=source, profile=profile, entity_type=entity_type)
-    settings = settings_of(config, data)
+    # `volme up` has no configuration, and a simulator whose plain topics it reads.
+    settings = settings_of(config, data, simulator__enabled=True if config is None else None)
     done = run_async(_translate(file.read(), wishes, settings))
     if as_json:
         print_json(as_dict(done))
     else:
         profiles = load_profiles(settings.profiles)
-        print_steps(done, profiles.get(done.device.profile) if done.device else None)
+        device = done.device
+        print_steps(
+            done,
+            profiles.get(device.profile) if device else None,
+            assumed=device is not None and device.position is _SOMEWHERE,
+        )
     if done.problems:
         raise click.exceptions.Exit(1)
 
@@ -106,10 +114,9 @@ async def _translate(raw: bytes, wishes: _Wishes, settings: Settings) -> Transla
     from compose.platform import javascript_sources  # noqa: PLC0415 - it brings the whole platform with it
 
     message = read_message(raw, topic=wishes.topic, source=wishes.source)
-    message = _of_a_source_that_knows_it(message, settings)
     readers = source_readers(settings)
     profiles = load_profiles(settings.profiles)
-    uplink = _uplink(message, readers)
+    message, uplink = _uplink(message, readers)
     devices = await _devices(uplink, wishes, settings, profiles)
     codecs = Codecs(javascript_sources(settings))
     try:
@@ -119,24 +126,21 @@ async def _translate(raw: bytes, wishes: _Wishes, settings: Settings) -> Transla
         await codecs.close()
 
 
-def _of_a_source_that_knows_it(message: Message, settings: Settings) -> Message:
-    """Say that a message without a source came from the first one that declares its topic as plain JSON."""
-    if message.source or not message.topic:
-        return message
-    from dataclasses import replace  # noqa: PLC0415 - one use
+def _uplink(
+    message: Message, readers: Mapping[str, Callable[[Message], Uplink]]
+) -> tuple[Message, Uplink | None]:
+    """Read the envelope; None: nothing can, and the translation itself says why.
 
-    for entry in settings.plain:
-        if compile_topic(entry.topic).fullmatch(message.topic):
-            return replace(message, source=entry.source)
-    return message
-
-
-def _uplink(message: Message, readers: Mapping[str, Callable[[Message], Uplink]]) -> Uplink | None:
+    A message that names no source is said to come from the first one that can read it.
+    """
     reader = readers.get(message.source)
-    try:
-        return reader(message) if reader else read_uplink(message)
-    except MessageError:
-        return None  # the translation itself says why
+    with contextlib.suppress(MessageError):
+        return message, reader(message) if reader else read_uplink(message)
+    for source in readers.keys() - {REGISTRY} if not message.source else ():
+        named = replace(message, source=source)
+        with contextlib.suppress(MessageError):
+            return named, readers[source](named)
+    return message, None
 
 
 async def _devices(
@@ -155,8 +159,6 @@ async def _devices(
     fitting = profiles.get(wishes.profile) if wishes.profile else find_profile(profiles, uplink.model)
     if fitting is None:
         return registered
-    if uplink.position is None:
-        note("The message says nothing of a place: Hagen's town hall is assumed.")
     device = Device(
         id=uplink.device_id,
         profile=fitting.name,

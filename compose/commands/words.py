@@ -59,10 +59,16 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def verb(number: int, one: str, many: str) -> str:
+    """Return the form of a verb that goes with a number."""
+    return one if number == 1 else many
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that says what was perhaps meant, or nothing."""
-    found = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+    by_lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), sorted(by_lower), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(by_lower[each] for each in found)}?" if found else ""
 
 
 def clean(value: Any) -> str:
