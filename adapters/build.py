@@ -41,13 +41,8 @@ _DEVICE = "Device"
 _MODEL = "DeviceModel"
 _DEV_EUI = re.compile("[0-9a-f]{16}")
 # Attributes that say when was measured, by the names that the types have for it.
-_TIME_ATTRIBUTES = (
-    "dateObserved",
-    "observationDateTime",
-    "dateObservedFrom",
-    "dateObservedTo",
-    "dateLastValueReported",
-)
+_TIME_ATTRIBUTES = ("dateObserved", "observationDateTime", "dateObservedFrom", "dateObservedTo")
+_LAST_SEEN = "dateLastValueReported"
 # Templates kept: some 50 MB. What has none is made as a whole.
 _TEMPLATES = 50_000
 
@@ -175,11 +170,13 @@ def _origin(device: Device, profile: Profile, uplink: Uplink, city: str) -> tupl
 
 def _moving(type_name: str, device: Device) -> _Moving:
     """Return the attributes of a type that follow the time of observation."""
+    if type_name == _DEVICE:
+        return {_LAST_SEEN: timedelta()}
     period = timedelta(seconds=device.parameters.get("period", 0))
     return {
         name: period if name == "dateObservedFrom" else timedelta()
         for name in _TIME_ATTRIBUTES
-        if name in TYPES[type_name].model_fields and (type_name == _DEVICE or name not in device.attributes)
+        if name in TYPES[type_name].model_fields and name not in device.attributes
     }
 
 
@@ -187,7 +184,7 @@ def _moving(type_name: str, device: Device) -> _Moving:
 def _changing(type_name: str) -> type[Entity]:
     """Return the type with nothing but what changes from message to message."""
     wanted = {target.attribute for known in quantities().values() if (target := known.targets.get(type_name))}
-    wanted |= set(_TIME_ATTRIBUTES)
+    wanted |= {*_TIME_ATTRIBUTES, _LAST_SEEN}
     fields: dict[str, Any] = {}
     for name, info in TYPES[type_name].model_fields.items():
         if (info.alias or name) in wanted:
@@ -267,7 +264,7 @@ def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) 
         "refDeviceModel": entity_id(_MODEL, city, profile.name),
         "serialNumber": device.id,
         "dateInstalled": device.installed_at,
-        "dateLastValueReported": uplink.observed_at if uplink.network != REGISTRY else None,
+        _LAST_SEEN: uplink.observed_at if uplink.network != REGISTRY else None,
         "deviceState": "ok",
         "source": "simulation" if device.simulated else None,
         "provider": device.owner,
