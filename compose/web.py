@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 from html import escape
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from ontology.loader import context, core_context, subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from prometheus_client import CollectorRegistry
 
@@ -37,12 +38,26 @@ def web_app(
 
     Args:
         platform: whose health is asked for.
-        metrics: what `/metrics` shows.
+        metrics: what `/metrics` shows; the pushed uplinks are counted there by their answers.
         routes: further routes, such as the webhook's.
         links: what the start page leads to: address by German and English label.
         max_body: bytes that a request may have.
     """
-    app = web.Application(client_max_size=max_body)
+    pushes = Counter(
+        "volme_pushes", "Pushed uplinks by source and HTTP answer", ["source", "status"], registry=metrics
+    )
+
+    @web.middleware
+    async def count_pushes(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        response = await handler(request)
+        if (source := request.match_info.get("source")) is not None:
+            # Whoever asks for a source that does not exist must not make a label of it.
+            pushes.labels("" if response.status == HTTPStatus.NOT_FOUND else source, response.status).inc()
+        return response
+
+    app = web.Application(client_max_size=max_body, middlewares=[count_pushes])
     documents = {name: orjson.dumps(context(name)) for name in subjects()}
     documents["core"] = orjson.dumps(core_context())
 
