@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""The embedded parts: MQTT broker, NGSI-LD broker; and the servers that listen."""
+"""The parts that may be embedded (MQTT broker, NGSI-LD broker), and servers that listen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import web
 from iotcore import Broker
 
 from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
-from compose.settings import is_loopback
+from compose.settings import LOOPBACK, is_loopback
 from models.types import TYPES
 from ontology.loader import context, core_context, subjects
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from compose.settings import Settings, Tls
     from store.postgres import Pool
 
-_LOOPBACK = "127.0.0.1"
 # A network server's largest envelopes; the broker's own default of 20 kB would cut them off.
 _LARGEST_MQTT = 16 * 1024 * 1024
 _OFFICIAL = "https://raw.githubusercontent.com/smart-data-models/dataModel.{}/master/context.jsonld"
@@ -37,7 +36,7 @@ _THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 @asynccontextmanager
 async def mqtt_broker(port: int) -> AsyncIterator[None]:
     """Run the embedded MQTT broker, on loopback only, in a child process."""
-    broker = Broker(port=port, listen=_LOOPBACK, max_payload_size=_LARGEST_MQTT)
+    broker = Broker(port=port, listen=LOOPBACK, max_payload_size=_LARGEST_MQTT)
     with _unmoved_by_ctrl_c():
         await asyncio.to_thread(broker.start)
     try:

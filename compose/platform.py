@@ -1,77 +1,30 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""The platform: everything that runs, started in order and stopped in reverse."""
+"""A running platform: its parts, and how they are."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-import structlog
-
-from adapters.codecs.decoding import Codecs
-from adapters.profiles import load_profiles
-from adapters.registry import Registry
-from adapters.sources.mqtt import MqttSettings, MqttSource
-from adapters.sources.simulator import devices as simulated_devices
-from adapters.sources.webhook import Webhook, WebhookSettings
-from adapters.translate import World, translate
-from broker.bridge import Bridge, BridgeSettings
-from broker.client import NgsiLdClient
-from broker.journal.postgres import PostgresJournal
-from compose.parts import listening, mqtt_broker, ngsi_ld_broker
-from compose.ports import free_port
-from compose.readers import announcement, source_readers
-from compose.running import claim, publish_addresses, withdraw_addresses
-from compose.simulation import simulate
 from compose.status import Status, picture
-from compose.telemetry import metrics_registry
-from compose.web import web_app
-from models.errors import ConfigurationError, StoreError, UnknownDeviceError
-from store.embedded import EmbeddedPostgres
-from store.postgres import pool
+from models.errors import StoreError, UnknownDeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
-
-    from compose.settings import MqttSource as MqttSourceSettings
+    from adapters.registry import Registry
+    from adapters.sources.mqtt import MqttSource
+    from broker.bridge import Bridge
+    from broker.journal.postgres import PostgresJournal
+    from compose.addresses import Addresses
     from compose.settings import Settings
-    from store.postgres import Pool
 
-log = structlog.get_logger(__name__)
-
-_LOOPBACK = "127.0.0.1"
 _PULSE_S = 1.0
 _ADOPT_S = 15.0
-#: The name of the source that listens to the embedded MQTT broker.
-EMBEDDED_SOURCE = "mqtt"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Addresses:
-    """Where the parts of a running platform can be reached.
-
-    A port is None where the operator's own part runs elsewhere. `moved`: ports that were taken, and
-    those that are used instead.
-    """
-
-    web: str
-    web_port: int
-    broker: str
-    broker_port: int | None
-    mqtt: str | None
-    mqtt_port: int | None
-    moved: tuple[tuple[int, int], ...] = ()
 
 
 class Platform:
-    """A running platform; made by `running`."""
+    """A running platform; made by `compose.wiring.running`."""
 
     def __init__(
         self, *, settings: Settings, addresses: Addresses, journal: PostgresJournal, registry: Registry
@@ -133,245 +86,3 @@ class Platform:
             devices=len(self.registry.devices),
             batches=bridge.batches if bridge else 0,
         )
-
-
-@asynccontextmanager
-async def store(settings: Settings) -> AsyncIterator[Pool]:
-    """Open PostgreSQL: the operator's, or the embedded one in the data folder."""
-    async with AsyncExitStack() as stack:
-        url = settings.postgres.url
-        if url is None:
-            embedded = EmbeddedPostgres(settings.data.absolute() / "postgres")
-            url = await embedded.start()
-            stack.push_async_callback(embedded.stop)
-        password = settings.postgres.password
-        yield await stack.enter_async_context(
-            pool(
-                url,
-                size=settings.postgres.connections,
-                password=password.read() if password else None,
-            )
-        )
-
-
-@asynccontextmanager
-async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Platform]:
-    """Run everything until the end of the `with`.
-
-    Args:
-        settings: what the operator set.
-        strict_ports: a port that is taken is an error, not a reason to take another.
-
-    Raises:
-        ConfigurationError: a setting cannot be used.
-        StoreError: PostgreSQL cannot be reached.
-    """
-    async with AsyncExitStack() as stack:
-        stack.enter_context(claim(settings.data))
-        addresses = _addresses(settings, strict=strict_ports)
-        postgres = await stack.enter_async_context(store(settings))
-        journal = PostgresJournal(postgres)
-        await journal.start()
-        stack.push_async_callback(journal.close)
-        registry = Registry(postgres)
-        await registry.start()
-        platform = Platform(settings=settings, addresses=addresses, journal=journal, registry=registry)
-        await _serve(stack, platform, postgres)
-        if settings.simulator.enabled:
-            await _register_simulated(platform)
-        await _bridge(stack, platform)
-        await _sources(stack, platform)
-        await _task(stack, "registry", registry.follow())
-        await platform.look()
-        await _task(stack, "pulse", platform.pulse())
-        await _task(stack, "adoption", platform.adopt())
-        publish_addresses(
-            settings.data,
-            {
-                "pid": str(os.getpid()),
-                "web": addresses.web,
-                "broker": addresses.broker,
-                "mqtt": addresses.mqtt or "",
-            },
-        )
-        stack.callback(withdraw_addresses, settings.data)
-        log.info("platform.started", web=addresses.web, broker=addresses.broker, mqtt=addresses.mqtt)
-        yield platform
-        log.info("platform.stopping")
-
-
-def _addresses(settings: Settings, *, strict: bool) -> Addresses:
-    moved: list[tuple[int, int]] = []
-
-    def choose(host: str, wanted: int) -> int:
-        port = free_port(host, wanted, strict=strict)
-        if wanted not in (port, 0):
-            moved.append((wanted, port))
-        return port
-
-    web = settings.web
-    embedded = settings.broker.embedded
-    web_port = choose(web.host, web.port)
-    broker_port = None if settings.broker.url else choose(embedded.host, embedded.port)
-    mqtt_port = None if settings.mqtt else choose(_LOOPBACK, settings.embedded_mqtt_port)
-    return Addresses(
-        web=(web.public_url or _url(web.host, web_port, tls=web.tls is not None)).rstrip("/"),
-        web_port=web_port,
-        broker=(
-            settings.broker.url or _url(embedded.host, broker_port or 0, tls=embedded.tls is not None)
-        ).rstrip("/"),
-        broker_port=broker_port,
-        mqtt=f"mqtt://{_LOOPBACK}:{mqtt_port}" if mqtt_port else None,
-        mqtt_port=mqtt_port,
-        moved=tuple(moved),
-    )
-
-
-def _url(host: str, port: int, *, tls: bool) -> str:
-    reachable = {"0.0.0.0": _LOOPBACK, "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
-    return f"{'https' if tls else 'http'}://{reachable}:{port}"
-
-
-async def _serve(stack: AsyncExitStack, platform: Platform, postgres: Pool) -> None:
-    """Start what listens: the NGSI-LD broker first, then Volme's own server."""
-    settings, addresses = platform.settings, platform.addresses
-    embedded = settings.broker.embedded
-    if addresses.broker_port is not None:
-        app = await stack.enter_async_context(ngsi_ld_broker(postgres, settings, f"{addresses.web}/contexts"))
-        await stack.enter_async_context(listening(app, embedded.host, addresses.broker_port, embedded.tls))
-    webhook = Webhook(
-        tuple(WebhookSettings(name=source.name, token=source.token.read()) for source in settings.webhook),
-        platform.journal,
-        max_body=settings.web.max_body,
-    )
-    links = {
-        "Zustand / health": "/healthz",
-        "Kennzahlen / metrics": "/metrics",
-        "NGSI-LD": f"{addresses.broker}/ngsi-ld/v1/types",
-    }
-    app = web_app(
-        platform, metrics_registry(platform), webhook.routes(), links, max_body=settings.web.max_body
-    )
-    await stack.enter_async_context(listening(app, settings.web.host, addresses.web_port, settings.web.tls))
-
-
-async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
-    settings = platform.settings
-    codecs = Codecs(javascript_sources(settings))
-    stack.push_async_callback(codecs.close)
-    world = World(
-        city=settings.city,
-        devices=platform.registry.devices,
-        profiles=load_profiles(settings.profiles),
-        codecs=codecs,
-        readers=source_readers(settings),
-    )
-    client = await stack.enter_async_context(
-        NgsiLdClient(
-            platform.addresses.broker,
-            kind="embedded" if settings.broker.url is None else settings.broker.kind,
-            tenant=settings.broker.tenant,
-            token=_broker_token(settings),
-            connections=settings.broker.connections,
-            timeout=settings.broker.timeout,
-        )
-    )
-    platform.bridge = Bridge(
-        platform.journal,
-        client,
-        partial(translate, world=world),
-        context_url=lambda subject: f"{platform.addresses.web}/contexts/{subject}.jsonld",
-        settings=BridgeSettings(lanes=settings.broker.connections, batch=settings.broker.batch),
-    )
-    await _task(stack, "bridge", platform.bridge.run())
-
-
-def _broker_token(settings: Settings) -> str | None:
-    if settings.broker.url is None:
-        keys = settings.broker.embedded.write_keys
-        return keys[0].read() if keys else None
-    return settings.broker.token.read() if settings.broker.token else None
-
-
-def javascript_sources(settings: Settings) -> dict[str, str]:
-    """Read the operator's JavaScript codecs, by name.
-
-    Raises:
-        ConfigurationError: a file cannot be read.
-    """
-    sources: dict[str, str] = {}
-    for name, path in settings.javascript.items():
-        try:
-            sources[name] = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"the codec {path} cannot be read: {error}"
-            raise ConfigurationError(msg) from error
-    return sources
-
-
-async def _sources(stack: AsyncExitStack, platform: Platform) -> None:
-    settings, addresses = platform.settings, platform.addresses
-    declared = [_mqtt_settings(source) for source in settings.mqtt]
-    if addresses.mqtt_port is not None:
-        await stack.enter_async_context(mqtt_broker(addresses.mqtt_port))
-        declared.append(
-            MqttSettings(
-                name=EMBEDDED_SOURCE,
-                host=_LOOPBACK,
-                port=addresses.mqtt_port,
-                topics=("#",),
-                version="3.1.1",  # all that the embedded broker speaks on one port
-            )
-        )
-    for source_settings in declared:
-        source = MqttSource(source_settings, platform.journal)
-        platform.sources[source_settings.name] = source
-        await _task(stack, f"source {source_settings.name}", source.run())
-    if settings.simulator.enabled and addresses.mqtt_port is not None:
-        await _task(stack, "simulator", simulate(settings.simulator, addresses.mqtt_port))
-
-
-def _mqtt_settings(source: MqttSourceSettings) -> MqttSettings:
-    url = urlsplit(source.url)
-    secure = url.scheme == "mqtts"
-    return MqttSettings(
-        name=source.name,
-        host=url.hostname or _LOOPBACK,
-        port=url.port or (8883 if secure else 1883),
-        topics=source.topics,
-        version=source.version,
-        client_id=source.client_id or f"volme-{source.name}",
-        username=source.username,
-        password=source.password.read() if source.password else None,
-        tls=secure,
-        ca_file=source.ca,
-        cert_file=source.certificate,
-        key_file=source.key,
-        max_in_flight=source.max_in_flight,
-    )
-
-
-async def _register_simulated(platform: Platform) -> None:
-    """Register the simulated devices that the registry does not have yet."""
-    for device in simulated_devices(platform.settings.city):
-        if await platform.registry.add(device):
-            await platform.journal.append(announcement(device.id))
-
-
-async def _task(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
-    """Run a part beside the others; when it ends by itself, that is a defect and stops everything."""
-    task = asyncio.create_task(work, name=name)
-    watched = asyncio.current_task()
-
-    def ended(done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and watched is not None and (error := done.exception()) is not None:
-            log.critical("platform.part_failed", part=name, exc_info=error)
-            watched.cancel()
-
-    task.add_done_callback(ended)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # a failure was logged when it happened
-
-    stack.push_async_callback(stop)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""Which source's messages are read how."""
+"""What the operator declared about reading: which source's messages how, and codecs of vendors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from adapters.build import REGISTRY
 from adapters.networks.envelope import read_uplink
 from adapters.networks.plain import PlainFormat
+from models.errors import ConfigurationError
 from models.message import Message
 from models.uplink import Uplink
 
@@ -61,3 +62,19 @@ def _reader(network: str, formats: list[PlainFormat], limit: int) -> Callable[[M
 
 def _read_announcement(message: Message) -> Uplink:
     return Uplink(network=REGISTRY, kind="status", device_id=message.topic, observed_at=message.received_at)
+
+
+def javascript_sources(settings: Settings) -> dict[str, str]:
+    """Read the operator's JavaScript codecs, by name.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    sources: dict[str, str] = {}
+    for name, path in settings.javascript.items():
+        try:
+            sources[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"the codec {path} cannot be read: {error}"
+            raise ConfigurationError(msg) from error
+    return sources

@@ -54,7 +54,7 @@ async def show_start(settings: Settings) -> None:
     said = ""
     with _logs_above(console.status("", spinner="dots"), settings.log_level) as view:
         while True:
-            words = f"Starting {_part(settings)} …"
+            words = f"Starting {starting_part(settings)} …"
             if console.is_terminal:
                 view.update(f"{words} {time.monotonic() - began:.0f} s")
             elif words != said:
@@ -78,7 +78,7 @@ def _logs_above(view: AbstractContextManager[_View], level: str) -> Iterator[_Vi
         configure_logs("console", level)
 
 
-def _part(settings: Settings) -> str:
+def starting_part(settings: Settings) -> str:
     """Tell what is being started by what PostgreSQL says of itself."""
     folder = settings.data / "postgres"
     if settings.postgres.url is None and not _accepts(folder / "postmaster.pid"):
@@ -189,11 +189,11 @@ def table(status: Status, per_minute: float | None = None) -> RenderableType:
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=len(status.sources) > 1
     )
     accounts = [source.account for source in status.sources.values()]
-    view.add_column("source", footer="all", max_width=16, no_wrap=True)
+    view.add_column("source", footer="all", max_width=16)
     for column, heading in zip(_COLUMNS, _HEADINGS, strict=True):
         total = sum(getattr(account, column) for account in accounts)
         view.add_column(heading, footer=f"{total:,}", justify="right", no_wrap=True, min_width=9)
-    view.add_column("", max_width=13, no_wrap=True)
+    view.add_column("", max_width=13)
     for name, source in status.sources.items():
         view.add_row(Text(clean(name)), *_counts(source.account), _state(name, source))
     return Group(view, *_lines(status, per_minute))

@@ -29,6 +29,7 @@ from models.errors import ConfigurationError, UnsafeExposureError
 BrokerKind = Literal["orion-ld", "scorpio", "stellio", "coraine", "embedded"]
 Network = Literal["auto", "the_things_stack", "chirpstack"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+LOOPBACK = "127.0.0.1"
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 Port = Annotated[int, Field(ge=0, le=65535)]
 

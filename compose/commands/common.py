@@ -87,14 +87,14 @@ async def offices(config: Path | None, data: Path | None) -> AsyncIterator[Offic
     # The platform brings everything with it, and commands without a store need none of it.
     from adapters.registry import Registry  # noqa: PLC0415
     from broker.journal.postgres import PostgresJournal  # noqa: PLC0415
-    from compose.platform import store  # noqa: PLC0415
+    from compose.database import postgres  # noqa: PLC0415
     from compose.telemetry import configure_logs  # noqa: PLC0415
 
     configure_logs("console", "warning")
     settings = settings_of(config, data)
     expect_platform(settings)
     with naming_the_server(settings):
-        async with store(settings) as pool:
+        async with postgres(settings) as pool:
             registry = Registry(pool)
             await registry.start()
             journal = PostgresJournal(pool)

@@ -36,6 +36,8 @@ KNOWN = (
 
 # What may stand in an entity's id without surprises in any broker.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,127}")
+_EUI_DIGITS = 16
+_TYPING_ERRORS = 2
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
 _WORDS = {
     "true": True,
@@ -284,6 +286,9 @@ def _misfits(attributes: Mapping[str, Any], entity_type: str) -> dict[str, str]:
 def advice(device: Device, profile: Profile) -> Iterator[str]:
     """Yield what will be missing of a device's entities as it is registered, a sentence each."""
     entity_type = device.entity_type or profile.entity_type
+    strange = re.sub(r"[0-9a-f]", "", device.id.lower())
+    if len(device.id) == _EUI_DIGITS and 0 < len(strange) <= _TYPING_ERRORS:
+        yield f"Its id would be a DevEUI but for “{strange}”, which is no hex digit."
     if device.position is None:
         yield "It has no position (--at): its entities need one from the network server."
     measured = {row.quantity for row in profile.fields}

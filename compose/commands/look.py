@@ -103,7 +103,7 @@ async def _health(address: str, *, verify: bool) -> dict[str, Any] | None:
 
 async def _stored(config: Path | None, data: Path | None, reason: str) -> dict[str, Any]:
     """Return what the journal says while no platform answers."""
-    found: dict[str, Any] = {"sources": {}, "deadLetters": {}, "lagSeconds": 0.0, "devices": 0, "pending": 0}
+    found: dict[str, Any] = {}
     problems = [reason]
     try:
         async with offices(config, data) as at:
@@ -124,21 +124,24 @@ def _print_status(found: dict[str, Any]) -> None:
             click.echo(f"{label:<8} {found['addresses'][name]}")
     if found["addresses"]:
         click.echo()
-    rows = [
-        (name, *(source[column] for column in _COLUMNS)) for name, source in sorted(found["sources"].items())
-    ]
-    print_table(("source", *_COLUMNS), rows, "Nothing was received yet.")
-    click.echo(
-        f"\n{counted(found['devices'], 'device')}, {counted(found['pending'], 'message')} not yet delivered,"
-        f" lag {found['lagSeconds']:.1f} s"
-    )
-    waiting = ", ".join(f"{count:,} {kind}" for kind, count in found["deadLetters"].items() if count)
-    if waiting:
-        click.echo(f"dead letters that wait: {waiting} (`volme dead-letters list`)")
+    if "sources" in found:
+        _print_account(found)
     for problem in found["problems"]:
         click.secho(clean(problem), fg="red")
     if found["ok"]:
         click.secho("All is well.", fg="green")
+
+
+def _print_account(found: dict[str, Any]) -> None:
+    rows = [
+        (name, *(source[column] for column in _COLUMNS)) for name, source in sorted(found["sources"].items())
+    ]
+    print_table(("source", *_COLUMNS), rows, "Nothing was received yet.")
+    devices, pending = counted(found["devices"], "device"), counted(found["pending"], "message")
+    click.echo(f"\n{devices}, {pending} not yet delivered, lag {found['lagSeconds']:.1f} s")
+    waiting = ", ".join(f"{count:,} {kind}" for kind, count in found["deadLetters"].items() if count)
+    if waiting:
+        click.echo(f"dead letters that wait: {waiting} (`volme dead-letters list`)")
 
 
 @click.command(

@@ -16,11 +16,11 @@ import click
 from adapters.profiles import load_profiles
 from compose.commands.common import config_option, data_option, naming_the_server, run_async, settings_of
 from compose.commands.words import examples
-from compose.platform import javascript_sources, running
-from compose.readers import source_readers
+from compose.readers import javascript_sources, source_readers
 from compose.screen import show_start, show_until_cancelled, welcome
 from compose.settings import load_settings
 from compose.telemetry import configure_logs
+from compose.wiring import running
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from compose.commands.one_message import read_message
 from compose.commands.printing import json_option, note, print_json
 from compose.commands.steps import as_dict, print_steps
 from compose.commands.words import examples, nearest
-from compose.readers import source_readers
+from compose.readers import javascript_sources, source_readers
 from models.device import Device
 from models.errors import MessageError, StoreError
 from models.types import TYPES
@@ -111,8 +111,6 @@ def translate(
 
 
 async def _translate(raw: bytes, wishes: _Wishes, settings: Settings) -> Translation:
-    from compose.platform import javascript_sources  # noqa: PLC0415 - it brings the whole platform with it
-
     message = read_message(raw, topic=wishes.topic, source=wishes.source)
     readers = source_readers(settings)
     profiles = load_profiles(settings.profiles)
@@ -173,12 +171,12 @@ async def _registered(settings: Settings) -> Mapping[str, Device]:
     """Return the registered devices where there is a platform to ask; nothing is written there."""
     if settings.postgres.url is None and not (settings.data / "postgres").exists():
         return {}
-    from adapters.registry import Registry  # noqa: PLC0415 - as in `_translate`
-    from compose.platform import store  # noqa: PLC0415 - likewise
+    from adapters.registry import Registry  # noqa: PLC0415 - it brings PostgreSQL with it
+    from compose.database import postgres  # noqa: PLC0415 - likewise
 
     try:
         with naming_the_server(settings):
-            async with store(settings) as pool:
+            async with postgres(settings) as pool:
                 registry = Registry(pool)
                 await registry.load()
                 return dict(registry.devices)

@@ -67,8 +67,8 @@ def verb(number: int, one: str, many: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that says what was perhaps meant, or nothing."""
     by_lower = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(name.lower(), sorted(by_lower), n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_lower[each] for each in found)}?" if found else ""
+    found = difflib.get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=0.7)
+    return f"; did you mean {by_lower[found[0]]}?" if found else ""
 
 
 def clean(value: Any) -> str:

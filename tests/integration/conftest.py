@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from adapters.codecs.decoding import TABLES
-from compose.platform import Platform, running
 from compose.settings import load_settings
+from compose.wiring import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import pytest
+
+    from compose.platform import Platform
 
 
 def carried(codec: str) -> str:

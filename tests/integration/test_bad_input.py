@@ -17,8 +17,8 @@ import pytest_asyncio
 import zmqtt
 
 from adapters.codecs.decoding import encode
-from compose.platform import Platform, running
 from compose.settings import load_settings
+from compose.wiring import running
 from models.device import Device
 from models.uplink import Position
 from tests.conftest import free_port
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from broker.journal.port import Letter
+    from compose.platform import Platform
 
 _counters = itertools.count(1)
 TOKEN = "push-4711"
