@@ -142,7 +142,7 @@ ON CONFLICT (consumer, source, day) DO UPDATE SET
 
 -- name: note_activity
 -- Note that devices were heard. An older message changes neither last_seen nor f_cnt.
--- least and greatest leave nulls out; 16 is KEYS_REMEMBERED.
+-- least and greatest leave nulls out; 64 is KEYS_REMEMBERED.
 WITH heard AS (
     SELECT device_id,
         min(observed_at) AS first_seen,
@@ -155,7 +155,7 @@ WITH heard AS (
     GROUP BY device_id
 )
 INSERT INTO journal.devices_seen AS seen (device_id, first_seen, last_seen, f_cnt, messages, keys)
-SELECT device_id, first_seen, last_seen, f_cnt, messages, keys[greatest(1, cardinality(keys) - 15):]
+SELECT device_id, first_seen, last_seen, f_cnt, messages, keys[greatest(1, cardinality(keys) - 63):]
 FROM heard
 ORDER BY device_id
 ON CONFLICT (device_id) DO UPDATE SET
@@ -164,7 +164,7 @@ ON CONFLICT (device_id) DO UPDATE SET
     f_cnt = CASE WHEN excluded.last_seen < seen.last_seen THEN seen.f_cnt
         ELSE coalesce(excluded.f_cnt, seen.f_cnt) END,
     messages = seen.messages + excluded.messages,
-    keys = (seen.keys || excluded.keys)[greatest(1, cardinality(seen.keys) + cardinality(excluded.keys) - 15):];
+    keys = (seen.keys || excluded.keys)[greatest(1, cardinality(seen.keys) + cardinality(excluded.keys) - 63):];
 
 -- name: write_letters
 -- Write dead letters, in the order given.
