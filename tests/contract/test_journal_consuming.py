@@ -171,7 +171,7 @@ async def test_activity_of_a_device(journal: Journal, together: bool) -> None:  
     ]
     late = replace(heard[0], seq=count + 1, key=7, observed_at=T0 - timedelta(days=1), f_cnt=5)
     again = replace(heard[-1], seq=count + 2, outcome="duplicate")
-    status = replace(heard[-1], seq=count + 3, key=None, f_cnt=None, observed_at=T0 + timedelta(hours=1))
+    status = replace(heard[-1], seq=count + 3, key=None, f_cnt=None, observed_at=T0 + timedelta(hours=2))
     timeless = replace(heard[0], seq=count + 4, device_id="b", key=-(2**63), observed_at=None, f_cnt=None)
     nobody = replace(heard[0], seq=count + 5, device_id=None)
     settled = [*heard, late, again, status, timeless, nobody]
@@ -183,7 +183,7 @@ async def test_activity_of_a_device(journal: Journal, together: bool) -> None:  
         await commit_one_by_one(journal, *settled)
     a = Activity(
         first_seen=T0 - timedelta(days=1),
-        last_seen=T0 + timedelta(hours=1),
+        last_seen=T0 + timedelta(hours=2),
         f_cnt=count - 1,
         messages=count + 3,
         keys=(*(key_hash(f"frame {number}") for number in range(count)), 7)[-KEYS_REMEMBERED:],
