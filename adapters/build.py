@@ -24,6 +24,7 @@ from models.errors import InvalidEntityError
 from models.ngsild import normalize
 from models.reading import EntityUpdate
 from models.types import TYPES, attribute_unit
+from models.uplink import REGISTRY
 from ontology.loader import convert, quantities
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from models.device import Device, Profile
     from models.reading import Reading
     from models.uplink import Position, Uplink
-
-#: The network of messages by which the registry itself announces a device.
-REGISTRY = "registry"
 
 _DEVICE = "Device"
 _MODEL = "DeviceModel"

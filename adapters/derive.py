@@ -40,15 +40,11 @@ def _level(distance: float, reference: float) -> float:
     return reference - distance
 
 
-def _filling(distance: float, empty: float, full: float) -> float:
+def _part(value: float, empty: float, full: float) -> float:
     if empty == full:
-        msg = "empty_distance and full_distance are the same"
+        msg = "empty and full are the same"
         raise ConfigurationError(msg)
-    return min(100.0, max(0.0, 100 * (empty - distance) / (empty - full)))
-
-
-def _charge(voltage: float, empty: float, full: float) -> float:
-    return min(100.0, max(0.0, 100 * (voltage - empty) / (full - empty)))
+    return min(100.0, max(0.0, 100 * (value - empty) / (full - empty)))
 
 
 # Lengths in metres, levels in metres above the gauge's zero, fill and charge in percent.
@@ -63,13 +59,13 @@ DERIVATIONS = (
         given="level.distance",
         parameters=("empty_distance", "full_distance"),
         gives="fill.level",
-        formula=_filling,
+        formula=_part,
     ),
     Derivation(
         given="battery.voltage",
         parameters=("battery_empty", "battery_full"),
         gives="battery.level",
-        formula=_charge,
+        formula=_part,
     ),
 )
 

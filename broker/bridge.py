@@ -24,6 +24,7 @@ from broker.journal.port import KEYS_REMEMBERED, DeadLetter, Settled, key_hash
 from broker.lane import Lane, Shipment
 from broker.newest import Newest
 from models.errors import BrokerError, LateReadingError, MessageError, StoreError
+from models.uplink import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -326,7 +327,7 @@ def _settle(ticket: _Ticket) -> Settled:
         seq=ticket.entry.seq,
         source=done.message.source,
         outcome=_outcome(ticket),
-        device_id=done.device.id if done.device else None,
+        device_id=done.device.id if done.device and uplink and uplink.network != REGISTRY else None,
         key=key_hash(uplink.key) if uplink and uplink.key else None,
         observed_at=uplink.observed_at if uplink else None,
         f_cnt=uplink.f_cnt if uplink else None,

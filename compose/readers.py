@@ -7,12 +7,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from adapters.build import REGISTRY
 from adapters.networks.envelope import read_uplink
 from adapters.networks.plain import PlainFormat
 from models.errors import ConfigurationError
 from models.message import Message
-from models.uplink import Uplink
+from models.uplink import REGISTRY, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: The network of messages by which the registry itself announces a device: nothing was heard.
+REGISTRY = "registry"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
     """A place on earth, WGS 84: degrees, and metres above the ellipsoid where known."""
