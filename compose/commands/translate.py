@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapters.build import REGISTRY
 from adapters.codecs.decoding import Codecs
 from adapters.networks.envelope import read_uplink
 from adapters.profiles import find_profile, load_profiles
@@ -25,7 +24,7 @@ from compose.readers import javascript_sources, source_readers
 from models.device import Device
 from models.errors import MessageError, StoreError
 from models.types import TYPES
-from models.uplink import Position
+from models.uplink import REGISTRY, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
