@@ -120,6 +120,7 @@ def _print_letters(letters: list[Letter], empty: str) -> None:
             for letter in letters
         ],
         empty,
+        wrapped=True,
     )
 
 
@@ -191,7 +192,7 @@ def _print_payload(payload: bytes) -> None:
     "replay",
     epilog=examples(
         "volme dead-letters replay 7 8",
-        "volme dead-letters replay --kind nothing-measured --device 70b3d57ed0581234 --dry-run",
+        "volme dead-letters replay --kind codec --since 3d --dry-run",
         "volme dead-letters replay --everything",
     ),
 )

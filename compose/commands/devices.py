@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     short_help="List, show, add and remove devices.",
     epilog=examples(
         "volme devices pending",
-        "volme devices add 70B3D57ED0581234 --profile dragino-ldds75 --at 51.359,7.472",
+        "volme devices add 70B3D57ED0581234 --profile dragino-ldds75",
         "volme devices show 70B3D57ED0581234",
     ),
 )
@@ -52,7 +52,10 @@ class _DeviceId(click.ParamType[str]):
 @config_options
 @json_option
 def list_devices(*, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List registered devices and when they were last heard."""
+    """List registered devices and when they were last heard.
+
+    `volme devices show` says more of one, --json of all.
+    """
     run_async(_list(config, data, as_json=as_json))
 
 
@@ -60,7 +63,6 @@ async def _list(config: Path | None, data: Path | None, *, as_json: bool) -> Non
     async with offices(config, data) as at:
         heard = await at.journal.activities()
         found = list(at.registry.devices.values())
-        profiles = load_profiles(at.settings.profiles)
     if as_json:
         print_json([{**asdict(device), "last_seen": _last_seen(heard.get(device.id))} for device in found])
         return
@@ -68,14 +70,13 @@ async def _list(config: Path | None, data: Path | None, *, as_json: bool) -> Non
         (
             device.id,
             device.profile,
-            _type_of(device, profiles),
             device.name,
             ago(_last_seen(heard.get(device.id))),
         )
         for device in found
     ]
     print_table(
-        ("device", "profile", "type", "name", "last heard"),
+        ("device", "profile", "name", "last heard"),
         rows,
         "No device is registered. `volme devices pending` shows which wait.",
     )

@@ -4,13 +4,22 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from typing import Any
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from compose.commands.words import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_GAP = 2
+_NARROWEST = 6
+_SENTENCE = 24
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -28,45 +37,78 @@ def show_json(value: Any) -> None:
         click.echo(clean(line))
 
 
-def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str) -> None:
+def print_table(
+    header: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str, *, wrapped: bool = False
+) -> None:
     """Print a table: fitted to a terminal, and elsewhere as easy to read as to cut with other tools.
 
-    Whole numbers stand right. On a terminal the first column is never broken.
+    Whole numbers stand right. Where a terminal is too narrow the widest columns are cut, but never the
+    first, which says what the row is about, nor numbers.
+
+    Args:
+        header: names of the columns.
+        rows: their cells; None is empty.
+        empty: what to say where there are no rows.
+        wrapped: the last column is a sentence, which goes on below itself instead of being cut.
     """
     if not rows:
         click.echo(empty)
         return
     numeric = [all(isinstance(row[column], int | None) for row in rows) for column in range(len(header))]
-    cells = [tuple(f"{cell:,}" if isinstance(cell, int) else clean(cell) for cell in row) for row in rows]
+    cells = [
+        header,
+        *(tuple(f"{cell:,}" if isinstance(cell, int) else clean(cell) for cell in row) for row in rows),
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     if sys.stdout.isatty():
-        _print_fitted(header, cells, numeric)
-    else:
-        _print_plain([header, *cells], numeric)
+        kept = {0, *(column for column, right in enumerate(numeric) if right)}
+        widths = fitted(widths, shutil.get_terminal_size().columns, kept, wrapped=wrapped)
+    for number, row in enumerate(cells):
+        for line in _lines(row, widths, numeric, wrapped=wrapped):
+            click.secho(line.rstrip(), bold=number == 0)
 
 
-def _print_plain(cells: list[tuple[str, ...]], numeric: list[bool]) -> None:
-    widths = [max(len(row[column]) for row in cells) for column in range(len(numeric))]
-    for row in cells:
-        line = "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        click.echo(line.rstrip())
+def fitted(widths: list[int], width: int, kept: Collection[int], *, wrapped: bool) -> list[int]:
+    """Return widths of columns, two spaces apart, that fit into a line if they can.
+
+    Args:
+        widths: what the columns need.
+        width: of the line.
+        kept: columns that are never narrowed.
+        wrapped: the last column gives way first, down to `_SENTENCE` signs.
+    """
+    found = list(widths)
+    over = sum(found) + _GAP * (len(found) - 1) - width
+    if wrapped and over > 0:
+        last = max(min(_SENTENCE, found[-1]), found[-1] - over)
+        over -= found[-1] - last
+        found[-1] = last
+    narrowed = [column for column in range(len(found)) if column not in kept]
+    while over > 0 and narrowed:
+        widest = max(narrowed, key=lambda column: found[column])
+        if found[widest] <= _NARROWEST:
+            break
+        found[widest] -= 1
+        over -= 1
+    return found
 
 
-def _print_fitted(header: tuple[str, ...], cells: list[tuple[str, ...]], numeric: list[bool]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
+def _lines(row: tuple[str, ...], widths: list[int], numeric: list[bool], *, wrapped: bool) -> Iterator[str]:
+    """Yield the lines of a row: one, unless its last cell goes on below itself."""
+    *cells, last = row
+    rest = textwrap.wrap(last, widths[-1]) or [""] if wrapped else [last]
+    parts = [
+        _cut(cell, width, right=right)
+        for cell, width, right in zip([*cells, rest[0]], widths, numeric, strict=True)
+    ]
+    yield (" " * _GAP).join(parts)
+    margin = " " * (sum(widths[:-1]) + _GAP * (len(widths) - 1))
+    yield from (margin + part for part in rest[1:])
 
-    view = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, (name, right) in enumerate(zip(header, numeric, strict=True)):
-        view.add_column(
-            Text(name), justify="right" if right else "left", no_wrap=right or number == 0, overflow="fold"
-        )
-    for row in cells:
-        view.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(view)
+
+def _cut(cell: str, width: int, *, right: bool) -> str:
+    shown = cell if len(cell) <= width else f"{cell[: width - 1]}…"
+    return shown.rjust(width) if right else shown.ljust(width)
 
 
 def print_pairs(pairs: list[tuple[str, Any]]) -> None:
