@@ -19,9 +19,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from adapters.build import REGISTRY
 from compose.commands.words import clean, counted
 from compose.telemetry import configure_logs
+from models.uplink import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
