@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from benchmarks.ways import Figures
 
-_FULL, _QUICK = 20_000, 3_000
+_FULL, _QUICK = 10_000, 1_500
 _SHOWN = 25
 
 
@@ -69,7 +69,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             postgres=await stack.enter_async_context(postgres(folder)),
             devices=arguments.devices,
             messages=messages,
-            paced_s=2.0 if arguments.quick else 5.0,
+            paced_s=1.0 if arguments.quick else 5.0,
             profile=arguments.profile,
         )
         print(

@@ -81,17 +81,3 @@ async def test_the_second_message_of_a_device_is_translated_as_the_first(
     assert second.entities == alone.entities
     assert [str(problem) for problem in second.problems] == [str(problem) for problem in alone.problems]
     assert alone.entities
-
-
-async def test_a_message_of_a_template_shares_nothing_with_the_one_before() -> None:
-    known = world()
-    await say(known)
-    first, second = await say(known, minutes=1), await say(known, minutes=2)
-    for update in first.entities:
-        update.body["location"]["value"]["coordinates"][0] = 0.0
-
-    assert all(
-        update.body["location"]["value"]["coordinates"][0] == ROOM.position.longitude
-        for update in second.entities
-        if ROOM.position
-    )
