@@ -15,7 +15,7 @@ from broker.embedded.links import page_links
 from broker.embedded.merging import now, timestamp
 from broker.embedded.notifications import read_known
 from broker.embedded.parts import PARTS, Parts
-from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, NotFoundError
+from broker.embedded.problems import AlreadyExistsError, BadRequestDataError, ConflictError, NotFoundError
 from broker.embedded.query import patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
 from broker.embedded.store import SQL
@@ -30,6 +30,8 @@ from broker.embedded.subscriptions import (
 from broker.embedded.vocabulary import CORE_CONTEXT_URL, check_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import asyncpg
     from aiohttp import web
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 PATH = "/ngsi-ld/v1/subscriptions"
 CONTEXTS_PATH = "/ngsi-ld/v1/jsonldContexts"
 _MAX_LIMIT = 1000
+_ATTEMPTS = 50  # each of which fails only where somebody else's change succeeded
 
 
 async def create_subscription(request: web.Request) -> web.Response:
@@ -111,29 +114,49 @@ async def update_subscription(request: web.Request) -> web.Response:
         raise BadRequestDataError(detail="a subscription's id cannot be changed")
     source = source_of(patch, call)
     patch = {member: value for member, value in patch.items() if member not in _OURS}
+    await parts.reader.check_tenant(call.tenant)
+    for _ in range(_ATTEMPTS):
+        rows = await parts.reader.rows("read_subscriptions", call.tenant, subscription_id)
+        if not rows:
+            raise NotFoundError(detail=f"there is no subscription {subscription_id}")
+        if await _replace(parts, call, rows[0], await _changed(parts, call, rows[0], patch, source)):
+            return done(call)
+    raise ConflictError(detail=f"others keep changing the subscription {subscription_id}; try again")
+
+
+async def _changed(
+    parts: Parts, call: Call, row: asyncpg.Record, patch: Mapping[str, Any], source: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a subscription's document and stored context as a patch leaves them.
+
+    This may fetch and ask the pool, so no connection is held meanwhile.
+    """
+    doc = {"type": "Subscription", **patched(orjson.loads(row["doc"]), patch), "id": row["id"]}
+    before = orjson.loads(row["context"])
+    context = await parts.contexts.resolve(before["source"] if source is None else source)
+    names = Recorder(context)
+    await _check(parts, compile_subscription(doc, names))
+    if source is not None and "jsonldContext" not in patch:
+        doc.pop("jsonldContext", None)
+    return doc, await _with_context(parts, call, doc, context, names)
+
+
+async def _replace(
+    parts: Parts, call: Call, read: asyncpg.Record, changed: tuple[dict[str, Any], dict[str, Any]]
+) -> bool:
+    """Write a subscription; False if somebody else has changed or removed it since it was read."""
+    doc, context = changed
     async with parts.pool.acquire() as connection, connection.transaction():
         await store.subscriptions_version(connection, call.tenant, create=not call.tenant)
-        row = await connection.fetchrow(SQL["lock_subscription"], call.tenant, subscription_id)
-        if row is None:
-            raise NotFoundError(detail=f"there is no subscription {subscription_id}")
-        before = orjson.loads(row["context"])
-        doc = {"type": "Subscription", **patched(orjson.loads(row["doc"]), patch), "id": subscription_id}
-        context = await parts.contexts.resolve(before["source"] if source is None else source)
-        names = Recorder(context)
-        await _check(parts, compile_subscription(doc, names))
-        if source is not None and "jsonldContext" not in patch:
-            doc.pop("jsonldContext", None)
-        stored_context = await _with_context(parts, call, doc, context, names)
+        row = await connection.fetchrow(SQL["lock_subscription"], call.tenant, read["id"])
+        # the clock is too coarse to tell by modified_at alone
+        if row is None or any(row[column] != read[column] for column in ("modified_at", "doc", "context")):
+            return False
         await connection.execute(
-            SQL["update_subscription"],
-            call.tenant,
-            subscription_id,
-            _json(doc),
-            _json(stored_context),
-            now(),
+            SQL["update_subscription"], call.tenant, read["id"], _json(doc), _json(context), now()
         )
         await connection.execute(SQL["touch_subscriptions"], call.tenant)
-    return done(call)
+    return True
 
 
 async def delete_subscription(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ ProblemError                        InternalError                500
 ├── MethodNotAllowedError           OperationNotSupported        405
 ├── NotAcceptableError              InvalidRequest               406
 ├── AlreadyExistsError              AlreadyExists                409
+├── ConflictError                   (none in NGSI-LD)            409   others change the same thing
 ├── TooLargeError                   BadRequestData               413
 ├── UnsupportedMediaTypeError       InvalidRequest               415
 ├── TooComplexQueryError            TooComplexQuery              403
@@ -114,6 +115,14 @@ class AlreadyExistsError(ProblemError):
     status = 409
     kind = "AlreadyExists"
     title = "Already exists"
+
+
+class ConflictError(ProblemError):
+    """Others keep changing the resource while the request is worked on."""
+
+    status = 409
+    kind = "about:blank"
+    title = "Conflict"
 
 
 class TooLargeError(ProblemError):

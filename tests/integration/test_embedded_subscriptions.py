@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 POINT = {"type": "Point", "coordinates": [7.47, 51.36]}
+MEMBERS = {
+    "subscriptionName": "a",
+    "description": "b",
+    "throttling": 5,
+    "expiresAt": "2099-01-01T00:00:00Z",
+    "isActive": False,
+    "watchedAttributes": ["no2"],
+}
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 
 
@@ -233,6 +241,26 @@ async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client
     ):
         assert (await client.ask("PATCH", path, patch)).status == 400
     assert (await client.ask("GET", path)).json == before
+
+
+async def test_a_crowd_patches_one_subscription_and_no_change_is_lost(client: Client) -> None:
+    created = await client.ask("POST", "/subscriptions", subscription())
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    patches = [
+        {
+            "q": 'a~="x"',
+            "notification": {"endpoint": {"receiverInfo": [{"key": "X-N", "value": str(number)}]}},
+        }
+        for number in range(6)
+    ]
+    patches += [{"q": 'a~="x"', name: value} for name, value in MEMBERS.items()]
+    answers = await asyncio.wait_for(
+        asyncio.gather(*(client.ask("PATCH", path, patch) for patch in patches)), 60
+    )
+    assert [answer.status for answer in answers] == [204] * 12, answers
+    after = (await client.ask("GET", path)).json
+    assert after["q"] == 'a~="x"'
+    assert {name: after[name] for name in MEMBERS} == MEMBERS
 
 
 # 5.8.6: notifications
