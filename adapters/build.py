@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError, create_model
 
-from models.entity import Entity
+from models.entity import LAST_SEEN, TIME_ATTRIBUTES, Entity
 from models.errors import InvalidEntityError
 from models.ngsild import normalize
 from models.reading import EntityUpdate
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 _DEVICE = "Device"
 _MODEL = "DeviceModel"
 _DEV_EUI = re.compile("[0-9a-f]{16}")
-# Attributes that say when was measured, by the names that the types have for it.
-_TIME_ATTRIBUTES = ("dateObserved", "observationDateTime", "dateObservedFrom", "dateObservedTo")
-_LAST_SEEN = "dateLastValueReported"
 # Templates kept: 2.3 kB each, two a device. What has none is made as a whole, which is slower.
 _TEMPLATES = 20_000
 
@@ -169,11 +166,11 @@ def _origin(device: Device, profile: Profile, uplink: Uplink, city: str) -> tupl
 def _moving(type_name: str, device: Device) -> _Moving:
     """Return the attributes of a type that follow the time of observation."""
     if type_name == _DEVICE:
-        return {_LAST_SEEN: timedelta()}
+        return {LAST_SEEN: timedelta()}
     period = timedelta(seconds=device.parameters.get("period", 0))
     return {
         name: period if name == "dateObservedFrom" else timedelta()
-        for name in _TIME_ATTRIBUTES
+        for name in TIME_ATTRIBUTES
         if name in TYPES[type_name].model_fields and name not in device.attributes
     }
 
@@ -182,7 +179,7 @@ def _moving(type_name: str, device: Device) -> _Moving:
 def _changing(type_name: str) -> type[Entity]:
     """Return the type with nothing but what changes from message to message."""
     wanted = {target.attribute for known in quantities().values() if (target := known.targets.get(type_name))}
-    wanted |= {*_TIME_ATTRIBUTES, _LAST_SEEN}
+    wanted |= {*TIME_ATTRIBUTES, LAST_SEEN}
     fields: dict[str, Any] = {}
     for name, info in TYPES[type_name].model_fields.items():
         if (info.alias or name) in wanted:
@@ -262,7 +259,7 @@ def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) 
         "refDeviceModel": entity_id(_MODEL, city, profile.name),
         "serialNumber": device.id,
         "dateInstalled": device.installed_at,
-        _LAST_SEEN: uplink.observed_at if uplink.network != REGISTRY else None,
+        LAST_SEEN: uplink.observed_at if uplink.network != REGISTRY else None,
         "deviceState": "ok",
         "source": "simulation" if device.simulated else None,
         "provider": device.owner,

@@ -57,18 +57,14 @@ class Registry:
     async def load(self) -> None:
         """Read every device anew."""
         async with self._store() as connection:
-            rows = await connection.fetch(self._sql["all_devices"])
-        found = {row["id"]: _device(row) for row in rows}
-        # In place: translation holds this very mapping.
-        self.devices.clear()
-        self.devices.update(found)
+            await self._load(connection)
 
     async def follow(self) -> None:
         """Keep the snapshot true until cancelled."""
         while True:
             try:
                 await self._follow()
-            except (StoreError, asyncpg.PostgresError, OSError) as error:
+            except (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("registry.connection_lost", error=str(error))
                 await asyncio.sleep(1)
 
@@ -97,17 +93,29 @@ class Registry:
         async with self._store() as connection:
             await connection.add_listener(_CHANNEL, self._announced)
             try:
-                await self.load()
+                await self._load(connection)
                 while not connection.is_closed():
-                    with contextlib.suppress(TimeoutError):
+                    try:
                         async with asyncio.timeout(_LOOK_AGAIN_S):
-                            await self._reload(connection, await self._changed.get())
+                            changed = await self._changed.get()
+                    except TimeoutError:
+                        # A connection that died silently announces nothing: this finds out, or fails.
+                        await self._load(connection)
+                    else:
+                        await self._reload(connection, changed)
             finally:
                 if not connection.is_closed():
                     await connection.remove_listener(_CHANNEL, self._announced)
 
     def _announced(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         self._changed.put_nowait(str(payload))
+
+    async def _load(self, connection: Any) -> None:
+        rows = await connection.fetch(self._sql["all_devices"], timeout=_LOOK_AGAIN_S)
+        found = {row["id"]: _device(row) for row in rows}
+        # In place: translation holds this very mapping.
+        self.devices.clear()
+        self.devices.update(found)
 
     async def _reload(self, connection: Any, device_id: str) -> None:
         row = await connection.fetchrow(self._sql["one_device"], device_id)

@@ -11,7 +11,7 @@ Volme itself has a defect: one message must not stop all others.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -262,7 +262,10 @@ def _add_status(done: Translation, uplink: Uplink) -> None:
 def _derive(done: Translation, device: Device, profile: Profile) -> None:
     battery = dict(zip(("battery_empty", "battery_full"), profile.battery or (), strict=False))
     try:
-        done.readings = derive(done.readings, {**battery, **device.parameters})
+        parameters = {**battery, **device.parameters}
+        done.readings = tuple(
+            reading for some in _by_moment(done.readings) for reading in derive(some, parameters)
+        )
     except ConfigurationError as error:
         msg = f"The parameters of device {device.id} contradict each other: {error}."
         raise InvalidEntityError(msg) from error
@@ -312,9 +315,23 @@ def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> No
 
 
 def _build(done: Translation, device: Device, profile: Profile, world: World) -> None:
-    if done.uplink is not None:
-        built = build_entities(
-            done.readings, device, profile, done.uplink, city=world.city, templates=world.templates
-        )
-        done.entities, done.unmapped = built.entities, built.unmapped
+    uplink = done.uplink
+    if uplink is None:
+        return
+    for some in _by_moment(done.readings) or [()]:
+        at = some[0].observed_at if some else uplink.observed_at
+        frame = uplink if at == uplink.observed_at else replace(uplink, observed_at=at)
+        built = build_entities(some, device, profile, frame, city=world.city, templates=world.templates)
+        done.entities += built.entities
+        done.unmapped += tuple(name for name in built.unmapped if name not in done.unmapped)
         done.problems += built.problems
+
+
+def _by_moment(readings: tuple[Reading, ...]) -> list[tuple[Reading, ...]]:
+    """Group readings by time of observation, oldest first: some devices send what they kept in one frame."""
+    moments = {reading.observed_at for reading in readings}
+    if len(moments) == 1:
+        return [readings]
+    return [
+        tuple(reading for reading in readings if reading.observed_at == moment) for moment in sorted(moments)
+    ]

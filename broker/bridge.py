@@ -51,7 +51,8 @@ class BridgeSettings:
         lanes: batches on their way at the same time; also the broker connections used.
         batch: entities a batch; facts on Orion-LD: 50 to 100 is fastest, above 800 it fails.
         chunk: messages read from the journal at a time.
-        window: messages read and not yet settled; bounds the memory.
+        window: messages read and not yet settled.
+        window_bytes: payload bytes of these; bounds the memory.
         consumer: the name of the cursor in the journal.
     """
 
@@ -59,6 +60,7 @@ class BridgeSettings:
     batch: int = 100
     chunk: int = 500
     window: int = 4000
+    window_bytes: int = 64 * 1024 * 1024
     consumer: str = "bridge"
 
 
@@ -121,6 +123,7 @@ class Bridge:
         # Messages still to be read that an earlier run may have delivered already.
         self._unsettled = 0
         self._tickets: deque[_Ticket] = deque()
+        self._bytes = 0
         self._room = asyncio.Condition()
         self._settled = asyncio.Event()
         self._lanes = [
@@ -140,7 +143,7 @@ class Bridge:
             for work in (*(lane.run() for lane in self._lanes), self._commit_forever())
         ]
         try:
-            done, _ = await asyncio.wait((reader, *others), return_when=asyncio.FIRST_EXCEPTION)
+            done, _ = await asyncio.wait((reader, *others), return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # none ends but by a defect, which must be seen
         finally:
@@ -158,13 +161,16 @@ class Bridge:
         self._unsettled = (await self._patiently(lambda: self._journal.account(consumer))).pending
         while True:
             async with self._room:
-                await self._room.wait_for(lambda: len(self._tickets) < self._settings.window)
+                await self._room.wait_for(self._has_room)
             entries = await self._patiently(partial(self._journal.read, position, self._settings.chunk))
             if not entries:
                 await self._patiently(lambda: self._journal.wait(1.0))
                 continue
             position = entries[-1].position
             await self._take(entries)
+
+    def _has_room(self) -> bool:
+        return len(self._tickets) < self._settings.window and self._bytes < self._settings.window_bytes
 
     async def _take(self, entries: Sequence[Entry]) -> None:
         translations = await self._translate_all(entries)
@@ -174,6 +180,7 @@ class Bridge:
             ticket = _Ticket(entry=entry, translation=done)
             ticket.problems += done.problems
             self._tickets.append(ticket)
+            self._bytes += len(entry.message.payload)
             self.state.translated += 1
             self.state.readings += len(done.readings)
             if self._seen_before(done) and entry.replay_of is None:
@@ -284,7 +291,7 @@ class Bridge:
             [letter for ticket in ready for letter in _letters(ticket)],
         )
         for _ in ready:
-            self._tickets.popleft()
+            self._bytes -= len(self._tickets.popleft().entry.message.payload)
         async with self._room:
             self._room.notify_all()
 

@@ -53,7 +53,7 @@ from broker.transport import JSON, Transport
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 __all__ = [
     "LIMITS",
@@ -81,8 +81,8 @@ __all__ = [
 
 log = structlog.get_logger(__name__)
 
-# Ids in one query: as many as fit into an address of 8 kB, the least that servers take.
-_IDS_A_QUERY: Final = 50
+# Of the 8 kB that an address may have with every server, what the ids in it may take.
+_IDS_BYTES: Final = 4000
 # Of a batch that was refused as a whole, one entity may be the cause: these are worth halving for.
 _HALVED: Final = frozenset({400, 404, 409, 413, 422})
 
@@ -340,17 +340,18 @@ class NgsiLdClient(Transport):
         *,
         type: str,  # noqa: A002 - NGSI-LD's own word
         context: str | None = None,
+        moments: Collection[str] = (),
     ) -> dict[str, dict[str, datetime]]:
         """Return, of each entity that the broker has, when its attributes were observed.
 
-        Attributes without `observedAt` are left out; of several instances the newest counts.
+        Attributes without `observedAt` are left out; of several instances the newest counts. Of the
+        attributes named in `moments` the value itself is a time of observation, and is returned.
         Names are short by the context, which must be the one that the entities were sent with.
         """
         found: dict[str, dict[str, datetime]] = {}
-        for start in range(0, len(ids), _IDS_A_QUERY):
-            some = ids[start : start + _IDS_A_QUERY]
+        for some in _pages_of_ids(ids):
             async for entity in self.query(type=type, ids=some, context=context):
-                found[str(entity.get("id"))] = dict(_observations(entity))
+                found[str(entity.get("id"))] = dict(_observations(entity, moments))
         return found
 
     async def types(self, *, context: str | None = None) -> tuple[str, ...]:
@@ -525,8 +526,28 @@ def _is_partial(answer: Answer) -> bool:
     return answer.status == 206  # noqa: PLR2004 - Partial Content
 
 
-def _observations(entity: Mapping[str, Any]) -> Iterable[tuple[str, datetime]]:
+def _pages_of_ids(ids: Sequence[str]) -> Iterable[list[str]]:
+    page: list[str] = []
+    size = 0
+    for entity_id in ids:
+        length = len(quote(entity_id, safe=":")) + 3  # and a comma, quoted
+        if page and size + length > _IDS_BYTES:
+            yield page
+            page, size = [], 0
+        page.append(entity_id)
+        size += length
+    if page:
+        yield page
+
+
+def _observations(entity: Mapping[str, Any], moments: Collection[str]) -> Iterable[tuple[str, datetime]]:
     for name, attribute in entity.items():
+        if name in moments and isinstance(attribute, dict):
+            value = attribute.get("value")
+            time = _time(value.get("@value") if isinstance(value, dict) else value)
+            if time is not None:
+                yield name, time
+            continue
         instances = attribute if isinstance(attribute, list) else [attribute]
         times = [
             time

@@ -15,14 +15,20 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from broker.answers import NotFoundError
+import structlog
+
+from broker.answers import BrokerRefusalError, NotFoundError, NotSupportedError, UnauthorizedError
+from models.entity import LAST_SEEN, TIME_ATTRIBUTES
 from models.values import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from broker.client import NgsiLdClient
     from models.reading import EntityUpdate
+
+log = structlog.get_logger(__name__)
 
 # Entities remembered; far more than a window of messages can have on its way.
 _LIMIT = 200_000
@@ -51,12 +57,7 @@ class Newest:
             if update.id not in self._known:
                 unknown[update.type, update.subject].add(update.id)
         for (type_name, subject), ids in unknown.items():
-            try:
-                stored = await self._client.observed(
-                    sorted(ids), type=type_name, context=self._context_url(subject)
-                )
-            except NotFoundError:  # nothing was ever written to this tenant
-                stored = {}
+            stored = await self._ask(sorted(ids), type_name, subject)
             for entity_id in ids:
                 times = {name: rfc3339(at) for name, at in stored.get(entity_id, {}).items()}
                 if times:
@@ -67,6 +68,24 @@ class Newest:
             forgotten = next(iter(self._known))
             del self._known[forgotten]
             self._told.pop(forgotten, None)
+
+    async def _ask(self, ids: list[str], type_name: str, subject: str) -> dict[str, dict[str, datetime]]:
+        """Ask the broker; what it refuses to look up it is taken not to have."""
+        try:
+            return await self._client.observed(
+                ids, type=type_name, context=self._context_url(subject), moments=(*TIME_ATTRIBUTES, LAST_SEEN)
+            )
+        except NotFoundError:  # nothing was ever written to this tenant
+            return {}
+        except (UnauthorizedError, NotSupportedError):
+            raise
+        except BrokerRefusalError as error:
+            if len(ids) == 1:
+                log.warning("bridge.state_unknown", entity=ids[0], error=str(error))
+                return {}
+            middle = len(ids) // 2
+            first = await self._ask(ids[:middle], type_name, subject)
+            return first | await self._ask(ids[middle:], type_name, subject)
 
     def advance(
         self, update: EntityUpdate, *, repeated: bool = False

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import structlog
 
 from compose.status import Status, picture
 from models.errors import StoreError, UnknownDeviceError
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _PULSE_S = 1.0
 _ADOPT_S = 15.0
+_FORGET_S = 3600.0
+
+log = structlog.get_logger(__name__)
 
 
 class Platform:
@@ -60,6 +66,19 @@ class Platform:
                 for waiting in await self.journal.unknown_devices():
                     if waiting.device_id in self.registry.devices:
                         await self.journal.replay(kind=UnknownDeviceError.kind, device=waiting.device_id)
+
+    async def forget(self) -> None:
+        """Drop days of the journal that are settled and old enough, until cancelled."""
+        while True:
+            day = datetime.now(UTC).date() - timedelta(days=self.settings.postgres.keep_days)
+            try:
+                dropped = await self.journal.drop_before(day)
+            except StoreError as error:
+                log.warning("journal.not_dropped", error=str(error))
+            else:
+                if dropped:
+                    log.info("journal.dropped", days=[str(each) for each in dropped])
+            await asyncio.sleep(_FORGET_S)
 
     async def look(self) -> None:
         """Take the picture anew."""

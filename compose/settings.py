@@ -12,7 +12,8 @@ import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -45,6 +46,11 @@ LocalPath = Annotated[Path, AfterValidator(_from_folder)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _port(url: str) -> str:
+    urlsplit(url).port  # noqa: B018 - raises ValueError where there cannot be such a port
+    return url
 
 
 class Secret(_Section):
@@ -102,9 +108,13 @@ class WebSettings(_Section):
 
 
 class PostgresSettings(_Section):
-    """The operator's PostgreSQL; without `url` the embedded one runs in the data folder."""
+    """The operator's PostgreSQL; without `url` the embedded one runs in the data folder.
 
-    url: str | None = None
+    `keep_days`: how long settled messages stay in the journal; dead letters stay until replayed.
+    """
+
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://([^:@/]*@)?[^@]*$")] | None = None
+    keep_days: int = Field(default=30, ge=1)
     password: Secret | None = None
     connections: int = Field(default=12, ge=4)
 
@@ -126,9 +136,12 @@ class EmbeddedBrokerSettings(_Section):
 
 
 class BrokerSettings(_Section):
-    """The NGSI-LD broker that Volme keeps true; without `url` the embedded one runs."""
+    """The NGSI-LD broker that Volme keeps true; without `url` the embedded one runs.
 
-    url: str | None = None
+    `token` is sent as `Authorization: Bearer`; secrets have no place in the address.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$")] | None = None
     kind: BrokerKind = "orion-ld"
     tenant: str | None = None
     token: Secret | None = None
@@ -145,7 +158,9 @@ class MqttSource(_Section):
     """
 
     name: Name
-    url: Annotated[str, Field(pattern=r"^mqtts?://[^/@]+/?$")]
+    url: Annotated[
+        str, Field(pattern=r"^mqtts?://(\[[0-9a-fA-F:.]+\]|[^/@:\s]+)(:\d{1,5})?/?$"), AfterValidator(_port)
+    ]
     topics: tuple[str, ...] = Field(min_length=1)
     network: Network = "auto"
     version: Literal["5", "3.1.1"] = "3.1.1"
@@ -189,19 +204,6 @@ class SimulatorSettings(_Section):
     speed: float = Field(default=1.0, gt=0, le=1000)
 
 
-_S = TypeVar("_S", MqttSource, WebhookSource)
-
-
-def _unique(names: tuple[_S, ...]) -> tuple[_S, ...]:
-    seen: set[str] = set()
-    for entry in names:
-        if entry.name in seen:
-            msg = f"two sources are called “{entry.name}”"
-            raise ValueError(msg)
-        seen.add(entry.name)
-    return names
-
-
 class Settings(_Section):
     """Everything that can be set; the defaults run on one machine, on loopback, on embedded parts."""
 
@@ -213,12 +215,24 @@ class Settings(_Section):
     postgres: PostgresSettings = PostgresSettings()
     broker: BrokerSettings = BrokerSettings()
     embedded_mqtt_port: Port = 1883
-    mqtt: Annotated[tuple[MqttSource, ...], AfterValidator(_unique)] = ()
-    webhook: Annotated[tuple[WebhookSource, ...], AfterValidator(_unique)] = ()
+    mqtt: tuple[MqttSource, ...] = ()
+    webhook: tuple[WebhookSource, ...] = ()
     plain: tuple[PlainTopic, ...] = ()
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     javascript: dict[str, LocalPath] = Field(default_factory=dict)
     simulator: SimulatorSettings = SimulatorSettings()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        names: list[str] = [source.name for source in self.mqtt]
+        names += [source.name for source in self.webhook]
+        taken = {"registry"} if self.mqtt else {"registry", "mqtt"}  # Volme's own
+        for name in names:
+            if name in taken:
+                msg = f"two sources are called “{name}”, or it is a name of Volme's own"
+                raise ValueError(msg)
+            taken.add(name)
+        return self
 
     @model_validator(mode="after")
     def _plain_topics_have_a_source(self) -> Settings:
@@ -314,6 +328,13 @@ def check_exposure(settings: Settings) -> None:
         msg = (
             f"web.host = “{settings.web.host}” does not say how the NGSI-LD broker reaches Volme's contexts."
             ' Set web.public_url, such as "https://volme.stadt.example".'
+        )
+        raise ConfigurationError(msg)
+    remote = settings.broker.url is not None and not is_loopback(urlsplit(settings.broker.url).hostname or "")
+    if remote and is_loopback(settings.web.host) and settings.web.public_url is None:
+        msg = (
+            f"the NGSI-LD broker at {settings.broker.url} cannot reach Volme's contexts, which are served on"
+            f" {settings.web.host}. Set web.host and web.public_url so that it can."
         )
         raise ConfigurationError(msg)
     reachable = not is_loopback(embedded.host) or embedded.behind_proxy

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -33,6 +34,7 @@ from compose.settings import LOOPBACK
 from compose.simulation import simulate
 from compose.telemetry import metrics_registry
 from compose.web import web_app
+from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# One arbitrary number, the same in every platform.
+_PLATFORM_LOCK = 0x766F6C6D65_02
+_CLAIM_TRIES = 5
+_GC_THRESHOLDS = (100_000, 50, 100)
 #: The name of the source that listens to the embedded MQTT broker.
 EMBEDDED_SOURCE = "mqtt"
 
@@ -61,8 +67,11 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(claim(settings.data))
+        # Messages are many short-lived objects and few cycles: the default looks for these too often.
+        gc.set_threshold(*_GC_THRESHOLDS)
         addresses = choose_addresses(settings, strict=strict_ports)
         pool = await stack.enter_async_context(postgres(settings))
+        await _claim_database(stack, pool)
         journal = PostgresJournal(pool)
         await journal.start()
         stack.push_async_callback(journal.close)
@@ -78,6 +87,7 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
         await platform.look()
         await _task(stack, "pulse", platform.pulse())
         await _task(stack, "adoption", platform.adopt())
+        await _task(stack, "retention", platform.forget())
         publish_addresses(
             settings.data,
             {
@@ -91,6 +101,21 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
         log.info("platform.started", web=addresses.web, broker=addresses.broker, mqtt=addresses.mqtt)
         yield platform
         log.info("platform.stopping")
+
+
+async def _claim_database(stack: AsyncExitStack, pool: Pool) -> None:
+    """Be the only platform on this PostgreSQL: two would write the same entities at once.
+
+    Raises:
+        ConfigurationError: another platform works on it.
+    """
+    connection = await stack.enter_async_context(pool.acquire())
+    for _ in range(_CLAIM_TRIES):  # a platform that was killed a moment ago may still seem to be there
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _PLATFORM_LOCK):
+            return
+        await asyncio.sleep(1)
+    msg = "another Volme works on this PostgreSQL database; a second one needs a database of its own"
+    raise ConfigurationError(msg)
 
 
 async def _serve(stack: AsyncExitStack, platform: Platform, pool: Pool) -> None:
@@ -207,15 +232,19 @@ async def _task(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None
     """Run a part beside the others; when it ends by itself, that is a defect and stops everything."""
     task = asyncio.create_task(work, name=name)
     watched = asyncio.current_task()
+    asked = False
 
     def ended(done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and watched is not None and (error := done.exception()) is not None:
-            log.critical("platform.part_failed", part=name, exc_info=error)
+        if not asked and watched is not None:
+            error = None if done.cancelled() else done.exception()
+            log.critical("platform.part_ended", part=name, exc_info=error)
             watched.cancel()
 
     task.add_done_callback(ended)
 
     async def stop() -> None:
+        nonlocal asked
+        asked = True
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)  # a failure was logged when it happened
 

@@ -14,6 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from models.values import DateTime, Location, PostalAddress, Several, Uri
 
+#: Attributes that say when was observed, by the names that the types have for it.
+TIME_ATTRIBUTES = ("dateObserved", "observationDateTime", "dateObservedFrom", "dateObservedTo")
+#: When a device was last heard.
+LAST_SEEN = "dateLastValueReported"
+
 
 class Entity(BaseModel):
     """One entity, as keyvalues: what every type has (GSMA's common attributes).

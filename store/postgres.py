@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# A server that no longer answers must not hold a caller for ever.
+_COMMAND_S = 60.0
+# Connections that do not close by then are cut.
+_CLOSE_S = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +55,12 @@ async def connect(dsn: str, *, size: int = 10, name: str = "volme", password: st
     """
     try:
         return await asyncpg.create_pool(
-            dsn, min_size=1, max_size=size, password=password, server_settings={"application_name": name}
+            dsn,
+            min_size=1,
+            max_size=size,
+            password=password,
+            command_timeout=_COMMAND_S,
+            server_settings={"application_name": name},
         )
     except (OSError, asyncpg.PostgresError, ValueError) as error:
         msg = f"PostgreSQL cannot be reached: {error}"
@@ -65,7 +76,12 @@ async def pool(
     try:
         yield opened
     finally:
-        await opened.close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await opened.close()
+        except TimeoutError:
+            log.warning("store.connections_cut", application=name)
+            opened.terminate()
 
 
 async def migrate(pool: Pool, package: str) -> list[str]:

@@ -250,7 +250,7 @@ async def test_observed(orion_like: OrionLike) -> None:
         ids = [item["id"] for item in entities] + ["urn:ngsi-ld:Sensor:hagen:unknown"]
         seen = len(orion_like.requests)
         observed = await client.observed(ids, type="Sensor", context=context)
-        assert len(orion_like.requests) - seen == 3
+        assert len(orion_like.requests) - seen == 1  # by the length of the address, not by number
         assert await client.observed([], type="Sensor", context=context) == {}
     assert observed.keys() == set(ids[:-1])
     assert observed[ids[0]] == {"level": datetime(2026, 5, 1, 12, 0, 0, 250_000, UTC)}

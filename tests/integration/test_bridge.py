@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -196,6 +198,62 @@ async def test_one_entity_that_poisons_its_batch_is_found_and_the_others_arrive(
     (letter,) = await way.journal.dead_letters()
     assert room(7) in letter.sentence
     assert way.temperature(39) == 20.0
+
+
+async def test_a_broker_whose_writes_fail_while_it_still_answers_questions_loses_nothing(way: Way) -> None:
+    way.broker.fail_next(10_000, status=500, path="entityOperations")
+    await way.append(*(climate(number, 20) for number in range(8)))
+    async with way.running():
+        while sum("entityOperations" in seen.path for seen in way.broker.requests) < 60:  # noqa: ASYNC110 - the broker's own record
+            await asyncio.sleep(0.02)
+        way.broker.recover()
+        total = await way.settle()
+    assert (total.delivered, total.dead) == (8, 0)
+
+
+async def test_places_with_long_names_are_looked_up_all_the_same(way: Way) -> None:
+    for number in range(60):
+        place = f"{number:02d}-" + "ü" * 100
+        way.devices[eui(number)] = Device(id=eui(number), profile="elsys-ers", place=place, position=HAGEN)
+    await way.append(*(climate(number, 20) for number in range(60)))
+    async with way.running():
+        total = await way.settle()
+    assert (total.delivered, total.dead) == (60, 0)
+
+
+async def test_a_look_up_that_the_broker_refuses_does_not_stop_the_city(way: Way) -> None:
+    way.broker.fail_next(10_000, status=414, path="/ngsi-ld/v1/entities")
+    await way.append(*(climate(number, 20) for number in range(4)))
+    async with way.running():
+        await asyncio.sleep(0.5)
+        way.broker.recover()
+        total = await way.settle()
+    assert (total.delivered, total.dead) == (4, 0)
+
+
+async def test_after_a_restart_a_late_message_does_not_set_last_seen_back(way: Way) -> None:
+    quiet = {"rxInfo": []}  # nothing but last-seen is known of the device
+    newer = climate(1, 22, minutes=60, f_cnt=2)
+    older = climate(1, 15, minutes=5, f_cnt=1)
+    for message in (newer, older):
+        body = json.loads(message.payload) | quiet
+        await way.append(replace(message, payload=json.dumps(body).encode()))
+        async with way.running():
+            await way.settle()
+    device = way.broker.entity(f"urn:ngsi-ld:Device:hagen:{eui(1)}")
+    assert device is not None
+    assert device["dateLastValueReported"]["@value"] == "2026-05-01T11:00:00.000Z"
+
+
+async def test_memory_is_bounded_by_bytes_too(way: Way) -> None:
+    way.broker.fail_next(10_000, close=True, path="entityOperations")
+    await way.append(*(climate(number, 20) for number in range(60)))
+    async with way.running(window_bytes=5_000, chunk=5) as bridge:
+        await asyncio.sleep(0.5)
+        assert 0 < bridge.in_flight < 20
+        way.broker.recover()
+        total = await way.settle()
+    assert total.delivered == 60
 
 
 async def test_an_unknown_device_is_delivered_when_it_is_registered(way: Way) -> None:

@@ -143,6 +143,30 @@ async def test_the_normalised_payload_needs_no_mapping() -> None:
     assert (weather["temperature"], weather["relativeHumidity"], weather["windSpeed"]) == (8.5, 0.81, 3.5)
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_measurements_of_several_moments_in_one_frame_all_arrive(newest_first: bool) -> None:  # noqa: FBT001 - a parameter
+    normalized = [
+        {"time": "2026-05-01T09:58:00Z", "air": {"temperature": 22.0}},
+        {"time": "2026-05-01T09:00:00Z", "air": {"temperature": 11.0}},
+    ]
+    done = await run(
+        the_things_stack(
+            b"\x01", at=NOW, normalized_payload=normalized if newest_first else normalized[::-1]
+        ),
+        device("normalized", entity_type="WeatherObserved"),
+    )
+    assert done.problems == ()
+    weather = [update for update in done.entities if update.type == "WeatherObserved"]
+    assert [update.body["temperature"]["value"] for update in weather] == [11.0, 22.0]  # oldest first
+    assert [keyvalues(update.body)["dateObserved"] for update in weather] == [
+        "2026-05-01T09:00:00.000Z",
+        "2026-05-01T09:58:00.000Z",
+    ]
+    assert [update.observed_at for update in weather] == sorted(
+        update.observed_at for update in weather if update.observed_at
+    )
+
+
 async def test_a_frame_without_payload_says_only_that_the_device_lives() -> None:
     done = await run(the_things_stack(b"", f_port=0, at=NOW), device("elsys-ers"))
     assert done.problems == ()
