@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+# 127.0.0.1 as HTTP clients or operating systems understand it
+LOOPBACK_SPELLINGS = (
+    "①②⑦.0.0.1",
+    "１２７.0.0.1",  # noqa: RUF001 - the point
+    "127。0。0。1",
+    "𝟏𝟐𝟕.0.0.1",  # noqa: RUF001 - the point
+    "127.1",
+    "2130706433",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "user@127.0.0.1",
+)
 JSON_LD = "application/ld+json"
 _tenants = itertools.count(1)
 _databases = itertools.count(1)

@@ -22,7 +22,7 @@ import aiohttp
 import orjson
 import structlog
 
-from broker.embedded.endpoints import AddressPolicy, ForbiddenAddressError, split_http
+from broker.embedded.endpoints import AddressPolicy, ForbiddenAddressError
 from broker.embedded.problems import BadRequestDataError, ContextNotAvailableError
 from broker.embedded.terms import Context
 from broker.embedded.vocabulary import CORE_CONTEXT_URL
@@ -173,7 +173,6 @@ class Contexts:
     async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
         for _ in range(_MAX_REDIRECTS):
             try:
-                split_http(url)
                 self._policy.check_literal(url)
             except BadRequestDataError as error:
                 raise ContextNotAvailableError(detail=error.detail) from error

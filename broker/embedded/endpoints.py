@@ -9,18 +9,21 @@ default only public ones are connected to; networks beyond them are the operator
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from broker.embedded.problems import BadRequestDataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from aiohttp import AddrInfoType
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -30,6 +33,12 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 class ForbiddenAddressError(OSError):
     """The name leads to an address that the operator has not allowed."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(errno.EACCES, sentence)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 class AddressPolicy:
@@ -77,19 +86,30 @@ class AddressPolicy:
         """Check a URI whose host is an IP address, which no resolver sees.
 
         Raises:
-            ForbiddenAddressError: it is not allowed.
+            BadRequestDataError: it is no http or https URI with a host.
+            ForbiddenAddressError: the address is not allowed.
         """
-        host = urlsplit(uri).hostname or ""
-        try:
-            allowed = self.allows(host)
-        except ValueError:
-            return  # a name: the resolver checks it
-        if not allowed:
-            raise ForbiddenAddressError(self.refusal(host, host))
+        host, _ = split_http(uri)
+        address = _literal(host)
+        if address is not None and not self.allows(address):
+            raise ForbiddenAddressError(self.refusal(host, address))
+
+    def open_socket(self, address: AddrInfoType) -> socket.socket:
+        """Open the socket of a connection, whatever led to its address: name, literal or redirect.
+
+        Raises:
+            ForbiddenAddressError: the address is not allowed.
+        """
+        family, kind, protocol, _, where = address
+        if not self.allows(str(where[0])):
+            raise ForbiddenAddressError(self.refusal(str(where[0]), str(where[0])))
+        return socket.socket(family=family, type=kind, proto=protocol)
 
     def session(self, *, timeout: float, connections: int) -> aiohttp.ClientSession:
         """Open an HTTP client that connects to allowed addresses alone."""
-        connector = aiohttp.TCPConnector(resolver=_CheckedResolver(self), limit=connections)
+        connector = aiohttp.TCPConnector(
+            resolver=_CheckedResolver(self), socket_factory=self.open_socket, limit=connections
+        )
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=timeout),
@@ -98,7 +118,9 @@ class AddressPolicy:
 
 
 def split_http(uri: object) -> tuple[str, int]:
-    """Return host and port of an http or https URI.
+    """Return host and port of an http or https URI, as the HTTP client will connect to them.
+
+    The client's own parser reads it: it makes ASCII of other scripts' digits and dots, for one.
 
     Raises:
         BadRequestDataError: it is none.
@@ -106,13 +128,32 @@ def split_http(uri: object) -> tuple[str, int]:
     if not isinstance(uri, str):
         raise BadRequestDataError(detail="an endpoint's uri must be a string")
     try:
-        parts = urlsplit(uri)
-        port = parts.port
+        url = URL(uri)
     except ValueError as error:
         raise BadRequestDataError(detail=f"{uri[:200]} is not a URI: {error}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not uri.isprintable() or " " in uri:
+    host, port = url.raw_host, url.port
+    if url.scheme not in {"http", "https"} or not host or not port or not uri.isprintable() or " " in uri:
         raise BadRequestDataError(detail=f"{uri[:200]} is not an http or https URI with a host")
-    return parts.hostname, port or (443 if parts.scheme == "https" else 80)
+    return host, port
+
+
+def _literal(host: str) -> str | None:
+    """Return the IP address that a host is, also one written as 127.1 or 0x7f000001; None for a name."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return _address_or_none(host)
+    return str(found[0][4][0])
+
+
+def _address_or_none(host: str) -> str | None:
+    """Return an address of an interface that this machine lacks; None for a name."""
+    address = host.partition("%")[0]
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return address
 
 
 class _CheckedResolver(AbstractResolver):

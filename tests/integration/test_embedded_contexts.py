@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,7 +16,7 @@ from pyld import jsonld
 from models.types import TYPES
 from ontology.loader import context as subject_context
 from ontology.loader import core_context
-from tests.embedded_serving import JSON_LD, LOOPBACK, Client, own_database, serving
+from tests.embedded_serving import JSON_LD, LOOPBACK, LOOPBACK_SPELLINGS, Client, own_database, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -185,6 +186,44 @@ async def test_a_remote_context_is_fetched_once_and_outlives_its_server(database
             answer = await strict.ask("GET", "/entities?type=A", Link=link(f"{base}/good"))
             assert (answer.status, answer.problem) == (503, "LdContextNotAvailable")
             assert "context_allow" in answer.json["detail"]
+    finally:
+        await runner.cleanup()
+
+
+async def test_no_spelling_and_no_redirect_leads_to_an_address_that_is_not_allowed(database: str) -> None:
+    asked: list[str] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        port = request.url.port
+        if request.path.startswith("/to/"):
+            spelling = LOOPBACK_SPELLINGS[int(request.match_info["path"].removeprefix("to/"))]
+            return web.Response(status=302, headers={"Location": f"http://{spelling}:{port}/inside"})
+        return web.json_response(PRELOADED[URL])
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    # the first hop is an address that is allowed, what it redirects to is another one
+    outer = web.TCPSite(runner, "127.0.0.2", port)
+    await outer.start()
+    hop = (ipaddress.ip_network("127.0.0.2/32"),)
+    try:
+        async with serving(database, context_allow=hop) as client:
+            for number, spelling in enumerate(LOOPBACK_SPELLINGS):
+                for url in (f"http://{spelling}:{port}/inside", f"http://127.0.0.2:{port}/to/{number}"):
+                    query = {"type": "Query", "entities": [{"type": "A"}], "@context": url}
+                    answer = await client.ask("POST", "/entityOperations/query", query, Content_Type=JSON_LD)
+                    assert (answer.status, answer.problem) == (503, "LdContextNotAvailable"), url
+                    assert "context_allow" in answer.json["detail"], url
+                    answer = await client.ask("GET", "/entities?type=A", Link=link(url))
+                    assert (answer.status, answer.problem) == (503, "LdContextNotAvailable"), url
+            named = await client.ask("GET", "/entities?type=A", Link=link(f"http://localhost:{port}/inside"))
+            assert (named.status, named.problem) == (503, "LdContextNotAvailable")
+        assert asked == [f"/to/{number}" for number in range(len(LOOPBACK_SPELLINGS))]
     finally:
         await runner.cleanup()
 

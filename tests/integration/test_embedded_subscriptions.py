@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.embedded_serving import JSON_LD, Client, Receiver, listening, own_database, serving
+from tests.embedded_serving import (
+    JSON_LD,
+    LOOPBACK_SPELLINGS,
+    Client,
+    Receiver,
+    listening,
+    own_database,
+    serving,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -246,7 +254,7 @@ async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client
 async def test_a_crowd_patches_one_subscription_and_no_change_is_lost(client: Client) -> None:
     created = await client.ask("POST", "/subscriptions", subscription())
     path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
-    patches = [
+    patches: list[dict[str, Any]] = [
         {
             "q": 'a~="x"',
             "notification": {"endpoint": {"receiverInfo": [{"key": "X-N", "value": str(number)}]}},
@@ -502,6 +510,7 @@ async def test_endpoints_beyond_public_addresses_need_the_operators_consent(data
             "http://169.254.169.254/latest",
             "http://[::ffff:127.0.0.1]/x",
             "http://0.0.0.0/x",
+            *(f"http://{spelling}/x" for spelling in LOOPBACK_SPELLINGS),
         ):
             answer = await client.ask("POST", "/subscriptions", subscription(uri))
             assert (answer.status, answer.problem) == (400, "BadRequestData"), uri
