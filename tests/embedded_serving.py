@@ -150,13 +150,23 @@ class Receiver:
     def __init__(self, statuses: tuple[int, ...]) -> None:
         self._statuses = list(statuses)
         self.url = ""
+        self.answers: dict[str, int] = {}  # statuses by path, before all others
+        self.hold = asyncio.Event()  # answers wait while it is cleared
+        self.hold.set()
         self.got: asyncio.Queue[tuple[Any, Any]] = asyncio.Queue()
 
     async def take(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         self.got.put_nowait((body, request.headers))
+        await self.hold.wait()
+        if request.path in self.answers:
+            return web.Response(status=self.answers[request.path])
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         return web.Response(status=status)
+
+    def at(self, path: str) -> str:
+        """Return the URL of another path."""
+        return self.url.removesuffix("/notify") + path
 
     async def next(self, timeout: float = 20.0) -> tuple[Any, Any]:  # noqa: ASYNC109 - of the test's own
         """Return the next notification's body and headers."""

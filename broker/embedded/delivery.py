@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Notifications, from the queue in PostgreSQL to the subscribers' endpoints over HTTP.
 
-Each destination (scheme, host, port) has a worker of its own while there is something for it,
-so a dead receiver delays nobody else; at one destination the order of the changes is kept. An
-attempt that fails for a passing reason is repeated after 1, 2, 4 … seconds, up to a minute. One
+Each subscription has a worker of its own while there is something for it, so an endpoint that
+fails delays no other one, not even on the same server; within a subscription the order of the
+changes is kept. One server gets a few requests at a time. An attempt that fails for a passing
+reason is repeated after 1, 2, 4 … seconds, up to a minute. One
 process works on a database's queue.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 import asyncpg
@@ -27,30 +29,35 @@ from broker.embedded.contexts import as_json_ld
 from broker.embedded.endpoints import ForbiddenAddressError
 from broker.embedded.links import context_link
 from broker.embedded.merging import Stored, now, timestamp
-from broker.embedded.notifications import Known, read_known
+from broker.embedded.notifications import Known, destination, read_known
 from broker.embedded.problems import ProblemError
 from broker.embedded.representations import View, feature_collection, show
 from broker.embedded.store import SQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broker.embedded.contexts import Contexts
     from broker.embedded.endpoints import AddressPolicy
+    from broker.embedded.notifications import QueueKey
+    from broker.embedded.subscriptions import Subscription
     from broker.embedded.terms import Context
     from store.postgres import Pool
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = 20  # notifications read from the queue together
+_REQUESTS = 200  # under way at a time
+_REQUESTS_EACH = 4  # to one scheme, host and port
 _POLL_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
+_FAILED_PAUSE = 5.0  # before a worker that failed for a reason unforeseen is replaced
 _LONGEST_PAUSE = 60.0
 _MAX_ATTEMPTS = 20
 _MAX_AGE = timedelta(hours=24)
-_MAX_WAITING = 10_000  # notifications kept for one destination that does not answer
+_MAX_WAITING = 10_000  # notifications kept for one subscription whose endpoint does not answer
 _PASSING = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )  # and every 5xx
@@ -81,13 +88,15 @@ class Delivery:
         self._policy = policy
         self._first_pause = first_pause
         self._wake = asyncio.Event()
-        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._workers: dict[QueueKey, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(_REQUESTS)
+        self._room_at: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._dispatcher: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Start sending, beginning with what an earlier process left."""
-        self._session = self._policy.session(timeout=_TIMEOUT_SECONDS, connections=200)
+        self._session = self._policy.session(timeout=_TIMEOUT_SECONDS, connections=_REQUESTS)
         self._wake.set()
         self._dispatcher = asyncio.create_task(self._dispatch(), name="notifications")
 
@@ -102,45 +111,54 @@ class Delivery:
             await self._session.close()
             self._session = None
 
-    def wake(self, destinations: Iterable[str]) -> None:
-        """Say where something was queued for."""
+    def wake(self, keys: Iterable[QueueKey]) -> None:
+        """Say which subscriptions something was queued for."""
         if self._session is not None:
-            for destination in destinations:
-                self._start_worker(destination)
+            for key in keys:
+                self._start_worker(key)
 
     async def _dispatch(self) -> None:
-        """See that every destination with something waiting has a worker."""
+        """See that every subscription with something waiting has a worker."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
             self._wake.clear()
             try:
-                rows = await self._pool.fetch(SQL["destinations"])
+                rows = await self._pool.fetch(SQL["waiting_subscriptions"])
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("notifications.queue_unreadable", reason=str(error))
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
             for row in rows:
-                self._start_worker(row["destination"])
+                self._start_worker((row["tenant"], row["subscription_id"]))
 
-    def _start_worker(self, destination: str) -> None:
-        if destination in self._workers:
+    def _start_worker(self, key: QueueKey) -> None:
+        if key in self._workers:
             return
-        task = asyncio.create_task(self._serve(destination), name=f"notifications {destination}")
-        self._workers[destination] = task
+        task = asyncio.create_task(self._serve(key), name=f"notifications {key[1]}")
+        self._workers[key] = task
 
-        def ended(_: asyncio.Task[None]) -> None:
-            self._workers.pop(destination, None)
+        def release() -> None:
+            self._workers.pop(key, None)
             self._wake.set()  # something may have been queued while it ended
+
+        def ended(task: asyncio.Task[None]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                release()
+                return
+            log.error("notifications.worker_failed", tenant=key[0], subscription=key[1], exc_info=error)
+            # until then the key counts as served, so that nothing starts it anew at once
+            asyncio.get_running_loop().call_later(_FAILED_PAUSE, release)
 
         task.add_done_callback(ended)
 
-    async def _serve(self, destination: str) -> None:
-        """Deliver to one destination until nothing waits for it."""
+    async def _serve(self, key: QueueKey) -> None:
+        """Deliver what waits for one subscription until nothing does."""
         pause = self._first_pause
         while True:
             try:
-                rows = await self._pool.fetch(SQL["next_notifications"], destination, _AT_ONCE)
+                rows = await self._pool.fetch(SQL["next_notifications"], *key, _AT_ONCE)
                 if not rows:
                     return
                 for row in rows:
@@ -150,9 +168,9 @@ class Delivery:
                         break
                 else:
                     continue
-                trimmed = await self._pool.fetchval(SQL["trim_notifications"], destination, _MAX_WAITING)
+                trimmed = await self._pool.fetchval(SQL["trim_notifications"], *key, _MAX_WAITING)
                 if trimmed:
-                    log.warning("notifications.trimmed", destination=destination, lost=trimmed)
+                    log.warning("notifications.trimmed", tenant=key[0], subscription=key[1], lost=trimmed)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("notifications.queue_unreadable", reason=str(error))
             await asyncio.sleep(pause)
@@ -194,14 +212,20 @@ class Delivery:
             return _Outcome(delivered=False, again=True, reason=error.detail)
         except ForbiddenAddressError as error:
             return _Outcome(delivered=False, reason=str(error))
+        body, headers = _rendered(row, known, context)
+        server = destination(subscription.uri)
+        room = self._room_at.setdefault(server, asyncio.Semaphore(_REQUESTS_EACH))
+        async with room, self._room:  # in this order: who waits for a slow server takes no other's place
+            return await self._post(subscription, orjson.dumps(body), headers)
+
+    async def _post(self, subscription: Subscription, body: bytes, headers: Mapping[str, str]) -> _Outcome:
         if self._session is None:
             return _Outcome(delivered=False, again=True, reason="the broker is stopping")
-        body, headers = _rendered(row, known, context)
         seconds = min(_LONGEST_TIMEOUT, subscription.timeout or _TIMEOUT_SECONDS)
         try:
             async with self._session.post(
                 subscription.uri,
-                data=orjson.dumps(body),
+                data=body,
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds),

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 import structlog
+from yarl import URL
 
 from broker.embedded import store
 from broker.embedded.merging import now
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from store.postgres import Connection
 
 log = structlog.get_logger(__name__)
+
+QueueKey: TypeAlias = tuple[str, str]  # tenant, subscription's id: what is queued for one is kept in order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +66,11 @@ class Matcher:
 
     async def publish(
         self, connection: Connection, tenant: str, version: int, written: Sequence[tuple[Stored, Changes]]
-    ) -> set[str]:
+    ) -> set[QueueKey]:
         """Queue the notifications that a transaction's changes call for.
 
         Returns:
-            The destinations that have something to be delivered now.
+            The subscriptions that have something to be delivered now.
         """
         moment = now()
         matched: dict[str, list[Stored]] = {}
@@ -86,16 +88,15 @@ class Matcher:
         found = self._known[tenant][1]
         allowed = await _unthrottled(connection, tenant, [found[key].subscription for key in matched], moment)
         due = [key for key in matched if key in allowed]
-        destinations = [destination(found[key].subscription.uri) for key in due]
         await connection.execute(
             SQL["add_notifications"],
             tenant,
             due,
-            destinations,
+            [destination(found[key].subscription.uri) for key in due],
             moment,
             [_snapshot(matched[key], found[key].subscription) for key in due],
         )
-        return set(destinations)
+        return {(tenant, key) for key in due}
 
 
 def read_known(row: Any) -> Known | None:
@@ -110,9 +111,8 @@ def read_known(row: Any) -> Known | None:
 
 
 def destination(uri: str) -> str:
-    """Return scheme, host and port of an endpoint: one worker serves all subscriptions there."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+    """Return scheme, host and port of an endpoint: what its server is told apart by."""
+    return str(URL(uri).origin())
 
 
 async def _confirmed(

@@ -154,17 +154,17 @@ SELECT $1, n.subscription_id, n.destination, $4, n.entities::jsonb
 FROM unnest($2::text[], $3::text[], $5::text[]) AS n(subscription_id, destination, entities)
 JOIN ngsild.subscriptions AS s ON s.tenant = $1 AND s.id = n.subscription_id
 
--- name: destinations
--- Where anything is still to be delivered.
-SELECT DISTINCT destination FROM ngsild.notifications
+-- name: waiting_subscriptions
+-- The subscriptions that have something still to be delivered.
+SELECT DISTINCT tenant, subscription_id FROM ngsild.notifications
 
 -- name: next_notifications
--- The oldest notifications for a destination.
+-- A subscription's oldest notifications.
 SELECT number, tenant, subscription_id, notified_at, entities, attempts
 FROM ngsild.notifications
-WHERE destination = $1
+WHERE tenant = $1 AND subscription_id = $2
 ORDER BY number
-LIMIT $2
+LIMIT $3
 
 -- name: finish_notification
 -- Take a notification off the queue and count it.
@@ -189,11 +189,13 @@ FROM failed
 WHERE s.tenant = failed.tenant AND s.id = failed.subscription_id
 
 -- name: trim_notifications
--- Keep the newest of a destination's notifications; returns how many were too many.
+-- Keep the newest of a subscription's notifications; returns how many were too many.
 WITH trimmed AS (
     DELETE FROM ngsild.notifications
-    WHERE destination = $1 AND number < (
-        SELECT number FROM ngsild.notifications WHERE destination = $1 ORDER BY number DESC OFFSET $2 LIMIT 1
+    WHERE tenant = $1 AND subscription_id = $2 AND number < (
+        SELECT number FROM ngsild.notifications
+        WHERE tenant = $1 AND subscription_id = $2
+        ORDER BY number DESC OFFSET $3 LIMIT 1
     )
     RETURNING 1
 )

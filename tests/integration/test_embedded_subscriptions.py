@@ -8,8 +8,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from tests.embedded_serving import (
     JSON_LD,
@@ -486,6 +488,63 @@ async def test_a_dead_receiver_delays_nobody(client: Client, receiver: Receiver)
             break
         await asyncio.sleep(0.05 * sent)
     assert notification["status"] == "failed"
+
+
+async def test_a_bad_path_delays_no_other_path_of_its_server(client: Client) -> None:
+    async with listening() as receiver:
+        receiver.answers["/bad"] = 503
+        await subscribe(client, receiver, notification={"endpoint": {"uri": receiver.at("/bad")}})
+        good = await subscribe(client, receiver, notification={"endpoint": {"uri": receiver.at("/good")}})
+        for value in range(30):
+            await write(client, air(no2=value))
+        seen: list[int] = []
+        while len(seen) < 30:
+            body, _ = await receiver.next()
+            if body["subscriptionId"] == good.rpartition("/")[2]:
+                seen.append(body["data"][0]["no2"]["value"])
+        assert seen == list(range(30))
+
+
+async def test_one_server_gets_a_few_requests_at_a_time(client: Client) -> None:
+    async with listening() as receiver:
+        receiver.hold.clear()
+        for _ in range(10):
+            await subscribe(client, receiver)
+        await write(client, air())
+        for _ in range(4):
+            await receiver.next()
+        async with listening() as other:
+            await nothing_more(client, other)  # another server is served meanwhile
+        assert receiver.got.empty()
+        receiver.hold.set()
+        for _ in range(6):
+            await receiver.next()
+
+
+async def test_a_worker_that_fails_is_reported_and_rests(database: str) -> None:
+    async with listening(503) as broken, listening() as receiver:
+        async with serving(database, first_retry=60.0) as client:
+            plain = client.other("")
+            await subscribe(plain, broken)
+            await write(plain, air())
+            await broken.next()
+        connection = await asyncpg.connect(database)
+        try:
+            # what no version has ever written
+            await connection.execute("UPDATE ngsild.subscriptions SET doc = '[]'")
+        finally:
+            await connection.close()
+        with capture_logs() as logs:
+            async with serving(database) as client:
+                for _ in range(3):
+                    await subscribe(client, receiver)
+                    await write(client, air())
+                for _ in range(6):
+                    await receiver.next()
+            failures = [entry for entry in logs if entry["event"] == "notifications.worker_failed"]
+        assert 0 < len(failures) <= 5  # one that starts anew at once fails hundreds of times
+        assert failures[0]["log_level"] == "error"
+        assert isinstance(failures[0]["exc_info"], AttributeError)
 
 
 async def test_what_is_queued_survives_a_restart(database: str) -> None:
