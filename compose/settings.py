@@ -113,7 +113,7 @@ class PostgresSettings(_Section):
     `keep_days`: how long settled messages stay in the journal; dead letters stay until replayed.
     """
 
-    url: Annotated[str, Field(pattern=r"^postgres(ql)?://([^:@/]*@)?[^@]*$")] | None = None
+    url: Annotated[str, Field(pattern=r"^postgres(ql)?://([^:@/]*:?@)?[^@]*$")] | None = None
     keep_days: int = Field(default=30, ge=1)
     password: Secret | None = None
     connections: int = Field(default=12, ge=4)

@@ -204,7 +204,7 @@ async def test_a_broker_whose_writes_fail_while_it_still_answers_questions_loses
     way.broker.fail_next(10_000, status=500, path="entityOperations")
     await way.append(*(climate(number, 20) for number in range(8)))
     async with way.running():
-        while sum("entityOperations" in seen.path for seen in way.broker.requests) < 60:  # noqa: ASYNC110 - the broker's own record
+        while sum("entityOperations" in seen.path for seen in way.broker.requests) < 24:  # noqa: ASYNC110 - the broker's own record
             await asyncio.sleep(0.02)
         way.broker.recover()
         total = await way.settle()

@@ -74,6 +74,17 @@ def test_a_wildcard_address_does_not_say_where_the_contexts_are(tmp_path: Path) 
             '[[mqtt]]\nname = "a"\nurl = "mqtt://x"\ntopics = ["#"]\n' * 2,
             "two sources are called",
         ),
+        ('[[mqtt]]\nname = "a"\nurl = "mqtt://x:99999"\ntopics = ["#"]', "mqtt.0.url"),
+        ('[[mqtt]]\nname = "registry"\nurl = "mqtt://x"\ntopics = ["#"]', "Volme's own"),
+        ('[[webhook]]\nname = "mqtt"\ntoken = { env = "T" }', "Volme's own"),
+        (
+            '[[mqtt]]\nname = "a"\nurl = "mqtt://x"\ntopics = ["#"]\n'
+            '[[webhook]]\nname = "a"\ntoken = { env = "T" }',
+            "two sources are called",
+        ),
+        ('[broker]\nurl = "http://volme:secret@orion:1026"', "broker.url"),
+        ('[postgres]\nurl = "postgresql://volme:secret@db/volme"', "postgres.url"),
+        ('[broker]\nurl = "http://orion-ld:1026"', "cannot reach Volme's contexts"),
         ('[[webhook]]\nname = "a"\ntoken = "secret"', "webhook.0.token"),
         ('[[webhook]]\nname = "a"\ntoken = {}', "either"),
         ('[[plain]]\nsource = "nowhere"\ntopic = "a/{device}"', "nowhere"),
