@@ -42,7 +42,7 @@ class Registry:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = queries("adapters")
-        self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self._changed: asyncio.Queue[str | None] = asyncio.Queue()  # None: the connection was lost
         self.devices: dict[str, Device] = {}
 
     async def start(self) -> None:
@@ -92,6 +92,7 @@ class Registry:
     async def _follow(self) -> None:
         async with self._store() as connection:
             await connection.add_listener(_CHANNEL, self._announced)
+            connection.add_termination_listener(self._lost)
             try:
                 await self._load(connection)
                 while not connection.is_closed():
@@ -102,13 +103,19 @@ class Registry:
                         # A connection that died silently announces nothing: this finds out, or fails.
                         await self._load(connection)
                     else:
+                        if changed is None:
+                            break
                         await self._reload(connection, changed)
             finally:
+                connection.remove_termination_listener(self._lost)
                 if not connection.is_closed():
                     await connection.remove_listener(_CHANNEL, self._announced)
 
     def _announced(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         self._changed.put_nowait(str(payload))
+
+    def _lost(self, _connection: Any) -> None:
+        self._changed.put_nowait(None)
 
     async def _load(self, connection: Any) -> None:
         rows = await connection.fetch(self._sql["all_devices"], timeout=_LOOK_AGAIN_S)

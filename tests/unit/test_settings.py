@@ -78,8 +78,10 @@ def test_a_wildcard_address_does_not_say_where_the_contexts_are(tmp_path: Path) 
         ('[[mqtt]]\nname = "registry"\nurl = "mqtt://x"\ntopics = ["#"]', "Volme's own"),
         ('[[webhook]]\nname = "mqtt"\ntoken = { env = "T" }', "Volme's own"),
         (
-            '[[mqtt]]\nname = "a"\nurl = "mqtt://x"\ntopics = ["#"]\n'
-            '[[webhook]]\nname = "a"\ntoken = { env = "T" }',
+            (
+                '[[mqtt]]\nname = "a"\nurl = "mqtt://x"\ntopics = ["#"]\n'
+                '[[webhook]]\nname = "a"\ntoken = { env = "T" }'
+            ),
             "two sources are called",
         ),
         ('[broker]\nurl = "http://volme:secret@orion:1026"', "broker.url"),
