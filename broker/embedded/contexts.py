@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ import aiohttp
 import orjson
 import structlog
 
+from broker.embedded.cache import Cache
 from broker.embedded.endpoints import AddressPolicy, ForbiddenAddressError
 from broker.embedded.problems import BadRequestDataError, ContextNotAvailableError
 from broker.embedded.terms import Context
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(-v\d+\.\d+(\.\d+)?)?\.jsonld")
-_KEPT = 512
+_KEPT = 512  # failures and locks
+_ROOM = 33_554_432  # bytes of documents kept, and as many of what was compiled from them, as JSON
 _FRESH_SECONDS = 3600.0
 _FAILED_SECONDS = 10.0
 _MAX_BYTES = 1_048_576
@@ -46,6 +47,7 @@ _MAX_REDIRECTS = 5
 class _Entry:
     context: Context
     until: float
+    size: int
 
 
 class Contexts:
@@ -63,8 +65,8 @@ class Contexts:
         self._core = _locals_of(core, "the core context")
         self._preloaded = dict(preloaded)
         self._policy = policy
-        self._compiled: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._documents: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._compiled: Cache[bytes, _Entry] = Cache(_ROOM)
+        self._documents: Cache[str, tuple[float, Mapping[str, Any]]] = Cache(_ROOM)
         self._failed: dict[str, tuple[float, str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -90,7 +92,6 @@ class Contexts:
         now = time.monotonic()
         entry = self._compiled.get(key)
         if entry is not None and entry.until > now:
-            self._compiled.move_to_end(key)
             return entry.context
         try:
             parts = await self._parts(source, base="", depth=0)
@@ -98,13 +99,13 @@ class Contexts:
             if entry is None:
                 raise
             log.warning("context.stale", context=entry.context.url)
-            self._compiled[key] = _Entry(context=entry.context, until=now + _FAILED_SECONDS)
+            stale = _Entry(context=entry.context, until=now + _FAILED_SECONDS, size=entry.size)
+            self._compiled.put(key, stale, entry.size)
             return entry.context
         names_core = any(part is core for part in parts for core in self._core)
         context = Context(source, [*parts, *self._core], names_core=names_core)
-        self._compiled[key] = _Entry(context=context, until=now + _FRESH_SECONDS)
-        while len(self._compiled) > _KEPT:
-            self._compiled.popitem(last=False)
+        size = len(key) + len(orjson.dumps(parts))
+        self._compiled.put(key, _Entry(context=context, until=now + _FRESH_SECONDS, size=size), size)
         return context
 
     async def _parts(self, source: Any, *, base: str, depth: int) -> list[Mapping[str, Any]]:
@@ -134,25 +135,25 @@ class Contexts:
             return self._preloaded[url]
         async with self._locks.setdefault(url, asyncio.Lock()):
             now = time.monotonic()
-            until, document = self._documents.get(url, (0.0, {}))
+            until, document = self._documents.get(url) or (0.0, {})
             if until > now:
                 return document
             failed_until, reason = self._failed.get(url, (0.0, ""))
             if failed_until > now:
                 raise ContextNotAvailableError(detail=reason)
             try:
-                document = await self._fetch(url)
+                document, size = await self._fetch(url)
             except ContextNotAvailableError as error:
                 _bound(self._failed)
                 self._failed[url] = (now + _FAILED_SECONDS, error.detail)
                 raise
-            _bound(self._documents)
-            self._documents[url] = (now + _FRESH_SECONDS, document)
+            self._documents.put(url, (now + _FRESH_SECONDS, document), size)
         if len(self._locks) > _KEPT:
             self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}
         return document
 
-    async def _fetch(self, url: str) -> Mapping[str, Any]:
+    async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int]:
+        """Return a document and its size in bytes, as JSON without spaces."""
         if self._session is None:
             self._session = self._policy.session(timeout=5.0, connections=10)
         try:
@@ -167,8 +168,12 @@ class Contexts:
             raise ContextNotAvailableError(detail=f"{url} is not JSON: {error}") from error
         if not isinstance(document, dict) or "@context" not in document:
             raise ContextNotAvailableError(detail=f"{url} is no @context document")
+        try:
+            size = len(orjson.dumps(document))
+        except TypeError as error:
+            raise ContextNotAvailableError(detail=f"{url} is nested too deeply") from error
         log.info("context.fetched", url=url, bytes=len(content))
-        return document
+        return document, size
 
     async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
         for _ in range(_MAX_REDIRECTS):

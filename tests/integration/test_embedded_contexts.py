@@ -153,6 +153,7 @@ async def test_a_remote_context_is_fetched_once_and_outlives_its_server(database
         "/good": (200, orjson.dumps(PRELOADED[URL]), {}),
         "/text": (200, b"hello", {}),
         "/huge": (200, b" " * 2_000_000, {}),
+        "/deep": (200, b'{"@context":' + b'{"a":' * 300 + b"1" + b"}" * 301, {}),
         "/loop": (302, b"", {"Location": "/loop"}),
         "/outside": (302, b"", {"Location": "http://10.0.0.1/x"}),
     }
@@ -175,7 +176,7 @@ async def test_a_remote_context_is_fetched_once_and_outlives_its_server(database
                 body = weather(number)
                 assert (await client.ask("POST", "/entities", body, Link=link(f"{base}/moved"))).status == 201
             assert asked == ["/moved", "/good"]
-            for path in ("text", "huge", "loop", "none", "outside"):
+            for path in ("text", "huge", "deep", "loop", "none", "outside"):
                 answer = await client.ask("GET", "/entities?type=A", Link=link(f"{base}/{path}"))
                 assert (answer.status, answer.problem) == (503, "LdContextNotAvailable"), path
             await runner.cleanup()
