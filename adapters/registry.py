@@ -107,9 +107,11 @@ class Registry:
                             break
                         await self._reload(connection, changed)
             finally:
-                connection.remove_termination_listener(self._lost)
-                if not connection.is_closed():
-                    await connection.remove_listener(_CHANNEL, self._announced)
+                # The pool takes a connection back by itself when the server dies under it.
+                with contextlib.suppress(asyncpg.InterfaceError):
+                    connection.remove_termination_listener(self._lost)
+                    if not connection.is_closed():
+                        await connection.remove_listener(_CHANNEL, self._announced)
 
     def _announced(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         self._changed.put_nowait(str(payload))

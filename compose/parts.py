@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from models.types import TYPES
 from ontology.loader import context, core_context, subjects
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from compose.settings import Settings, Tls
     from store.postgres import Pool
@@ -37,23 +37,23 @@ _THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 async def mqtt_broker(port: int) -> AsyncIterator[None]:
     """Run the embedded MQTT broker, on loopback only, in a child process."""
     broker = Broker(port=port, listen=LOOPBACK, max_payload_size=_LARGEST_MQTT)
-    with _unmoved_by_ctrl_c():
-        await asyncio.to_thread(broker.start)
+    await asyncio.to_thread(_start_unmoved_by_ctrl_c, broker)
     try:
         yield
     finally:
         await asyncio.to_thread(broker.stop)
 
 
-@contextmanager
-def _unmoved_by_ctrl_c() -> Iterator[None]:
-    """Let a child inherit that Ctrl-C is ignored: it is stopped in order, not by the terminal."""
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _start_unmoved_by_ctrl_c(broker: Broker) -> None:
+    """Let the child inherit that Ctrl-C does not reach it: it is stopped in order, not by the terminal.
+
+    Only this thread's mask changes: a Ctrl-C meanwhile reaches Volme all the same.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        broker.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @asynccontextmanager

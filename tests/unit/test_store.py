@@ -65,3 +65,8 @@ async def test_a_number_given_to_another_process_does_not_keep_the_server_from_s
     assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
     await server.stop()
+
+
+async def test_a_path_that_the_server_cannot_live_in_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot live in"):
+        await EmbeddedPostgres(tmp_path / "my data" / "pg").start()
