@@ -75,7 +75,7 @@ def test_a_factor_is_the_recommendations(code: str, recommendation: dict[str, di
     if text:
         assert units()[code].factor == pytest.approx(conversion_factor(text), rel=5e-6)
     else:
-        assert code in {"H87", "IE", "NTU"}
+        assert code in {"H87", "IE", "NTU", "K3", "C79"}
 
 
 def test_only_temperatures_have_an_offset() -> None:
