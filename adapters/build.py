@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import orjson
 from pydantic import ValidationError, create_model
 
 from models.entity import LAST_SEEN, TIME_ATTRIBUTES, Entity
@@ -142,8 +143,7 @@ class Templates:
             **template.still,
             **normalize(entity, {name: moment for name, (_, moment) in found.items()}),
         }
-        subject = TYPES[type_name].subject
-        return EntityUpdate(id=template.id, type=type_name, subject=subject, observed_at=at, body=body)
+        return _update(TYPES[type_name].subject, at, tuple(found), body)
 
     def keep(
         self, local: str, entity: EntityUpdate, found: _Found, origin: tuple[Any, ...], moving: _Moving
@@ -316,9 +316,20 @@ def _entity(
             body = normalize(entity, times)
             # A registration observed nothing, so it can never be late.
             at = None if uplink.network == REGISTRY else uplink.observed_at
-            return EntityUpdate(
-                id=urn, type=type_name, subject=model.subject, observed_at=at, body=body
-            ), wrong
+            return _update(model.subject, at, tuple(found), body), wrong
+
+
+def _update(
+    subject: str, at: datetime | None, measured: tuple[str, ...], body: Mapping[str, Any]
+) -> EntityUpdate:
+    return EntityUpdate(
+        id=body["id"],
+        type=body["type"],
+        subject=subject,
+        observed_at=at,
+        measured=measured,
+        head=orjson.dumps(body)[:-1],
+    )
 
 
 def _sentence(type_name: str, urn: str, error: ValidationError) -> str:

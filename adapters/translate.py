@@ -11,11 +11,12 @@ Volme itself has a defect: one message must not stop all others.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec.structs import replace
 
 from adapters.build import Templates, build_entities
 from adapters.derive import derive

@@ -12,10 +12,11 @@ message at hand. Such a message is not late: it was delivered before the newer o
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import orjson
 import structlog
+from msgspec.structs import replace
 
 from broker.answers import BrokerRefusalError, NotFoundError, NotSupportedError, UnauthorizedError
 from models.entity import LAST_SEEN, TIME_ATTRIBUTES
@@ -122,14 +123,16 @@ class Newest:
             known[_WHOLE] = now
         if not older and not whole_is_late:
             return update, None
-        stale = replace(update, body=_without(update.body, times.keys() - late)) if late else None
+        stale = _without(update, times.keys() - late) if late else None
         if not fresh:
             # An older update without any reading in it (a device's last-seen) is superseded, not late.
             return None, stale
         dropped = older if not whole_is_late else update.body.keys() - fresh - {"id", "type"}
-        return replace(update, body=_without(update.body, dropped)), stale
+        return _without(update, dropped), stale
 
 
-def _without(body: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _without(update: EntityUpdate, names: Iterable[str]) -> EntityUpdate:
     left_out = set(names)
-    return {name: value for name, value in body.items() if name not in left_out}
+    body = {name: value for name, value in update.body.items() if name not in left_out}
+    measured = tuple(name for name in update.measured if name not in left_out)
+    return replace(update, measured=measured, head=orjson.dumps(body)[:-1], still=b"")

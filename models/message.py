@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time
+from datetime import datetime  # noqa: TC003 - msgspec reads the fields at run time
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One message as a source received it.
+
+    A struct of msgspec and no dataclass, as all that is made for every message: making one takes a
+    tenth of the time, and the journal packs thousands of them at once.
 
     Attributes:
         source: the source's name in the configuration (`simulator`, `ttn`).
@@ -18,6 +21,7 @@ class Message:
         payload: the bytes, untouched.
         received_at: when the source took it, UTC. A replayed message keeps its own.
         redelivered: the transport says that it may have been delivered before (MQTT DUP).
+        packet_id: by which the transport would deliver it again (MQTT with QoS 1); None: it never does.
     """
 
     source: str
@@ -25,3 +29,4 @@ class Message:
     payload: bytes
     received_at: datetime
     redelivered: bool = False
+    packet_id: int | None = None

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.message import Message
 
 
@@ -21,5 +23,13 @@ class Appender(Protocol):
 
         Raises:
             StoreError: it is not on disk; the source must not acknowledge.
+        """
+        ...
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        """Append many, in their order; return once all are on disk.
+
+        Raises:
+            StoreError: not all of them are; the source must acknowledge none, and tries them all again.
         """
         ...

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - msgspec reads the fields at run time
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +27,7 @@ class Position:
     altitude: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Uplink:
+class Uplink(Struct, frozen=True, kw_only=True, gc=False):
     """One frame of a device, independent of the network server that reported it.
 
     Attributes:

@@ -54,9 +54,11 @@ class Row:
         signed: two's complement.
         zero: the raw number that means 0.
         per: raw steps per unit; 1: the value is an integer.
-        order: byte order; `words` is two big-endian 16-bit words, the lower one first.
-        mask: bits of the raw number that belong to the field; None: all.
-        words: raw numbers that are no measurement → the vendor's word for them.
+        order: byte order; `words` is two big-endian 16-bit words, the lower one first; `bcd` is
+            two decimal digits a byte, the lowest ones first (EN 13757-3, type A).
+        mask: bits that belong to the field, counted from the lowest of them; None: all.
+        stay: the next row reads the same bytes again: several fields share them.
+        words: raw numbers that are no measurement → the vendor's word for them, or true and false.
     """
 
     name: str
@@ -64,18 +66,20 @@ class Row:
     signed: bool = False
     zero: float = 0
     per: float = 1
-    order: Literal["big", "little", "words"] = "big"
+    order: Literal["big", "little", "words", "bcd"] = "big"
     mask: int | None = None
-    words: Mapping[int, str] = field(default_factory=dict)
+    stay: bool = False
+    words: Mapping[int, str | bool] = field(default_factory=dict)
 
-    def read(self, raw: bytes) -> float | int | str:
-        """Return the field's value from its `size` bytes."""
-        if self.order == "words":
-            number = int.from_bytes(raw[2:] + raw[:2], "big", signed=self.signed)
-        else:
-            number = int.from_bytes(raw, self.order, signed=self.signed)
+    def read(self, raw: bytes) -> float | int | str | bool:
+        """Return the field's value from its `size` bytes.
+
+        Raises:
+            CodecError: they are no decimal digits where `bcd` wants them.
+        """
+        number = self._number(raw)
         if self.mask is not None:
-            number &= self.mask
+            number = (number & self.mask) >> self._shift
         if self.words and number in self.words:
             return self.words[number]
         if self.per == 1:
@@ -89,18 +93,48 @@ class Row:
             CodecError: the value does not fit into the field.
         """
         number = self._raw(value)
+        shifted = number << self._shift
         try:
-            raw = number.to_bytes(
-                self.size, "little" if self.order == "little" else "big", signed=self.signed
-            )
+            if self.mask is not None and not 0 <= shifted <= self.mask:
+                raise OverflowError  # noqa: TRY301 - a mask is a limit as the bytes are
+            raw = self._bytes(shifted)
         except OverflowError:
             message = f"{self.name} = {value} does not fit into the {self.size} bytes of its field."
             raise CodecError(message) from None
-        return raw[2:] + raw[:2] if self.order == "words" else raw
+        return raw
+
+    @property
+    def _shift(self) -> int:
+        return (self.mask & -self.mask).bit_length() - 1 if self.mask else 0
+
+    def _number(self, raw: bytes) -> int:
+        match self.order:
+            case "words":
+                return int.from_bytes(raw[2:] + raw[:2], "big", signed=self.signed)
+            case "bcd":
+                digits = raw[::-1].hex()
+                if not digits.isdecimal():
+                    message = f"{self.name} is {digits}, which is no decimal number."
+                    raise CodecError(message)
+                return int(digits)
+            case order:
+                return int.from_bytes(raw, order, signed=self.signed)
+
+    def _bytes(self, number: int) -> bytes:
+        match self.order:
+            case "words":
+                raw = number.to_bytes(self.size, "big", signed=self.signed)
+                return raw[2:] + raw[:2]
+            case "bcd":
+                if not 0 <= number < 10 ** (2 * self.size):
+                    raise OverflowError
+                return bytes.fromhex(f"{number:0{2 * self.size}d}")[::-1]
+            case order:
+                return number.to_bytes(self.size, order, signed=self.signed)
 
     def _raw(self, value: float | str) -> int:
         for number, word in self.words.items():
-            if value == word:
+            if value == word and isinstance(value, bool) == isinstance(word, bool):
                 return number
         try:
             return round(float(value) * self.per + self.zero)
@@ -111,7 +145,7 @@ class Row:
 
 def size_of(rows: tuple[Row, ...]) -> int:
     """Return the bytes that the rows take together."""
-    return sum(row.size for row in rows)
+    return sum(row.size for row in rows if not row.stay)
 
 
 def read_rows(rows: tuple[Row, ...], payload: bytes, start: int) -> dict[str, Value]:
@@ -128,13 +162,24 @@ def read_rows(rows: tuple[Row, ...], payload: bytes, start: int) -> dict[str, Va
             message = f"The payload ends after {len(payload)} bytes, within the field {row.name}."
             raise CodecError(message)
         fields[row.name] = row.read(payload[position:end])
-        position = end
+        position = position if row.stay else end
     return fields
 
 
 def write_rows(rows: tuple[Row, ...], fields: Mapping[str, Any]) -> bytes:
-    """Return consecutive bytes of the rows; a field that is not given is sent as 0."""
-    return b"".join(row.write(fields.get(row.name, 0)) for row in rows)
+    """Return consecutive bytes of the rows; a field that is not given is sent as 0.
+
+    Raises:
+        CodecError: a value does not fit into its field.
+    """
+    written: list[bytes] = []
+    shared = 0
+    for row in rows:
+        shared |= int.from_bytes(row.write(fields.get(row.name, 0)), "big")
+        if not row.stay:
+            written.append(shared.to_bytes(row.size, "big"))
+            shared = 0
+    return b"".join(written)
 
 
 def refuse_unknown(fields: Mapping[str, Any], known: frozenset[str], codec: str) -> None:

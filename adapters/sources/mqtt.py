@@ -238,6 +238,7 @@ class MqttSource:
             payload=publish.payload,
             received_at=now,
             redelivered=publish.duplicate,
+            packet_id=publish.packet_id or None,
         )
         taken = _Taken(message, publish.packet_id, connection)
         self._connection = connection

@@ -101,6 +101,10 @@ class PostgresJournal:
         """See `Journal.append`."""
         return await self._writer.append(message)
 
+    async def extend(self, messages: Sequence[Message]) -> None:
+        """See `Appender.extend`."""
+        await asyncio.gather(*(self._writer.append(message) for message in messages))
+
     async def _flush(self, batch: Sequence[Message]) -> int:
         arguments = (
             len(batch),

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import structs
 
 from adapters.fields import walk
 from compose.commands.words import clean, utc
@@ -38,9 +39,10 @@ _NEXT = {
 def as_dict(done: Translation) -> dict[str, Any]:
     """Return the steps as scripts read them."""
     message = done.message
-    uplink = asdict(done.uplink) if done.uplink else None
+    uplink = structs.asdict(done.uplink) if done.uplink else None
     if uplink is not None:
         uplink["payload"] = uplink["payload"].hex()
+        uplink["position"] = uplink["position"] and asdict(uplink["position"])
     return {
         "ok": not done.problems,
         "message": {
@@ -53,7 +55,7 @@ def as_dict(done: Translation) -> dict[str, Any]:
         "device": asdict(done.device) if done.device else None,
         "codec": done.codec,
         "fields": done.fields,
-        "readings": [asdict(reading) for reading in done.readings],
+        "readings": [structs.asdict(reading) for reading in done.readings],
         "unmapped": list(done.unmapped),
         "entities": [update.body for update in done.entities],
         "problems": [

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from adapters.codecs.decoding import Codecs
 from adapters.networks.envelope import read_uplink

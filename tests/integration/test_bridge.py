@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
+from msgspec.structs import replace
 
 from adapters.codecs.decoding import Codecs, encode
 from adapters.profiles import load_profiles
