@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,11 @@ def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
 def _problems(table: _Table) -> Iterator[tuple[str, str]]:
     """Yield what is well-formed and cannot be used all the same: (key, what is wrong)."""
     if table.codec not in TABLES and table.codec != "network" and not table.codec.startswith("javascript:"):
-        yield "codec", f"{table.codec!r} is none of {', '.join(sorted(TABLES))}, javascript:<name>, network"
+        near = get_close_matches(table.codec, TABLES, n=3, cutoff=0.4)
+        yield (
+            "codec",
+            f"{table.codec!r} is none of ours ({', '.join([*near, '…'])}), javascript:<name>, network",
+        )
     if table.entity_type not in TYPES:
         yield "entity_type", f"{table.entity_type!r} is none of {', '.join(sorted(TYPES))}"
     match table.battery:

@@ -57,6 +57,7 @@ class Row:
         order: byte order; `words` is two big-endian 16-bit words, the lower one first; `bcd` is
             two decimal digits a byte, the lowest ones first (EN 13757-3, type A).
         mask: bits that belong to the field, counted from the lowest of them; None: all.
+        default: what is sent where no value is given.
         stay: the next row reads the same bytes again: several fields share them.
         words: raw numbers that are no measurement → the vendor's word for them, or true and false.
     """
@@ -68,6 +69,7 @@ class Row:
     per: float = 1
     order: Literal["big", "little", "words", "bcd"] = "big"
     mask: int | None = None
+    default: float | str = 0
     stay: bool = False
     words: Mapping[int, str | bool] = field(default_factory=dict)
 
@@ -167,7 +169,7 @@ def read_rows(rows: tuple[Row, ...], payload: bytes, start: int) -> dict[str, Va
 
 
 def write_rows(rows: tuple[Row, ...], fields: Mapping[str, Any]) -> bytes:
-    """Return consecutive bytes of the rows; a field that is not given is sent as 0.
+    """Return consecutive bytes of the rows; a field that is not given is sent as its default.
 
     Raises:
         CodecError: a value does not fit into its field.
@@ -175,7 +177,7 @@ def write_rows(rows: tuple[Row, ...], fields: Mapping[str, Any]) -> bytes:
     written: list[bytes] = []
     shared = 0
     for row in rows:
-        shared |= int.from_bytes(row.write(fields.get(row.name, 0)), "big")
+        shared |= int.from_bytes(row.write(fields.get(row.name, row.default)), "big")
         if not row.stay:
             written.append(shared.to_bytes(row.size, "big"))
             shared = 0

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,37 @@ OURS: list[dict[str, Any]] = [
     vector for path in sorted(FOLDER.glob("*.json")) for vector in json.loads(path.read_text())
 ]
 
-# The vendor computes it from the same word as the water content; nothing here needs it.
-NOT_DECODED = {"dielectric_permittivity"}
+# What a vendor's decoder says and our table does not, by the first part of the codec's name that fits.
+NOT_DECODED = {
+    # The vendor computes it from the same word as the water content; nothing here needs it.
+    "decentlab": {"dielectric_permittivity"},
+    # How to read the three flags differs from firmware to firmware.
+    "dragino.lse01": {"Hardware_flag", "Interrupt_flag", "Sensor_flag"},
+    "dragino.laq4": {"Alarm_status", "Work_mode"},
+    "dragino.lds02": {"Node_type"},
+    # Words for what our tables give as numbers.
+    "bosch": {"type", "debugCodes", "firmwareVersion", "resetCause"},
+    "nwave": {"type"},
+    "dingtek": {"angle"},
+    "browan.tbwl100": {"humidityChanged", "temperatureChanged"},
+    "browan.tbhh100": {"status"},
+}
 
 # Vendors' examples whose expected output contradicts the vendor's own manual: 4 bytes are battery
-# and distance of an early firmware, and their decoder says "No Sensor" to them.
-STALE = {("dragino.ldds75", "0e1c0b05"), ("dragino.ldds20", "0e1c0b05")}
+# and distance of an early firmware, and their decoder says "No Sensor" to them; 7 bytes are no
+# frame of a contact. And what no table reads: stored values, and answers to a change of settings.
+STALE = {
+    ("dragino.ldds75", "0e1c0b05"),
+    ("dragino.ldds20", "0e1c0b05"),
+    ("dragino.lds02", "0b880100250001"),
+    ("dragino.lwl02", "0b880100250001"),
+    ("milesight.em300_sld", "20ce00f15365ff007801"),
+    ("dingtek.df702", "8000010319010418011e4b1e00000000000000000000000081"),
+    ("nwave.nps310sm", "010d000200"),
+}
+
+# Families of which every example is what our table sends, too.
+BOTH_WAYS = ("decentlab.", "elsys", "dragino.ldds", "dragino.llds12", "milesight.")
 
 
 def name_of(vector: dict[str, Any]) -> str:
@@ -53,7 +80,7 @@ def test_every_kind_of_codec_has_vectors_of_its_own() -> None:
 
 def test_vendors_vectors(shared: Path) -> None:
     """Every published example of a device that one of our tables covers gives the vendor's values."""
-    checked = 0
+    checked: Counter[str] = Counter()
     for line in (shared / "data/uplink-vectors/vectors.jsonl").read_text().splitlines():
         vector = json.loads(line)
         codec = table_for(vector)
@@ -61,15 +88,39 @@ def test_vendors_vectors(shared: Path) -> None:
             continue
         decoded = decode_table(codec, bytes.fromhex(vector["bytes"]), vector["fPort"])
         expected = {
-            field: number(value)
-            for field, value in vector["expected"]["data"].items()
-            if field not in NOT_DECODED
+            field: number(value) for field, value in stated(vector).items() if field not in not_decoded(codec)
         }
-        assert decoded.fields == close(expected), (codec, vector["bytes"])
+        assert {name: decoded.fields[name] for name in expected} == close(expected), (codec, vector["bytes"])
         assert decoded.warnings == ()
-        assert encode(codec, expected)[1] == bytes.fromhex(vector["bytes"]) or repeats_a_type(vector)
-        checked += 1
-    assert checked >= 65
+        if codec.startswith(BOTH_WAYS):
+            assert decoded.fields == close(expected)
+            assert encode(codec, expected)[1] == bytes.fromhex(vector["bytes"]) or repeats_a_type(vector)
+        checked[codec] += 1
+    assert checked.total() >= 90
+    assert len(checked) >= 55
+
+
+def stated(vector: dict[str, Any]) -> dict[str, Any]:
+    """The vendor's output; of the Klax, what our table says of it."""
+    data: dict[str, Any] = vector["expected"]["data"]
+    if vector["codec_file"].endswith("klax.js"):
+        return {
+            "version": data["header"]["version"],
+            "device_type": data["header"]["deviceType"],
+            "configured": data["header"]["configured"],
+            "connection_test": data["header"]["connTest"],
+            "battery": data["header"]["batteryPerc"],
+            "message_index": data["msgInfo"]["msgIdx"],
+            "message_number": data["msgInfo"]["msgNum"],
+            "messages": data["msgInfo"]["msgCnt"],
+            "server_id": data["payloads"][0]["id"],
+            "register_0_Wh": data["payloads"][1]["registers"][0]["values"][0],
+        }
+    return data
+
+
+def not_decoded(codec: str) -> set[str]:
+    return next((names for prefix, names in NOT_DECODED.items() if codec.startswith(prefix)), set())
 
 
 def table_for(vector: dict[str, Any]) -> str:
@@ -77,20 +128,33 @@ def table_for(vector: dict[str, Any]) -> str:
     if vector["vendor"] == "elsys":
         return "elsys"
     model = Path(vector["codec_file"]).stem.replace("-", "_")
-    variants = {"dl_tbrg_01": "dl_tbrg", "dl_pr26_0_1": "dl_pr26", "dl_pr36_8192": "dl_pr36"}
-    return f"{vector['vendor']}.{variants.get(model, model.removesuffix('_114'))}"
+    vendor = vector["vendor"].removesuffix("-iot")
+    variants = {
+        "dl_tbrg_01": "dl_tbrg",
+        "dl_pr26_0_1": "dl_pr26",
+        "dl_pr36_8192": "dl_pr36",
+        "lht65": "lht65n",
+        "tpl110_0292": "tps110",
+        "em300_sld_zld": "em300_sld",
+    }
+    if model == "klax":
+        return "klax"
+    return f"{vendor}.{variants.get(model, model.removesuffix('_114'))}"
 
 
 def repeats_a_type(vector: dict[str, Any]) -> bool:
     """One Elsys example sends a pulse count twice; a table writes each type once."""
-    return vector["vendor"] == "elsys" and vector["bytes"].count("0a") > 1
+    return bool(vector["vendor"] == "elsys" and vector["bytes"].count("0a") > 1)
 
 
 def number(value: Any) -> Any:
     """Vendors nest {displayName, unit, value}, and write numbers as text, with or without a unit."""
     if isinstance(value, dict):
         value = value["value"]
-    return float(value.split()[0]) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    match = re.match(r"-?[0-9.]+(?= |$)", value)
+    return float(match[0]) if match else value
 
 
 def close(value: Any) -> Any:
