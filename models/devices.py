@@ -6,16 +6,18 @@
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
-from typing_extensions import TypedDict
 
-from models.entity import Entity, Located, Thing
+from models.entity import Described, Located, Thing
+from models.structures import Structure
 from models.values import (
     DateTime,
     DecibelMilliwatts,
     Flag,
     IpAddress,
+    KilowattHours,
     MetresAboveZero,
     Number,
+    PowerFactor,
     Reference,
     Sent,
     Several,
@@ -120,14 +122,14 @@ def _charge(level: float) -> float:
 BatteryLevel: TypeAlias = Annotated[Number, Field(ge=-1, le=1), AfterValidator(_charge), Sent(unit="C62")]
 
 
-class Setting(TypedDict, total=False):
+class Setting(Structure, total=False):
     """One parameter of a device's configuration."""
 
     parameter: str
     value: str
 
 
-class Capable(Entity):
+class Capable(Described):
     """What a device can do; the schemas' device commons."""
 
     controlledProperty: Several[ControlledProperty]
@@ -143,6 +145,7 @@ class Device(Located, Capable):
     """One installed device and how it is."""
 
     subject: ClassVar[str] = "Device"
+    areas: ClassVar[tuple[str, ...]] = ("administration",)
 
     type: Literal["Device"] = "Device"
     deviceState: str | None = None
@@ -181,6 +184,7 @@ class DeviceModel(Thing, Capable):
     """What is common to all devices of one make."""
 
     subject: ClassVar[str] = "Device"
+    areas: ClassVar[tuple[str, ...]] = ("administration",)
 
     type: Literal["DeviceModel"] = "DeviceModel"
     category: Several[Category]
@@ -195,3 +199,38 @@ class DeviceModel(Thing, Capable):
     ) = None
     supportedUnits: Several[str] | None = None
     documentation: Uri | None = None
+
+
+class DeviceMeasurement(Located):
+    """One measured value, whatever it is: for what no other type has an attribute."""
+
+    subject: ClassVar[str] = "Device"
+    areas: ClassVar[tuple[str, ...]] = ("science", "education")
+
+    type: Literal["DeviceMeasurement"] = "DeviceMeasurement"
+    numValue: Number | None = None
+    textValue: str | None = None
+    controlledProperty: str | None = None
+    refDevice: Reference | None = None
+    deviceType: str | None = None
+    measurementType: str | None = None
+    dateObserved: DateTime | None = None
+    outlier: Flag | None = None
+    unit: str | None = None
+
+
+class SmartMeteringObservation(Located):
+    """A meter's reading."""
+
+    subject: ClassVar[str] = "Device"
+    areas: ClassVar[tuple[str, ...]] = ("administration", "climate")
+
+    type: Literal["SmartMeteringObservation"] = "SmartMeteringObservation"
+    entityVersion: Literal["2.0", "LD"] | None = None
+    meterType: str | None = None
+    refDevice: Reference | None = None
+    image: Uri | None = None
+    totalConsumption: KilowattHours | None = None
+    peakConsumption: KilowattHours | None = None
+    offPeakConsumption: KilowattHours | None = None
+    powerFactor: PowerFactor | None = None

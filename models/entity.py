@@ -21,10 +21,12 @@ LAST_SEEN = "dateLastValueReported"
 
 
 class Entity(BaseModel):
-    """One entity, as keyvalues: what every type has (GSMA's common attributes).
+    """One entity, as keyvalues: what every type has.
 
     Attributes of class:
         subject: the Smart Data Models subject whose context names the terms (`Weather`).
+        areas: the strategy's impact areas that it serves, first the one that it serves most: names in
+            `ontology/impact_areas.ttl`.
     """
 
     model_config = ConfigDict(
@@ -34,12 +36,19 @@ class Entity(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
+        defer_build=True,  # a city uses a few of the types, and Volme starts without waiting for the rest
     )
 
     subject: ClassVar[str]
+    areas: ClassVar[tuple[str, ...]]
 
     id: Uri
     type: str
+
+
+class Described(Entity):
+    """An entity with GSMA's common attributes: all types but those of DCAT-AP."""
+
     name: str | None = None
     alternateName: str | None = None
     description: str | None = None
@@ -51,7 +60,7 @@ class Entity(BaseModel):
     dateModified: DateTime | None = None
 
 
-class Located(Entity):
+class Located(Described):
     """An entity that is somewhere."""
 
     location: Location | None = None
@@ -59,7 +68,7 @@ class Located(Entity):
     areaServed: str | None = None
 
 
-class Thing(Entity):
+class Thing(Described):
     """An entity that one can look at: the schemas' physical object."""
 
     color: str | None = None

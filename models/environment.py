@@ -9,6 +9,7 @@ from pydantic import Field
 
 from models.entity import Located
 from models.values import (
+    Bars,
     Celsius,
     Count,
     CubicMetres,
@@ -17,6 +18,7 @@ from models.values import (
     DateTimeOrInterval,
     Decibels,
     Degrees,
+    Flag,
     Hectopascals,
     Location,
     Lux,
@@ -33,8 +35,10 @@ from models.values import (
     PartsPerMillion,
     Percent,
     Reference,
+    References,
     Seconds,
     Sent,
+    Several,
     SquareMetres,
     Volts,
 )
@@ -44,6 +48,7 @@ class AirQualityObserved(Located):
     """The quality of the air at a place and time."""
 
     subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("climate", "science")
 
     type: Literal["AirQualityObserved"] = "AirQualityObserved"
     dateObserved: DateTime
@@ -92,6 +97,7 @@ class NoiseLevelObserved(Located):
     """
 
     subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("climate", "urban-development")
 
     type: Literal["NoiseLevelObserved"] = "NoiseLevelObserved"
     dateObservedFrom: DateTime
@@ -115,6 +121,7 @@ class WaterObserved(Located):
     """A water's level, flow and waves at a place and time."""
 
     subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("civil-protection",)
 
     type: Literal["WaterObserved"] = "WaterObserved"
     dateObserved: DateTime
@@ -144,6 +151,7 @@ class FloodMonitoring(Located):
     """
 
     subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("civil-protection",)
 
     type: Literal["FloodMonitoring"] = "FloodMonitoring"
     stationID: str | None = None
@@ -164,6 +172,7 @@ class IndoorEnvironmentObserved(Located):
     """
 
     subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("education", "inclusion")
 
     type: Literal["IndoorEnvironmentObserved"] = "IndoorEnvironmentObserved"
     dateObserved: DateTime
@@ -180,3 +189,25 @@ class IndoorEnvironmentObserved(Located):
     sensorHeight: Metres | None = None
     refDevice: Reference | None = None
     refPointOfInterest: Reference | None = None
+
+
+class PhreaticObserved(Located):
+    """Groundwater at a place and time."""
+
+    subject: ClassVar[str] = "Environment"
+    areas: ClassVar[tuple[str, ...]] = ("civil-protection",)
+
+    type: Literal["PhreaticObserved"] = "PhreaticObserved"
+    location: Location
+    dateObserved: DateTime
+    measurementType: Several[Literal["depth", "other", "quality", "volume"]]
+    refDevice: References | None = None
+    dateObservedFrom: DateTime | None = None
+    dateObservedTo: DateTime | None = None
+    isMobile: Flag | None = None
+    investigationDepth: MetresAboveZero | None = None
+    waterTable: MetresAboveZero | None = None
+    pressure: Bars | None = None
+    depth: MetresAboveZero | None = None
+    pollutionRate: Annotated[Number, Sent(unit="P1")] | None = None
+    residueLevel: Number | None = None

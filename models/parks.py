@@ -13,6 +13,7 @@ class GreenspaceRecord(Located, Thing):
     """The state of a lawn, a bed or a tree's soil."""
 
     subject: ClassVar[str] = "ParksAndGardens"
+    areas: ClassVar[tuple[str, ...]] = ("climate", "urban-development")
 
     type: Literal["GreenspaceRecord"] = "GreenspaceRecord"
     dateObserved: DateTime | None = None

@@ -9,7 +9,31 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from models import devices, environment, parking, parks, transportation, waste, weather
+from models import (
+    agrifood,
+    alert,
+    building,
+    city_works,
+    dcat_ap,
+    devices,
+    energy,
+    environment,
+    green_energy,
+    issue_tracking,
+    key_performance_indicator,
+    parking,
+    parks,
+    point_of_interest,
+    streetlighting,
+    tourism_destinations,
+    transportation,
+    urban_mobility,
+    waste,
+    water_consumption,
+    water_quality,
+    weather,
+    wifi_network,
+)
 from models.entity import Entity
 from models.values import Sent
 
@@ -19,13 +43,29 @@ if TYPE_CHECKING:
 
 # One module a subject.
 _SUBJECTS: tuple[ModuleType, ...] = (
+    agrifood,
+    alert,
+    building,
+    city_works,
+    dcat_ap,
     devices,
+    energy,
     environment,
+    green_energy,
+    issue_tracking,
+    key_performance_indicator,
     parking,
     parks,
+    point_of_interest,
+    streetlighting,
+    tourism_destinations,
     transportation,
+    urban_mobility,
     waste,
+    water_consumption,
+    water_quality,
     weather,
+    wifi_network,
 )
 
 TYPES: Mapping[str, type[Entity]] = MappingProxyType(

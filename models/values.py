@@ -9,7 +9,7 @@ NGSI-LD attribute carries it and in which unit. The Smart Data Models are made o
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypeVar
@@ -25,6 +25,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict  # typing's own, before Python 3.12, pydantic cannot read
 
 T = TypeVar("T")
@@ -50,33 +51,49 @@ Number: TypeAlias = Annotated[float, Strict()]
 NonNegative: TypeAlias = Annotated[Number, Field(ge=0)]
 PartOfOne: TypeAlias = Annotated[Number, Field(ge=0, le=1), Sent(unit="C62")]
 
+Acidity: TypeAlias = Annotated[Number, Field(ge=0, le=14), Sent(unit="Q30")]
+Amperes: TypeAlias = Annotated[Number, Sent(unit="AMP")]
+Bars: TypeAlias = Annotated[NonNegative, Sent(unit="BAR")]
 Celsius: TypeAlias = Annotated[Number, Sent(unit="CEL")]
 Centimetres: TypeAlias = Annotated[NonNegative, Sent(unit="CMT")]
 CubicMetres: TypeAlias = Annotated[NonNegative, Sent(unit="MTQ")]
+CubicMetresPerHour: TypeAlias = Annotated[Number, Sent(unit="MQH")]
 CubicMetresPerSecond: TypeAlias = Annotated[NonNegative, Sent(unit="MQS")]
 Decibels: TypeAlias = Annotated[Number, Sent(unit="2N")]
 DecibelMilliwatts: TypeAlias = Annotated[Number, Sent(unit="DBM")]
 Degrees: TypeAlias = Annotated[Number, Field(ge=0, le=360), Sent(unit="DD")]
+Hertz: TypeAlias = Annotated[NonNegative, Sent(unit="HTZ")]
+Hours: TypeAlias = Annotated[NonNegative, Sent(unit="HUR")]
 Hectopascals: TypeAlias = Annotated[NonNegative, Sent(unit="A97")]
 Index: TypeAlias = Annotated[NonNegative, Sent(unit="C62")]
 Kilograms: TypeAlias = Annotated[NonNegative, Sent(unit="KGM")]
 Kilopascals: TypeAlias = Annotated[Number, Sent(unit="KPA")]
+KilovarHours: TypeAlias = Annotated[NonNegative, Sent(unit="K3")]
+KilovoltampereHours: TypeAlias = Annotated[NonNegative, Sent(unit="C79")]
+KilowattHours: TypeAlias = Annotated[NonNegative, Sent(unit="KWH")]
+Kilowatts: TypeAlias = Annotated[Number, Sent(unit="KWT")]
 KilometresPerHour: TypeAlias = Annotated[NonNegative, Sent(unit="KMH")]
 Litres: TypeAlias = Annotated[NonNegative, Sent(unit="LTR")]
 Lux: TypeAlias = Annotated[NonNegative, Sent(unit="LUX")]
 Metres: TypeAlias = Annotated[NonNegative, Sent(unit="MTR")]
 MetresAboveZero: TypeAlias = Annotated[Number, Sent(unit="MTR")]  # of a gauge or a start: may be below
 MetresPerSecond: TypeAlias = Annotated[NonNegative, Sent(unit="MTS")]
+MetresPerSecondSquared: TypeAlias = Annotated[Number, Sent(unit="MSK")]
 MicrogramsPerCubicMetre: TypeAlias = Annotated[NonNegative, Sent(unit="GQ")]
 MilligramsPerCubicMetre: TypeAlias = Annotated[NonNegative, Sent(unit="GP")]
+MilligramsPerLitre: TypeAlias = Annotated[NonNegative, Sent(unit="M1")]
 Millimetres: TypeAlias = Annotated[NonNegative, Sent(unit="MMT")]
 PartsPerBillion: TypeAlias = Annotated[NonNegative, Sent(unit="61")]
 PartsPerMillion: TypeAlias = Annotated[NonNegative, Sent(unit="59")]
 Percent: TypeAlias = Annotated[NonNegative, Sent(unit="P1")]
+PositiveMetres: TypeAlias = Annotated[Number, Field(gt=0), Sent(unit="MTR")]
+PowerFactor: TypeAlias = Annotated[Number, Field(ge=-1, le=1), Sent(unit="C62")]
 Seconds: TypeAlias = Annotated[NonNegative, Sent(unit="SEC")]
 SiemensPerMetre: TypeAlias = Annotated[Number, Sent(unit="D10")]
 SquareMetres: TypeAlias = Annotated[NonNegative, Sent(unit="MTK")]
+Turbidity: TypeAlias = Annotated[NonNegative, Sent(unit="NTU")]
 Volts: TypeAlias = Annotated[NonNegative, Sent(unit="VLT")]
+Watts: TypeAlias = Annotated[Number, Sent(unit="WTT")]
 WattsPerSquareMetre: TypeAlias = Annotated[NonNegative, Sent(unit="D54")]
 
 
@@ -87,11 +104,27 @@ def _whole(value: Any) -> Any:
 
 # Above 2⁵³ JSON numbers lose digits on the way (RFC 8259, 6).
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
+AtLeastOne: TypeAlias = Annotated[int, Field(ge=1, le=2**53), BeforeValidator(_whole)]
+Whole: TypeAlias = Annotated[int, Field(ge=-(2**53), le=2**53), BeforeValidator(_whole)]
+Pieces: TypeAlias = Annotated[Count, Sent(unit="C62")]
 People: TypeAlias = Annotated[Count, Sent(unit="IE")]
+PeopleNumber: TypeAlias = Annotated[NonNegative, Sent(unit="IE")]  # where the schema takes 2.5 of them
 Flag: TypeAlias = Annotated[bool, Strict()]
 
 
 # --- texts and lists -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of many words, separated by commas: what `Literal` is for a few."""
+
+    words: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
+        """Give pydantic the words as an enumeration."""
+        return core_schema.literal_schema([" ".join(word.split()) for word in self.words.split(",")])
+
 
 Uri: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`]+$")]
 
@@ -114,6 +147,7 @@ def _address(value: str) -> str:
 
 Several: TypeAlias = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed)]
 Distinct: TypeAlias = Annotated[Several[T], AfterValidator(_distinct)]
+Email: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$")]
 IpAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
 
 # The other end of a relationship: NGSI-LD knows entities by URI (ETSI GS CIM 009, 4.5.3).
@@ -173,6 +207,35 @@ DateTime: TypeAlias = Annotated[
 DateTimeOrInterval: TypeAlias = Annotated[
     datetime | str, PlainValidator(_moment_or_interval), _IN_JSON, WithJsonSchema({"type": "string"})
 ]
+
+# Inside of structured values moments are texts: NGSI-LD types the value of an attribute, not its parts.
+MomentText: TypeAlias = Annotated[str, AfterValidator(lambda text: rfc3339(_moment(text)))]
+
+
+def _date(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
+
+
+def _time(text: str) -> str:
+    if time.fromisoformat(text).tzinfo is None:
+        msg = "the time has no zone: 08:00:00Z, or with an offset"
+        raise ValueError(msg)
+    return text
+
+
+_DURATION = re.compile(r"P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        msg = "a duration is expected, such as PT8M5S (ISO 8601)"
+        raise ValueError(msg)
+    return text
+
+
+DateText: TypeAlias = Annotated[str, AfterValidator(_date)]
+TimeText: TypeAlias = Annotated[str, AfterValidator(_time)]
+Duration: TypeAlias = Annotated[str, AfterValidator(_duration)]
 
 
 # --- places ----------------------------------------------------------------------------------------------
@@ -246,11 +309,11 @@ class MultiPolygon(_Geometry):
     coordinates: list[list[_Ring]]
 
 
-Location: TypeAlias = Annotated[
+Geometry: TypeAlias = Annotated[
     Point | LineString | Polygon | MultiPoint | MultiLineString | MultiPolygon,
     Field(discriminator="type"),
-    Sent(kind="GeoProperty"),
 ]
+Location: TypeAlias = Annotated[Geometry, Sent(kind="GeoProperty")]
 
 
 class PostalAddress(TypedDict, total=False):

@@ -25,6 +25,7 @@ class WasteContainer(Located, Thing):
     """A container for waste, and how full it is."""
 
     subject: ClassVar[str] = "WasteManagement"
+    areas: ClassVar[tuple[str, ...]] = ("urban-development",)
 
     type: Literal["WasteContainer"] = "WasteContainer"
     location: Location
