@@ -151,15 +151,19 @@
     const names = { Float32: ["Float"], Float64: ["Double"] }[kind] || [kind, kind.replace("Uint", "UInt")];
     for (const name of names) {
       for (const [order, little] of size === 1 ? [["", false]] : [["BE", false], ["LE", true]]) {
-        Buffer.prototype["read" + name + order] = function (at = 0) {
-          return this._view(at, size)["get" + kind](0, little);
-        };
-        Buffer.prototype["write" + name + order] = function (value, at = 0) {
-          this._view(at, size)["set" + kind](0, value, little);
-          return at + size;
-        };
+        Object.assign(Buffer.prototype, {
+          ["read" + name + order](at = 0) {
+            return this._view(at, size)["get" + kind](0, little);
+          },
+          ["write" + name + order](value, at = 0) {
+            this._view(at, size)["set" + kind](0, value, little);
+            return at + size;
+          },
+        });
       }
     }
   }
-  globalThis.Buffer = Buffer;
+  Object.defineProperty(globalThis, "Buffer", {
+    value: Buffer, writable: true, configurable: true, enumerable: false,
+  });
 })();

@@ -2,11 +2,18 @@
 // SPDX-License-Identifier: EUPL-1.2
 //
 // What a vendor's codec finds around itself. A function of the receive time (ms since 1970) that
-// returns the function which runs the codec: JSON text of the uplink -> JSON text of its result.
+// returns the function which runs the codec: (JSON text of the uplink, receive time, function that
+// returns the codec's own functions) -> JSON text of its result.
 (function (now) {
   "use strict";
   const { parse, stringify } = JSON;
+  const { apply } = Reflect;
   const Clock = Date;
+
+  // Not enumerable, as built-ins are: what is enumerable in the global object was left by the codec.
+  function provide(name, value) {
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+  }
 
   // The clock stands at the receive time: a replayed message decodes as it did the first time.
   function FrozenDate(...parts) {
@@ -18,14 +25,19 @@
   FrozenDate.now = () => now;
   FrozenDate.parse = Clock.parse;
   FrozenDate.UTC = Clock.UTC;
-  globalThis.Date = FrozenDate;
-  globalThis.performance = { now: () => 0, timeOrigin: now };
+  provide("Date", FrozenDate);
+  provide("performance", {
+    now: () => 0,
+    get timeOrigin() {
+      return now;
+    },
+  });
 
   const silent = () => {};
-  globalThis.console = {
+  provide("console", {
     log: silent, info: silent, debug: silent, warn: silent, error: silent,
     trace: silent, table: silent, dir: silent, assert: silent, time: silent, timeEnd: silent,
-  };
+  });
 
   // JSON.stringify writes NaN as null, and a value that was never measured would look like one.
   function finite(key, value) {
@@ -37,18 +49,18 @@
 
   const words = (list) => (Array.isArray(list) ? list.map(String) : list ? [String(list)] : []);
 
-  function call({ bytes, fPort }) {
+  function call({ decodeUplink, Decode, Decoder }, { bytes, fPort }) {
     const variables = {};
-    if (typeof decodeUplink === "function") {
+    if (decodeUplink) {
       return decodeUplink({ bytes, fPort, recvTime: new FrozenDate(now), variables });
     }
-    if (typeof Decode === "function") return { data: Decode(fPort, bytes, variables) };
-    if (typeof Decoder === "function") return { data: Decoder(bytes, fPort) };
+    if (Decode) return { data: Decode(fPort, bytes, variables) };
+    if (Decoder) return { data: Decoder(bytes, fPort) };
     throw new ReferenceError("it has neither decodeUplink nor Decode nor Decoder");
   }
 
-  function normalize(result) {
-    if (typeof normalizeUplink !== "function" || words(result.errors).length) return {};
+  function normalize({ normalizeUplink }, result) {
+    if (!normalizeUplink || words(result.errors).length) return {};
     try {
       const { data, warnings, errors } = normalizeUplink({ data: result.data });
       const found = words(errors).length || data == null ? [] : Array.isArray(data) ? data : [data];
@@ -59,10 +71,12 @@
     }
   }
 
-  return function run(text) {
-    const result = call(parse(text));
+  return function run(text, receivedAt, functions) {
+    now = receivedAt;
+    const found = apply(functions, globalThis, []);
+    const result = call(found, parse(text));
     if (result === null || typeof result !== "object") throw new TypeError("it returned no object");
-    const normal = normalize(result);
+    const normal = normalize(found, result);
     return stringify(
       {
         data: result.data === undefined ? null : result.data,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from datetime import UTC, datetime
@@ -17,7 +18,8 @@ import pytest
 import pytest_asyncio
 
 from adapters.codecs import javascript_child
-from adapters.codecs.decoding import Codecs
+from adapters.codecs.breaker import Breaker, CodecPausedError
+from adapters.codecs.decoding import Codecs, Request
 from models.errors import CodecError, CodecMemoryError, CodecTimeoutError
 
 if TYPE_CHECKING:
@@ -280,6 +282,257 @@ async def test_no_uplink_sees_what_another_left_behind(codecs: Codecs) -> None:
     assert [await run(codecs, "sticky") for _ in range(4)] == [{"count": 1}] * 4
 
 
+# Where a codec can count its uplinks, if nobody takes the count away.
+COUNTERS = {
+    "variable": "var n = 0; function Decoder() { n += 1; return { n }; }",
+    "lexical": "let n = 0; const Decoder = () => ({ n: ++n });",
+    "object": "const state = { n: 0 }; function Decoder() { return { n: ++state.n }; }",
+    "assigned": "n = 0; Decoder = function () { n = n + 1; return { n }; };",
+    "implicit": "function Decoder() { k = typeof k === 'undefined' ? 1 : k + 1; return { n: k }; }",
+    "this": "function Decoder() { this.n = (this.n || 0) + 1; return { n: this.n }; }",
+    "this_variable": "var n = 0; function Decoder() { this.n = this.n + 1; return { n }; }",
+    "window": "var w = this; w.n = w.n || 0; function Decoder() { return { n: ++w.n }; }",
+    "function": "function Decoder() { Decoder.n = (Decoder.n || 0) + 1; return { n: Decoder.n }; }",
+    "array": "function Decoder() { const p = Array.prototype; p.n = (p.n || 0) + 1; return { n: p.n }; }",
+    "unnamed": "function Decoder(b) { const p = b.constructor; p.n = (p.n || 0) + 1; return { n: p.n }; }",
+    "root": "function Decoder(b) { const p = b.__proto__.__proto__; return { n: p.n = (p.n || 0) + 1 }; }",
+    "method": "function Decoder(b) { const p = b.push; p.n = (p.n || 0) + 1; return { n: p.n }; }",
+    "call": "function Decoder() { const p = Decoder.__proto__; return { n: p.n = (p.n || 0) + 1 }; }",
+    "math": "function Decoder() { Math.n = (Math.n || 0) + 1; return { n: Math.n }; }",
+    "json": "function Decoder() { JSON.n = (JSON.n || 0) + 1; return { n: JSON.n }; }",
+    "console": "function Decoder() { console.n = (console.n || 0) + 1; return { n: console.n }; }",
+    "date": "function Decoder() { const p = new Date().constructor; return { n: p.n = (p.n || 0) + 1 }; }",
+    "buffer": "function Decoder() { const p = Buffer.prototype; return { n: p.n = (p.n || 0) + 1 }; }",
+    "iterator": """
+        function Decoder(b) {
+          const p = Object.getPrototypeOf(b.values()); p.n = (p.n || 0) + 1; return { n: p.n };
+        }""",
+    "regex": "const r = /a/g; function Decoder() { r.test('aaaa'); return { n: r.lastIndex }; }",
+    "symbol": """
+        const s = Symbol.for("n");
+        function Decoder() { const p = Object.prototype; p[s] = (p[s] || 0) + 1; return { n: p[s] }; }""",
+    "hidden": """
+        function Decoder() {
+          const n = (Number.n || 0) + 1;
+          Object.defineProperty(Number, "n", { value: n, configurable: true }); return { n };
+        }""",
+    "replaced": """
+        function Decoder() {
+          const old = parseInt, n = (old.n || 0) + 1; parseInt = () => 0; parseInt.n = n; return { n };
+        }""",
+    "shadow": """
+        var console = console || {};
+        function Decoder(b) { return { n: b[0] > 5 && !console.log ? 2 : 1 }; }""",
+    "lexical_eval": "function Decoder(b) { if (b[0] > 5) (0, eval)('let z = 1'); return { n: 1 }; }",
+    "eval": "(0, eval)('var n = 0'); function Decoder() { return { n: (0, eval)('++n') }; }",
+    "generated": "var n = 0; function Decoder() { return { n: Function('return ++this.n')() || ++n }; }",
+    "polyfill": """
+        var console = console || {};
+        if (!Array.prototype.n) Array.prototype.n = 0;
+        function Decoder(b) { Array.prototype.n += 1; return { n: b.n }; }""",
+    "sometimes": """
+        function Decoder(b) {
+          const n = 1 + ("".n || 0); if (b[0] % 3 === 2) String.prototype.n = 1; return { n };
+        }""",
+    "promise": "let n = 0; Promise.resolve().then(() => n++); function Decoder() { return { n: n + 1 }; }",
+    "weak": "var w = new WeakMap(); function Decoder(b) { w.set(b, 1); return { n: w.has(b) ? 1 : 2 }; }",
+    "frozen": """
+        function Decoder() {
+          const n = Object.isFrozen(Object.prototype) ? 2 : 1; Object.freeze(Object.prototype); return { n };
+        }""",
+    "heir": """
+        function Decoder(b) {
+          const n = Object.getPrototypeOf(Array.prototype) === Object.prototype ? 1 : 2;
+          Object.setPrototypeOf(Array.prototype, { foreign: 1 }); return { n };
+        }""",
+}
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+async def test_a_codec_cannot_count_its_uplinks(name: str) -> None:
+    """One after the other, all at once, and all at once again: the answer of a fresh interpreter."""
+    codecs = Codecs(COUNTERS, workers=1)
+    for start in range(3):
+        assert await run(codecs, name, bytes([start])) == {"n": 1}
+    for _ in range(2):
+        assert await asyncio.gather(*(run(codecs, name, bytes([at])) for at in range(20))) == [{"n": 1}] * 20
+    await codecs.close()
+
+
+TAMPERING = """
+    Object.prototype.n = 666; Array.prototype.map = () => ["tampered"]; Array.prototype[0] = 5;
+    JSON.stringify = () => "{}"; JSON.parse = () => ({}); Reflect.ownKeys = () => [];
+    Object.keys = () => []; Array.isArray = () => false; String.prototype.toString = null;
+    Object.defineProperty(Object.prototype, "toJSON", { get() { throw new Error("boo"); } });
+    Object.defineProperty(globalThis, "stuck", { value: 1 });
+    Function.prototype.call = Function.prototype.apply = () => 0; Date = undefined; undefined = 1;
+    function Decoder() { return {}; }"""
+
+
+@pytest.mark.parametrize("whose", ["globalThis", "this", "(function () { return this; })()"])
+async def test_tampering_harms_nobody_else(whose: str) -> None:
+    sources = {**GOOD, "tampers": TAMPERING.replace("globalThis", whose)}
+    codecs = Codecs(sources, workers=1)
+    good = [await run(codecs, name) for name in ("uplink", "clock", "buffer", "both")]
+    for _ in range(3):
+        results = await asyncio.gather(
+            *(
+                run(codecs, name)
+                for _ in range(5)
+                for name in ("uplink", "tampers", "clock", "buffer", "both")
+            ),
+            return_exceptions=True,
+        )
+        assert [result for at, result in enumerate(results) if at % 5 != 1] == good * 5
+        assert all(isinstance(result, CodecError) for result in results[1::5])
+    await codecs.close()
+
+
+async def test_a_kept_interpreter_says_the_same_as_a_fresh_one(codecs: Codecs) -> None:
+    """Every way to succeed and to fail, again and again in one batch."""
+    names = [*GOOD, *FAILS]
+    first = [await answer(codecs, name) for name in names]
+    for _ in range(3):
+        assert await asyncio.gather(*(answer(codecs, name) for name in names)) == first
+
+
+async def answer(codecs: Codecs, name: str) -> Any:
+    try:
+        return await run(codecs, name)
+    except CodecError as error:
+        return error.kind, error.sentence
+
+
+async def test_decode_many_answers_each_in_its_place(codecs: Codecs) -> None:
+    def request(codec: str, payload: bytes) -> Request:
+        return Request(codec=codec, payload=payload, f_port=5, received_at=RECEIVED)
+
+    wanted = [
+        ("javascript:decoder", b"\x01", {"port": 5, "bytes": [1]}),
+        ("javascript:throws", b"\x01", "The codec 'throws' failed: Error: port 7?"),
+        ("elsys", b"\x02\x29", {"humidity": 41}),
+        ("elsys", b"\xff", None),
+        ("javascript:loop", b"\x01", "The codec 'loop' took more CPU time than a codec may and was stopped."),
+        ("javascript:nobody", b"\x01", "There is no JavaScript codec 'nobody'."),
+        ("javascript:surrogate", b"\x01", "The codec 'surrogate' failed: its result is not JSON"),
+        ("javascript:decoder", b"\x02", {"port": 5, "bytes": [2]}),
+        ("nothing", b"\x01", "There is no codec 'nothing'."),
+    ]
+    for _ in range(3):
+        results = await codecs.decode_many([request(codec, payload) for codec, payload, _ in wanted])
+        for (codec, _, expected), result in zip(wanted, results, strict=True):
+            if isinstance(result, CodecError):
+                assert expected in {None, result.sentence} or codec == "javascript:loop"
+            else:
+                assert result.fields == expected
+    assert await codecs.decode_many([]) == []
+
+
+def loops_for(first: int, more: str = "for (;;);") -> str:
+    """A codec that is well-behaved for every payload but one."""
+    return f"function Decoder(b) {{ if (b[0] === {first}) {{ {more} }} return {{ first: b[0] }}; }}"
+
+
+@pytest.mark.parametrize("more", ["for (;;);", BOMB.partition("{")[2].rpartition("}")[0]])
+async def test_one_payload_of_a_batch_spoils_no_other(more: str) -> None:
+    codecs = Codecs({"treacherous": loops_for(7, more), **GOOD}, workers=1)
+    for name in ("treacherous", "decoder", "arrow"):
+        await run(codecs, name, b"\x00")
+    names = [("treacherous", "decoder", "arrow")[at % 3] for at in range(30)]
+    payloads = [bytes([7 if at == 9 else 1]) for at in range(30)]
+    results = await asyncio.gather(
+        *(run(codecs, name, payload) for name, payload in zip(names, payloads, strict=True)),
+        return_exceptions=True,
+    )
+    failed = [at for at, result in enumerate(results) if isinstance(result, BaseException)]
+    assert failed == [9]
+    assert isinstance(results[9], CodecTimeoutError)
+    assert results[10:12] == [{"port": 2, "bytes": [1]}, {"n": 1}]
+    await codecs.close()
+
+
+async def test_good_codecs_do_not_wait_for_one_that_loops() -> None:
+    """All good results come before the first of the looping codec's, which never has both children."""
+    codecs = Codecs(SOURCES, workers=2)
+    await run(codecs, "decoder")
+    order: list[str] = []
+
+    async def note(name: str) -> None:
+        await answer(codecs, name)
+        order.append(name)
+
+    looping = [asyncio.create_task(note("bomb")) for _ in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(note("decoder") for _ in range(500)))
+    assert order == ["decoder"] * 500
+    await asyncio.gather(*looping)
+    assert order.count("bomb") == 10
+    await codecs.close()
+
+
+async def test_a_looping_codec_has_one_child_however_many_there_are() -> None:
+    """The other suspects come first, though it was asked for before them."""
+    codecs = Codecs(SOURCES, workers=3)
+    order: list[str] = []
+
+    async def note(name: str) -> None:
+        await answer(codecs, name)
+        order.append(name)
+
+    names = ["bomb", "bomb", "throws", "nothing", "errors", "nan"]
+    await asyncio.gather(*(note(name) for name in names))
+    assert order == ["throws", "nothing", "errors", "nan", "bomb", "bomb"]
+    await codecs.close()
+
+
+async def test_a_codec_that_loops_again_and_again_is_stopped_for_a_while() -> None:
+    codecs = Codecs(SOURCES, workers=2)
+    results = await asyncio.gather(*(answer(codecs, "loop") for _ in range(12)))
+    assert [kind for kind, _ in results] == ["codec-timeout"] * 3 + ["codec-paused"] * 9
+    sentence = results[-1][1]
+    assert re.fullmatch(
+        r"The codec 'loop' is stopped from [-0-9]{10} [:0-9]{8} until [-0-9]{10} [:0-9]{8} UTC, because it"
+        r" took too much time or memory 3 times: mend it, and replay its messages\.",
+        sentence,
+    )
+    with pytest.raises(CodecPausedError) as caught:
+        await run(codecs, "loop")
+    assert caught.value.detail["codec"] == "loop"
+    assert isinstance(caught.value, CodecError)
+    assert await run(codecs, "sticky") == {"count": 1}
+    await codecs.close()
+
+
+async def test_a_stopped_codec_is_tried_once_after_its_pause() -> None:
+    """It has looped for a while, and then does not any more."""
+    now = 0.0
+    codecs = Codecs({"moody": loops_for(7)}, workers=2)
+    codecs._pool.breaker = Breaker(first_pause=10, clock=lambda: now)
+    assert await run(codecs, "moody") == {"first": 128}
+
+    async def many(payload: bytes, times: int) -> list[Any]:
+        async def one() -> Any:
+            try:
+                return await run(codecs, "moody", payload)
+            except CodecError as error:
+                return error.kind
+
+        return await asyncio.gather(*(one() for _ in range(times)))
+
+    # Trusted before, it has the first ones in a batch of its own.
+    assert await many(b"\x07", 3) == ["codec-timeout"] * 3
+    assert await many(b"\x01", 2) == ["codec-paused"] * 2
+    now = 11.0
+    assert await many(b"\x07", 5) == ["codec-timeout"] + ["codec-paused"] * 4
+    now = 22.0
+    assert await many(b"\x01", 2) == ["codec-paused"] * 2  # the second pause is twice as long
+    now = 32.0
+    assert await many(b"\x01", 40) == [{"first": 1}] * 40
+    assert await many(b"\x07", 1) == ["codec-timeout"]
+    assert await many(b"\x01", 1) == [{"first": 1}]  # all was forgiven
+    await codecs.close()
+
+
 async def test_normalize_uplink(codecs: Codecs) -> None:
     async def normalized(name: str) -> tuple[Any, ...]:
         decoded = await codecs.decode(f"javascript:{name}", payload=b"\x05", f_port=1, received_at=RECEIVED)
@@ -317,6 +570,7 @@ async def test_a_codec_that_eats_memory_is_stopped(codecs: Codecs, name: str) ->
 
 
 async def test_other_devices_go_on_while_one_codec_hangs(codecs: Codecs) -> None:
+    await run(codecs, "sticky")  # from now on it may be on both children
     await asyncio.gather(run(codecs, "sticky"), run(codecs, "sticky"))
     before = children()
     bomb = asyncio.create_task(run(codecs, "bomb"))
@@ -405,7 +659,6 @@ async def test_children_end_when_their_parent_is_killed(codec: str) -> None:
     program = f"""
 import asyncio, datetime
 from adapters.codecs.decoding import Codecs
-from adapters.codecs.javascript import _Child
 async def main():
     codecs = Codecs({SOURCES!r}, workers=1)
     codecs._pool.deadline = 60
@@ -434,11 +687,11 @@ import importlib.util, os, sys
 spec = importlib.util.spec_from_file_location("child", {str(CHILD)!r})
 child = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(child)
-quiet = child._run
+quiet = child._run_fresh
 def loud(*arguments):
     print("noise", flush=True); os.write(1, b"noise"); os.write(2, b"noise")
     return quiet(*arguments)
-child._run = loud
+child._run_fresh = loud
 child.main()
 """
     process = await asyncio.create_subprocess_exec(
@@ -449,23 +702,19 @@ child.main()
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    request = orjson.dumps(
-        {
-            "codec": "x",
-            "source": "function Decoder(b) { return { b }; }",
-            "payload": "0102",
-            "f_port": 1,
-            "now": 0,
-        }
+    group = {"codec": "x", "items": [["0102", 1, 0]]}
+    first = orjson.dumps([{**group, "source": "function Decoder(b) { return { b }; }"}])
+    again = orjson.dumps([group])
+    out, err = await process.communicate(
+        b"".join(len(frame).to_bytes(4, "big") + frame for frame in (first, again, again))
     )
-    out, err = await process.communicate((len(request).to_bytes(4, "big") + request) * 3)
     frames = []
     while out:
         size = int.from_bytes(out[:4], "big")
-        frames.append(orjson.loads(out[4 : 4 + size]))
+        frames.append(out[4 : 4 + size])
         out = out[4 + size :]
-    assert frames[0] == {"ready": True}
-    assert [orjson.loads(frame["result"])["data"] for frame in frames[1:]] == [{"b": [1, 2]}] * 3
+    assert frames[0] == b"."
+    assert [orjson.loads(frame.removeprefix(b"="))["data"] for frame in frames[1:]] == [{"b": [1, 2]}] * 3
     assert err == b""
     assert process.returncode == 0
 
