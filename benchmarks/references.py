@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BATCH = 100
 _CONNECTIONS = 4
 _ROWS = 200
+_LARGE = 65_536
 
 
 async def receive(port: int, topics: str, count: int) -> dict[str, float]:
@@ -41,26 +42,19 @@ async def receive(port: int, topics: str, count: int) -> dict[str, float]:
     received = 0
     first = 0.0
     done = asyncio.Event()
-    waiting: list[int] = []
 
-    def acknowledge(connection: Connection) -> None:
-        connection.acknowledge(waiting)
-        waiting.clear()
-
-    def take(connection: Connection, publish: Publish) -> None:
+    def take(connection: Connection, publishes: list[Publish]) -> None:
         nonlocal received, first
         first = first or time.monotonic()
-        received += 1
-        if not waiting:
-            asyncio.get_running_loop().call_soon(acknowledge, connection)
-        waiting.append(publish.packet_id)
+        received += len(publishes)
+        connection.acknowledge([each.packet_id for each in publishes])
         if received == count:
             done.set()
 
     login = Login(
         version="3.1.1", client_id="benchmark-in", username=None, password=None, expiry=0, keepalive=60
     )
-    connection = await connect("127.0.0.1", port, login, take, tls=None)
+    connection = await connect("127.0.0.1", port, login, take, lambda: (count, count * _LARGE), tls=None)
     await connection.subscribe((topics,))
     _print({"subscribed": True})
     await done.wait()

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """MQTT subscriber: a message is acknowledged after the journal has it on disk, never before.
 
-    broker ── PUBLISH ──► take ── append ──► journal
-       ▲                                        │
-       └── PUBACK, in the order of arrival ◄────┘
+    broker ── PUBLISH ──► take ──► waiting ── extend ──► journal
+       ▲                                                    │
+       └──── PUBACK, one write, in the order of arrival ◄───┘
 
-Appends run concurrently, so that the journal commits many at once, and are called in the order
-of arrival. What is not on disk yet is bounded in number and bytes; above that reading stops, and
-TCP holds the broker back. While the journal cannot store, messages wait here and are tried again
-in order; if the connection goes away meanwhile, the broker keeps what it has no acknowledgement
-for and delivers it again, and what it delivered with QoS 0 stays here, for nobody else has it.
+One batch is under way to the journal; what arrives meanwhile waits and is the next one, so batches
+are as large as the load asks for and a lone message does not wait for company. What is not on disk
+yet is bounded in number and bytes; above that reading stops, and TCP holds the broker back. While
+the journal cannot store, messages wait here and are tried again in order, in batches half as large
+each time, so that a single one that can never be stored is alone in the end. If the connection goes
+away meanwhile, the broker keeps what it has no acknowledgement for and delivers it again; what it
+delivered with QoS 0, or forgot with its session, stays here, for nobody else has it.
 """
 
 from __future__ import annotations
@@ -23,16 +25,19 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from adapters.sources.mqtt_wire import Connection, Login, MqttError, Publish, Version, connect
 from adapters.sources.state import SourceState
-from models.errors import ConfigurationError, StoreError
+from models.errors import ConfigurationError
 from models.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from models.ports import Appender
@@ -86,23 +91,11 @@ class MqttSettings:
 
 
 @dataclass(slots=True)
-class _Taken:
-    """A message between its arrival and its acknowledgement; `storing` is None while it waits its turn."""
+class _Arrived:
+    """Messages that arrived together, until they are acknowledged."""
 
-    message: Message
-    packet_id: int
     connection: Connection
-    storing: asyncio.Task[int] | None = None
-
-    @property
-    def stored(self) -> bool:
-        """It is on disk."""
-        return self.storing is not None and self.storing.done() and _failure(self.storing) is None
-
-    @property
-    def abandoned(self) -> bool:
-        """The broker will deliver it again, so nobody needs to store it from here."""
-        return bool(self.packet_id) and self.connection.closed.done()
+    messages: list[Message]
 
 
 class MqttSource:
@@ -129,9 +122,10 @@ class MqttSource:
             keepalive=settings.keepalive,
         )
         self._log = log.bind(source=settings.name)
-        self._taken: deque[_Taken] = deque()
+        self._waiting: deque[_Arrived] = deque()
+        self._count = 0
         self._bytes = 0
-        self._storable = True
+        self._most = settings.max_in_flight
         self._stopping = False
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -164,14 +158,13 @@ class MqttSource:
                     (settling, idle := asyncio.create_task(self._idle.wait())),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-        left = [each.storing for each in self._taken if each.storing is not None]
-        for task in (idle, settling, *left):
+        for task in (idle, settling):
             task.cancel()
-        await asyncio.gather(connecting, idle, settling, *left, return_exceptions=True)
+        await asyncio.gather(connecting, idle, settling, return_exceptions=True)
         if self._connection is not None:
             await self._connection.close()
         self.state.connected = False
-        self._log.info("mqtt.stopped", not_stored=len(self._taken))
+        self._log.info("mqtt.stopped", not_stored=self._count)
 
     # The connection.
 
@@ -196,7 +189,7 @@ class MqttSource:
         """Connect, subscribe, and return why the connection ended."""
         async with asyncio.timeout(self._settings.connect_timeout):
             connection = await connect(
-                self._settings.host, self._settings.port, self._login, self._take, tls=self._tls
+                self._settings.host, self._settings.port, self._login, self._take, self._room, tls=self._tls
             )
         self._connection = connection
         try:
@@ -230,120 +223,123 @@ class MqttSource:
 
     # From arrival to acknowledgement.
 
-    def _take(self, connection: Connection, publish: Publish) -> None:
-        now = datetime.now(UTC)
-        message = Message(
-            source=self.state.name,
-            topic=publish.topic,
-            payload=publish.payload,
-            received_at=now,
-            redelivered=publish.duplicate,
-            packet_id=publish.packet_id or None,
-        )
-        taken = _Taken(message, publish.packet_id, connection)
+    def _take(self, connection: Connection, publishes: list[Publish]) -> None:
+        now, source = datetime.now(UTC), self.state.name
+        messages = [
+            Message(
+                source=source,
+                topic=each.topic,
+                payload=each.payload,
+                received_at=now,
+                redelivered=each.duplicate,
+                packet_id=each.packet_id or None,
+            )
+            for each in publishes
+        ]
         self._connection = connection
         self._note_connected(connection)
-        self._taken.append(taken)
-        self._bytes += len(publish.payload)
-        self.state.received += 1
+        self._waiting.append(_Arrived(connection, messages))
+        self._note_in_flight(messages, 1)
+        self.state.received += len(messages)
         self.state.last_message_at = now
-        self.state.in_flight = len(self._taken)
-        if self._storable:
-            self._store(taken)
         self._arrived.set()
         self._idle.clear()
-        if self._full():
-            connection.pause()
 
-    def _full(self) -> bool:
-        return (
-            len(self._taken) >= self._settings.max_in_flight
-            or self._bytes >= self._settings.max_in_flight_bytes
-        )
+    def _room(self) -> tuple[int, int]:
+        """Return how many messages and bytes of payload may be taken now."""
+        settings = self._settings
+        return settings.max_in_flight - self._count, settings.max_in_flight_bytes - self._bytes
 
-    def _store(self, taken: _Taken) -> None:
-        # Tasks start in the order in which they are made, so appends are called in that order.
-        taken.storing = asyncio.create_task(self._appender.append(taken.message))
+    def _note_in_flight(self, messages: Sequence[Message], sign: Literal[1, -1]) -> None:
+        self._count += sign * len(messages)
+        self._bytes += sign * sum([len(each.payload) for each in messages])
+        self.state.in_flight = self._count
 
     async def _settle(self) -> None:
-        """Acknowledge from the oldest on, as they are stored; try again what could not be."""
+        """Store what waits, the oldest first, and acknowledge it; try again what could not be stored."""
         failures = 0
         while True:
             await self._arrived.wait()
-            while self._taken:
-                storing = self._taken[0].storing
-                if storing is None:
-                    self._store(self._taken[0])
-                elif not storing.done():
-                    await asyncio.wait((storing,))
-                elif (error := _failure(storing)) is not None:
-                    await self._retreat(error)
+            while self._waiting:
+                batch = self._next_batch()
+                messages = [message for each in batch for message in each.messages]
+                if (error := await self._store(messages)) is None:
+                    self._acknowledge(batch)
+                    failures = 0
+                else:
+                    self._waiting.extendleft(reversed(batch))
+                    self._report_not_stored(error, len(messages))
                     await asyncio.sleep(self._delay(failures))
                     self._forget_abandoned()
                     failures += 1
-                else:
-                    self._acknowledge()
-                    self._advance()
-                    failures = 0
                 self._resume()
             self._arrived.clear()
             self._idle.set()
 
-    def _acknowledge(self) -> None:
-        """Acknowledge all at the head that are stored, in one write."""
-        connection, packet_ids = self._taken[0].connection, []
-        while self._taken and self._taken[0].stored and self._taken[0].connection is connection:
-            taken = self._taken.popleft()
-            self._bytes -= len(taken.message.payload)
-            packet_ids.append(taken.packet_id)
-        # A connection that is gone takes no acknowledgement: the broker delivers again, the key tells.
-        connection.acknowledge(packet_id for packet_id in packet_ids if packet_id)
-        self.state.acknowledged += len(packet_ids)
-        self.state.in_flight = len(self._taken)
+    def _next_batch(self) -> list[_Arrived]:
+        """Take the oldest of what waits, as many messages as may be tried at once."""
+        batch, room = [], self._most
+        while self._waiting and room > 0:
+            arrived = self._waiting.popleft()
+            if len(arrived.messages) > room:
+                self._waiting.appendleft(_Arrived(arrived.connection, arrived.messages[room:]))
+                arrived = _Arrived(arrived.connection, arrived.messages[:room])
+            batch.append(arrived)
+            room -= len(arrived.messages)
+        return batch
 
-    async def _retreat(self, error: BaseException) -> None:
-        """Let new messages wait, and those that failed with the oldest one too, in their order."""
-        self._storable = False
-        await asyncio.wait([each.storing for each in self._taken if each.storing is not None])
-        for each in self._taken:
-            if each.storing is not None and _failure(each.storing) is not None:
-                each.storing = None
-                self.state.refused += 1
+    async def _store(self, messages: list[Message]) -> BaseException | str | None:
+        """Return None once all are on disk, or else why they may not be acknowledged."""
+        # A task of its own: whatever ends it, a cancellation inside of it too, ends it alone.
+        storing = asyncio.create_task(self._appender.extend(messages))
+        try:
+            await asyncio.wait((storing,))
+        except asyncio.CancelledError:
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)
+            raise
+        return "the journal gave up" if storing.cancelled() else storing.exception()
+
+    def _acknowledge(self, batch: list[_Arrived]) -> None:
+        """Acknowledge what is on disk, in one write; and may try more at once again."""
+        for connection, group in groupby(batch, key=attrgetter("connection")):
+            messages = [message for each in group for message in each.messages]
+            # A connection that is gone takes none: its broker delivers again, and says so.
+            connection.acknowledge([each.packet_id for each in messages if each.packet_id])
+            self._note_in_flight(messages, -1)
+            self.state.acknowledged += len(messages)
+        if self._most < self._settings.max_in_flight:
+            self._most = min(2 * self._most, self._settings.max_in_flight)
+            self._log.info("mqtt.stored_again", waiting=self._count)
+            self.state.error = None
+
+    def _report_not_stored(self, error: BaseException | str, tried: int) -> None:
+        self.state.refused += tried
+        self._most = max(1, tried // 2)
         reason = f"Messages wait, for they cannot be stored: {error}"
         if reason != self.state.error:
-            self._log.error("mqtt.not_stored", error=str(error), waiting=len(self._taken))
+            self._log.error("mqtt.not_stored", error=str(error), waiting=self._count)
         self.state.error = reason
 
-    def _advance(self) -> None:
-        """After the oldest one was stored, store those that wait."""
-        if self._storable:
-            return
-        self._storable = True
-        self.state.error = None
-        for each in self._taken:
-            if each.storing is None:
-                self._store(each)
-        self._log.info("mqtt.stored_again", waiting=len(self._taken))
-
     def _forget_abandoned(self) -> None:
-        """Drop what the broker will deliver again, since its connection is gone."""
-        kept = [each for each in self._taken if each.stored or not each.abandoned]
-        self._taken = deque(kept)
-        self._bytes = sum(len(each.message.payload) for each in kept)
-        self.state.in_flight = len(kept)
+        """Drop what the broker delivers again, since it kept the session of a connection that is gone."""
+        current = self._connection
+        if current is None or current.closed.done() or not current.session_present:
+            return
+        for each in self._waiting:
+            if each.connection is not current:
+                dropped = [message for message in each.messages if message.packet_id]
+                each.messages = [message for message in each.messages if not message.packet_id]
+                self._note_in_flight(dropped, -1)
+        self._waiting = deque(each for each in self._waiting if each.messages)
 
     def _resume(self) -> None:
-        if self._connection is not None and not self._stopping and not self._full():
+        if self._connection is not None and not self._stopping and min(self._room()) > 0:
             self._connection.resume()
 
 
 # Seconds. After a connection that held so long, the count of attempts begins anew.
 _STABLE = 30.0
-
-
-def _failure(storing: asyncio.Task[int]) -> BaseException | None:
-    """Return why the message is not on disk; whatever went wrong, it must not be acknowledged."""
-    return StoreError("the journal gave up") if storing.cancelled() else storing.exception()
 
 
 def _reason(error: OSError | MqttError) -> str:

@@ -17,22 +17,32 @@ from __future__ import annotations
 import asyncio
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 Version = Literal["3.1.1", "5"]
 
-CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
+CONNACK, PUBLISH, SUBACK, PINGRESP, DISCONNECT = 2, 3, 9, 13, 14
+# The first byte of a PUBLISH (3.3.1): the kind and what only QoS 2 has; bits of it; and a whole PUBACK.
+_KIND_AND_QOS_2, _PUBLISH = 0xF4, 0x30
+_QOS_1, _DUP = 0x02, 0x08
+_PUBACK = 0x40020000
 _PINGREQ = b"\xc0\x00"
 _FAILURE = 0x80
-_LONG_LENGTH = 4
+_LONGEST_LENGTH = 4
+_SHORTEST = 3
 _CLOSE_TIMEOUT = 2.0
+_REST_S = 0.004
+_MUCH = 65_536
 LARGEST = 33_554_432
 """Bytes of a packet that are kept. MQTT allows 256 MiB; what is beyond this never enters memory."""
-_NOTHING: tuple[int, int] = (0, 0)
+_INCOMPLETE = (0, 0)
+_UNBOUNDED = (2**31, 2**63)
 
 _REFUSALS = {
     # 3.1.1, 3.2.2.3
@@ -77,7 +87,7 @@ class MqttError(Exception):
     """The connection could not be made or kept; the text says why, as part of a sentence."""
 
 
-class Publish(NamedTuple):
+class Publish(Struct, gc=False):
     """One message as the broker delivers it.
 
     Attributes:
@@ -112,11 +122,21 @@ class Login:
 class Connection(asyncio.Protocol):
     """One network connection of a persistent session.
 
-    Make it with `connect`. `on_publish` is called for every message in the order of arrival;
-    while reading is paused it is not called, so memory is bounded by what the caller holds.
+    Make it with `connect`.
+
+    Args:
+        on_publish: takes the messages that arrived together, in the order of arrival.
+        room: how many messages, and how many bytes of them, may be handed on now; asked before
+            each batch. Without room reading pauses until `resume` is called, so memory is bounded
+            by what the caller holds. The message that exceeds the bytes is still handed on.
     """
 
-    def __init__(self, login: Login, on_publish: Callable[[Connection, Publish], None]) -> None:
+    def __init__(
+        self,
+        login: Login,
+        on_publish: Callable[[Connection, list[Publish]], None],
+        room: Callable[[], tuple[int, int]] = lambda: _UNBOUNDED,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.session_present = False
         self.closed: asyncio.Future[str] = loop.create_future()
@@ -124,10 +144,17 @@ class Connection(asyncio.Protocol):
         self._login = login
         self._v5 = login.version == "5"
         self._on_publish = on_publish
+        self._room = room
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
+        # Received: `_data` is parsed up to `_start`; `_more` came after it. The packet at `_start` has
+        # `_wanted` bytes at least: until these are there nothing is put together.
+        self._data = b""
+        self._start = 0
+        self._more = bytearray()
+        self._wanted = 0
         self._skip = 0
         self._paused = False
+        self._rest: asyncio.TimerHandle | None = None
         self._connack: asyncio.Future[None] = loop.create_future()
         self._suback: asyncio.Future[bytes] | None = None
         self._keepalive = login.keepalive
@@ -150,24 +177,47 @@ class Connection(asyncio.Protocol):
                 sentence = f"the broker refuses the topic {topic} ({_TOPIC_REFUSALS.get(code, 'no reason')})"
                 raise MqttError(sentence)
 
-    def acknowledge(self, packet_ids: Iterable[int]) -> None:
+    def acknowledge(self, packet_ids: Sequence[int]) -> None:
         """Send PUBACKs, in the order of arrival as 4.6 asks. Nothing happens on a lost connection."""
-        if not self.closed.done():
-            self._write(b"".join(_PUBACK(0x40, 2, packet_id) for packet_id in packet_ids))
+        if packet_ids and not self.closed.done():
+            pubacks = [_PUBACK | packet_id for packet_id in packet_ids]
+            self._write(struct.pack(f"!{len(pubacks)}I", *pubacks))
 
     def pause(self) -> None:
         """Stop reading; TCP holds the broker back. PINGREQs still go out."""
-        if not self._paused and self._transport is not None and not self.closed.done():
-            self._paused = True
-            self._transport.pause_reading()
+        self._paused = True
+        self._listen()
 
     def resume(self) -> None:
         """Read on, beginning with what had been received before the pause."""
-        if self._paused and self._transport is not None and not self.closed.done():
+        if self._paused and not self.closed.done():
             self._paused = False
             self._heard = asyncio.get_running_loop().time()
+            self._listen()
+            self._parse()
+
+    def _listen(self) -> None:
+        """Let the transport read, or not."""
+        if self._transport is None or self.closed.done():
+            return
+        if self._paused or self._rest is not None:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
-            self._guard(self._parse)
+
+    def _take_a_rest(self) -> None:
+        """Read again in a moment.
+
+        Brokers send each message by itself. To wake up for each costs several times what the
+        message itself does, so all of a few milliseconds are read at once; the first is not kept waiting.
+        """
+        if self._rest is None and not self._paused:
+            self._rest = asyncio.get_running_loop().call_later(_REST_S, self._rested)
+            self._listen()
+
+    def _rested(self) -> None:
+        self._rest = None
+        self._listen()
 
     async def close(self) -> None:
         """Say DISCONNECT, which leaves the session with the broker, and wait until the broker hangs up.
@@ -180,7 +230,7 @@ class Connection(asyncio.Protocol):
         if not self.closed.done():
             self._end("the source was stopped")
             self._write(b"\xe0\x00")
-            if self._paused:
+            if self._paused or self._rest is not None:
                 self._transport.resume_reading()
             await asyncio.wait((self._lost,), timeout=_CLOSE_TIMEOUT)
         self._transport.abort()
@@ -200,8 +250,13 @@ class Connection(asyncio.Protocol):
         self._heard = asyncio.get_running_loop().time()
         if self._skip:
             data, self._skip = data[self._skip :], max(0, self._skip - len(data))
-        self._buffer += data
-        self._guard(self._parse)
+        if self._start == len(self._data):
+            self._data, self._start = data, 0
+        else:
+            self._more += data
+        self._parse()
+        if len(data) < _MUCH and not self.closed.done():
+            self._take_a_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why; a clean end without DISCONNECT is the broker's too."""
@@ -212,32 +267,90 @@ class Connection(asyncio.Protocol):
 
     # Packets that come in.
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def _parse(self) -> None:
         try:
-            step()
+            while not self._paused and not self.closed.done() and self._whole():
+                if not self._collect() and not self._handle_next():
+                    break
         except (MqttError, struct.error, IndexError) as error:
             known = isinstance(error, MqttError)
             self._fail(str(error) if known else "the broker sent a malformed packet")
 
-    def _parse(self) -> None:
-        buffer, start, available = self._buffer, 0, len(self._buffer)
-        while not self._paused and not self.closed.done() and available - start >= 2:  # noqa: PLR2004
-            length, body = _length(buffer, start + 1, available)
-            kept = min(length, LARGEST)
-            if body == 0 or body + kept > available:
+    def _whole(self) -> bool:
+        """Put together what was received in pieces; say whether there is a packet to look at."""
+        left = len(self._data) - self._start
+        if not self._more:
+            return left > 0
+        if left + len(self._more) < self._wanted:
+            return False
+        self._data, self._start = self._data[self._start :] + self._more, 0
+        self._more, self._wanted = bytearray(), 0
+        return True
+
+    def _collect(self) -> bool:
+        """Hand on the messages that are next, as one batch; return whether there were any.
+
+        One loop without a call, for what nearly every packet is: QoS 0 or 1, less than 16 KiB, whole,
+        without properties. It ends at any other packet, which is `_handle_next`'s.
+        """
+        data, start, end, v5 = self._data, self._start, len(self._data), self._v5
+        room, room_bytes = self._room()
+        publishes: list[Publish] = []
+        while room > 0 and room_bytes > 0 and end - start > _SHORTEST:
+            first, length, body = data[start], data[start + 1], start + 2
+            if length > 0x7F:  # noqa: PLR2004 - the bit that says that more follow
+                byte = data[body]
+                length += (byte << 7) - 0x80
+                body = body + 1 if byte <= 0x7F else end + 1  # noqa: PLR2004 - the same bit
+            stop = body + length
+            if stop > end or first & _KIND_AND_QOS_2 != _PUBLISH or length < _SHORTEST:
                 break
-            first, start = start, body + kept
-            self._handle(buffer[first], memoryview(buffer)[body:start])
-            if cut := length - kept:
-                self._skip = max(0, start + cut - available)
-                start = min(available, start + cut)
-        # The views must be gone before the buffer can shrink; they are, as `_handle` keeps none.
-        del buffer[:start]
+            name = body + 2
+            position = name + (data[body] << 8 | data[body + 1])
+            name_end, packet_id = position, 0
+            if first & _QOS_1:
+                position += 2
+                if position > stop:
+                    break
+                packet_id = data[name_end] << 8 | data[name_end + 1]
+            if v5:
+                position += 1
+            if position > stop or (v5 and data[position - 1]):
+                break
+            payload = data[position:stop]
+            topic = str(data[name:name_end], "utf-8", "replace")
+            # U+0000 is forbidden (1.5.4), but not every broker looks, and no database stores it.
+            topic = topic.replace("\x00", "\ufffd") if "\x00" in topic else topic
+            publishes.append(Publish(topic, payload, packet_id, first & _DUP > 0))
+            start = stop
+            room -= 1
+            room_bytes -= stop - position
+        self._start = start
+        if publishes:
+            self._on_publish(self, publishes)
+        return bool(publishes)
+
+    def _handle_next(self) -> bool:
+        """Handle one packet of whatever kind; return False where it is not whole or has to wait."""
+        start, available = self._start, len(self._data)
+        length, body = _length(self._data, start + 1, available)
+        kept = min(length, LARGEST)
+        if body == 0 or body + kept > available:
+            self._wanted = body - start + kept if body else available - start + 1
+            return False
+        first, stop = self._data[start], body + kept
+        if first >> 4 == PUBLISH and min(self._room()) <= 0:
+            self.pause()
+            return False
+        self._start = min(available, body + length)
+        self._skip = max(0, body + length - available)
+        self._handle(first, memoryview(self._data)[body:stop])
+        return True
 
     def _handle(self, first: int, body: memoryview) -> None:
         kind = first >> 4
         if kind == PUBLISH:
-            self._on_publish(self, _publish(first, body, v5=self._v5))
+            self._on_publish(self, [_publish(first, body, v5=self._v5)])
         elif kind == CONNACK:
             self._handle_connack(body)
         elif kind == SUBACK:
@@ -294,8 +407,9 @@ class Connection(asyncio.Protocol):
     def _end(self, reason: str) -> None:
         if not self.closed.done():
             self.closed.set_result(reason)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._rest):
+            if timer is not None:
+                timer.cancel()
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -306,7 +420,8 @@ async def connect(
     host: str,
     port: int,
     login: Login,
-    on_publish: Callable[[Connection, Publish], None],
+    on_publish: Callable[[Connection, list[Publish]], None],
+    room: Callable[[], tuple[int, int]],
     *,
     tls: ssl.SSLContext | None,
 ) -> Connection:
@@ -317,7 +432,9 @@ async def connect(
         MqttError: the broker refuses.
     """
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: Connection(login, on_publish), host, port, ssl=tls)
+    _, connection = await loop.create_connection(
+        lambda: Connection(login, on_publish, room), host, port, ssl=tls
+    )
     try:
         await connection.answer()
     except BaseException:
@@ -326,7 +443,6 @@ async def connect(
     return connection
 
 
-_PUBACK = struct.Struct("!BBH").pack
 _SHORT = struct.Struct("!H").unpack_from
 
 
@@ -345,17 +461,18 @@ def _publish(first: int, body: memoryview, *, v5: bool) -> Publish:
     if v5:
         # A single 0 where there are no properties, which is nearly always.
         position = position + 1 if not body[position] else _after_properties(body, position)
-    # U+0000 is forbidden (1.5.4), but not every broker looks, and no database stores it.
-    topic = topic.replace("\x00", "\ufffd") if "\x00" in topic else topic
-    return Publish(topic, bytes(body[position:]), packet_id, bool(first & 8))
+    if position > len(body):
+        sentence = "the broker sent a malformed packet"
+        raise MqttError(sentence)
+    return Publish(topic.replace("\x00", "\ufffd"), bytes(body[position:]), packet_id, bool(first & 8))
 
 
-def _length(buffer: bytearray | memoryview, position: int, available: int) -> tuple[int, int]:
+def _length(buffer: bytes | memoryview, position: int, available: int) -> tuple[int, int]:
     """Read a variable byte integer (1.5.5); return it and the position after it, 0 where it is incomplete."""
     value = 0
-    for index in range(_LONG_LENGTH):
+    for index in range(_LONGEST_LENGTH):
         if position + index >= available:
-            return _NOTHING
+            return _INCOMPLETE
         byte = buffer[position + index]
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follow

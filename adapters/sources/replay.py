@@ -69,7 +69,7 @@ async def replay(
         path: a file of any name, or a folder with files that end in `SUFFIXES`.
         appender: the journal.
         source: for messages that name none.
-        batch: messages that are under way at once.
+        batch: messages that are appended at once.
 
     Raises:
         ConfigurationError: there is nothing to replay.
@@ -165,11 +165,8 @@ def _payload(entry: Fields) -> bytes:
 
 
 async def _append(messages: list[Message], appender: Appender, place: str) -> None:
-    # Tasks start in the order in which they are made, so appends are called in that order.
-    tasks = [asyncio.create_task(appender.append(message)) for message in messages]
     try:
-        await asyncio.gather(*tasks)
+        await appender.extend(messages)
     except StoreError as error:
-        await asyncio.gather(*tasks, return_exceptions=True)
         sentence = f"The replay stopped in the batch that begins at {place}: {error}"
         raise StoreError(sentence) from error

@@ -15,24 +15,39 @@ import pytest
 
 from adapters.sources.mqtt import MqttSettings, MqttSource
 from adapters.sources.mqtt_wire import Connection, Login
+from models.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from adapters.sources.mqtt_wire import Publish
     from models.message import Message
 
 CONNACK = {"3.1.1": b"\x20\x02\x00\x00", "5": b"\x20\x03\x00\x00\x00"}
 SUBACK = {"3.1.1": b"\x90\x03\x00\x01\x01", "5": b"\x90\x04\x00\x01\x00\x01"}
+LOGIN = Login(version="5", client_id="x", username=None, password=None, expiry=0, keepalive=60)
 VERSIONS: tuple[Literal["3.1.1", "5"], ...] = ("3.1.1", "5")
 
 
 @dataclass
 class Shelf:
     messages: list[Message] = field(default_factory=list)
+    broken: bool = False
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
 
     async def append(self, message: Message) -> int:
-        self.messages.append(message)
+        await self.extend((message,))
         return len(self.messages)
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        await self.open.wait()
+        if self.broken:
+            sentence = "PostgreSQL is away"
+            raise StoreError(sentence)
+        self.messages.extend(messages)
 
 
 @dataclass
@@ -69,7 +84,7 @@ class Script:
 
 @asynccontextmanager
 async def subscribed(
-    script: Script, version: Literal["3.1.1", "5"], keepalive: int = 60
+    script: Script | Sessions, version: Literal["3.1.1", "5"], keepalive: int = 60
 ) -> AsyncIterator[tuple[MqttSource, Shelf]]:
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     settings = MqttSettings(
@@ -274,11 +289,10 @@ async def test_who_listens_and_never_answers_is_given_up() -> None:
 async def test_no_bytes_of_a_broker_are_beyond_it() -> None:
     """Packets with bytes changed at random either pass or end the connection; nothing else happens."""
     dice = random.Random(7)  # noqa: S311 - dice, no secret
-    login = Login(version="5", client_id="x", username=None, password=None, expiry=0, keepalive=60)
     sound = CONNACK["5"] + SUBACK["5"] + publish(b"x" * 200, "5") + b"\xe0\x02\x8e\x00"
     ended = 0
     for _ in range(2000):
-        connection = Connection(login, lambda _connection, _publish: None)
+        connection = Connection(LOGIN, lambda _connection, _publishes: None)
         data = bytearray(sound)
         for _ in range(dice.randint(1, 4)):
             data[dice.randrange(len(data))] = dice.randrange(256)
@@ -288,3 +302,173 @@ async def test_no_bytes_of_a_broker_are_beyond_it() -> None:
         ended += connection.closed.done()
         connection.connection_lost(None)
     assert 100 < ended < 2000
+
+
+async def test_what_arrives_together_is_handed_on_together() -> None:
+    """In batches that end where the room does, or at a packet of another kind."""
+    batches: list[list[Publish]] = []
+    room = [1_000, 1_000_000]
+
+    def take(_connection: Connection, publishes: list[Publish]) -> None:
+        batches.append(publishes)
+        room[0] -= len(publishes)
+        room[1] -= sum(len(each.payload) for each in publishes)
+
+    def sizes() -> list[int]:
+        found = [len(batch) for batch in batches]
+        batches.clear()
+        return found
+
+    ten = b"".join(publish(b"x" * 100, "5", packet_id=number) for number in range(1, 11))
+    long = publish(b"y" * 20_000, "5", first=0x30)
+    connection = Connection(LOGIN, take, lambda: (room[0], room[1]))
+    connection.data_received(CONNACK["5"] + ten + b"\xd0\x00" + ten + long + ten)
+    assert sizes() == [10, 10, 1, 10]
+    room[:] = [7, 1_000_000]
+    connection.data_received(ten + ten)
+    assert sizes() == [7]
+    room[:] = [1_000, 250]
+    connection.resume()
+    assert sizes() == [3]
+    connection.resume()
+    assert sizes() == []
+    room[:] = [1_000, 1]
+    connection.resume()
+    assert sizes() == [1]
+    room[:] = [1_000, 1_000_000]
+    connection.data_received(ten[:-1])
+    connection.resume()
+    assert sizes() == [9 + 9]
+    connection.data_received(ten[-1:])
+    assert sizes() == [1]
+    connection.connection_lost(None)
+
+
+async def test_what_came_before_a_malformed_packet_arrived_all_the_same() -> None:
+    taken: list[Publish] = []
+    connection = Connection(LOGIN, lambda _connection, publishes: taken.extend(publishes))
+    sound = publish(b"1", "5") + publish(b"2", "5")
+    connection.data_received(CONNACK["5"] + sound + b"\x32\x06\x00\x01a\x00\x07\x7f" + sound)
+    assert connection.closed.result() == "the broker sent a malformed packet"
+    assert [each.payload for each in taken] == [b"1", b"2"]
+    connection.connection_lost(None)
+
+
+async def test_cuts_change_nothing() -> None:
+    """Whatever pieces the network makes of the bytes, and wherever reading pauses."""
+    dice = random.Random(11)  # noqa: S311 - dice, no secret
+    packets = [
+        publish(
+            bytes((number % 256,)) * dice.choice((0, 1, 90, 130, 16_500)),
+            "5",
+            packet_id=number,
+            topic=b"city/%d" % (number % 7),
+            first=dice.choice((0x30, 0x32, 0x3A)),
+        )
+        for number in range(1, 60)
+    ]
+    data = CONNACK["5"] + b"\xd0\x00".join(packets)
+    whole: list[Publish] = []
+    connection = Connection(LOGIN, lambda _connection, publishes: whole.extend(publishes))
+    connection.data_received(data)
+    connection.connection_lost(None)
+    assert len(whole) == len(packets)
+    for _ in range(100):
+        taken: list[Publish] = []
+        connection = Connection(LOGIN, lambda _, some, taken=taken: taken.extend(some))  # type: ignore[misc]
+        start = 0
+        while start < len(data):
+            size = dice.choice((1, 2, 50, 400, 20_000))
+            if dice.random() < 0.2:
+                connection.pause()
+            connection.data_received(data[start : start + size])
+            connection.resume()
+            start += size
+        connection.connection_lost(None)
+        assert taken == whole
+
+
+@dataclass
+class Sessions:
+    """A server that says on each connection what is next, and hangs up when it is told to.
+
+    Attributes:
+        scripts: CONNACK and what follows the SUBACK, for each connection.
+        heard: what each connection said after SUBSCRIBE.
+    """
+
+    scripts: list[tuple[bytes, bytes]]
+    heard: list[bytes] = field(default_factory=list)
+    hang_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(self.heard)
+        self.heard.append(b"")
+        connack, rest = self.scripts[min(number, len(self.scripts) - 1)]
+        await reader.read(4096)
+        writer.write(connack)
+        await reader.read(4096)
+        writer.write(SUBACK["3.1.1"] + rest)
+        listening = asyncio.create_task(self._listen(number, reader))
+        hang_up = asyncio.create_task(self.hang_up.wait())
+        await asyncio.wait((listening, hang_up), return_when=asyncio.FIRST_COMPLETED)
+        self.hang_up.clear()
+        listening.cancel()
+        hang_up.cancel()
+        writer.close()
+
+    async def _listen(self, number: int, reader: asyncio.StreamReader) -> None:
+        while data := await reader.read(4096):
+            self.heard[number] += data
+
+
+def pubacks(*packet_ids: int) -> bytes:
+    return b"".join(b"\x40\x02\x00%c" % packet_id for packet_id in packet_ids)
+
+
+def batch(*packet_ids: int, first: int = 0x32) -> bytes:
+    return b"".join(publish(b"%d" % each, "3.1.1", packet_id=each, first=first) for each in packet_ids)
+
+
+AGAIN = b"\x20\x02\x01\x00"
+"""CONNACK of a session that the broker kept."""
+
+
+async def test_an_acknowledgement_never_goes_to_another_connection() -> None:
+    """The batch is on its way to the disk when the connection is lost; part of it comes again."""
+    script = Sessions([(CONNACK["3.1.1"], batch(1, 2, 3)), (AGAIN, batch(2, 3, first=0x3A) + batch(1, 4))])
+    async with subscribed(script, "3.1.1") as (source, shelf):
+        shelf.open.clear()
+        await until(lambda: source.state.received == 3)
+        script.hang_up.set()
+        await until(lambda: source.state.received == 7)
+        shelf.open.set()
+        await until(lambda: source.state.in_flight == 0)
+        await until(lambda: len(script.heard[1]) == 16)
+    assert [(each.payload, each.packet_id, each.redelivered) for each in shelf.messages] == [
+        *((b"%d" % number, number, False) for number in (1, 2, 3)),
+        *((b"%d" % number, number, True) for number in (2, 3)),
+        *((b"%d" % number, number, False) for number in (1, 4)),
+    ]
+    assert script.heard == [b"", pubacks(2, 3, 1, 4) + b"\xe0\x00"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_the_broker_forgot_stays_here(*, kept: bool) -> None:
+    """While the journal is away the connection is lost: with its session all comes again, else nothing."""
+    second = (AGAIN, batch(1, 2, first=0x3A)) if kept else (CONNACK["3.1.1"], b"")
+    no_copy = publish(b"0", "3.1.1", first=0x30)
+    script = Sessions([(CONNACK["3.1.1"], batch(1) + no_copy + batch(2)), second])
+    async with subscribed(script, "3.1.1") as (source, shelf):
+        shelf.broken = True
+        await until(lambda: source.state.refused >= 3)
+        script.hang_up.set()
+        await until(lambda: source.state.connected and len(script.heard) == 2)
+        refused = source.state.refused
+        await until(lambda: source.state.refused > refused + 6)
+        shelf.broken = False
+        await until(lambda: source.state.in_flight == 0)
+        assert source.state.error is None
+    expected = [b"0", b"1", b"2"] if kept else [b"1", b"0", b"2"]
+    assert [each.payload for each in shelf.messages] == expected
+    assert script.heard[1] == (pubacks(1, 2) if kept else b"") + b"\xe0\x00"

@@ -17,6 +17,7 @@ from adapters.sources.replay import replay
 from models.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from models.message import Message
@@ -28,20 +29,19 @@ class Shelf:
 
     messages: list[Message] = field(default_factory=list)
     fails_from: int = 1_000_000
-    under_way: int = 0
     most_under_way: int = 0
 
     async def append(self, message: Message) -> int:
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        self.messages.append(message)
-        place = len(self.messages)
+        await self.extend((message,))
+        return len(self.messages)
+
+    async def extend(self, messages: Sequence[Message]) -> None:
+        self.most_under_way = max(self.most_under_way, len(messages))
+        self.messages.extend(messages)
         await asyncio.sleep(0)
-        self.under_way -= 1
-        if place >= self.fails_from:
+        if len(self.messages) >= self.fails_from:
             sentence = "PostgreSQL is away"
             raise StoreError(sentence)
-        return place
 
 
 def line(number: int) -> bytes:
