@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""The ontology as plain data, read once: units, quantities, contexts, device profiles."""
+"""The ontology as plain data, read once: units, quantities, impact areas, contexts, device profiles."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from ontology.turtle import Text, read_turtle
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ontology.turtle import Statement
 
 _FOLDER = Path(__file__).parent
 _CONTEXTS = _FOLDER / "contexts"
@@ -46,6 +50,29 @@ class Unit:
     dimension: str
     factor: float
     offset: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Area:
+    """An area of the city's strategy: a concept of `impact_areas.ttl`.
+
+    Attributes:
+        name: such as `civil-protection`; what the models call it.
+        iri: its IRI.
+        label_de: German name.
+        label_en: English name.
+        definition_de: what it is about, in German: a sentence.
+        definition_en: the same in English.
+        themes: IRIs of EU data themes that its datasets are published under, the closest first.
+    """
+
+    name: str
+    iri: str
+    label_de: str
+    label_en: str
+    definition_de: str
+    definition_en: str
+    themes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +200,40 @@ def _quantity(name: str, table: Mapping[str, Any]) -> Quantity:
                 for type_name, target in table.get("targets", {}).items()
             }
         ),
+    )
+
+
+_SKOS = "http://www.w3.org/2004/02/skos/core#"
+
+
+@cache
+def areas() -> Mapping[str, Area]:
+    """Return the impact areas by name, in the strategy's order."""
+    said: dict[str, list[Statement]] = {}
+    for statement in read_turtle((_FOLDER / "impact_areas.ttl").read_text(encoding="utf-8")):
+        said.setdefault(statement.subject, []).append(statement)
+    concepts = (iri for iri, about in said.items() if any(row.object == f"{_SKOS}Concept" for row in about))
+    return MappingProxyType({area.name: area for area in (_area(iri, said[iri]) for iri in concepts)})
+
+
+def _area(iri: str, said: Sequence[Statement]) -> Area:
+    texts = {
+        (row.predicate, row.object.language): row.object.value for row in said if isinstance(row.object, Text)
+    }
+    themes = tuple(
+        row.object
+        for match in ("closeMatch", "broadMatch", "relatedMatch")
+        for row in said
+        if row.predicate == f"{_SKOS}{match}" and isinstance(row.object, str)
+    )
+    return Area(
+        name=iri.rpartition(":")[2],
+        iri=iri,
+        label_de=texts[f"{_SKOS}prefLabel", "de"],
+        label_en=texts[f"{_SKOS}prefLabel", "en"],
+        definition_de=texts[f"{_SKOS}definition", "de"],
+        definition_en=texts[f"{_SKOS}definition", "en"],
+        themes=themes,
     )
 
 

@@ -219,14 +219,28 @@ def validators(shared: Path) -> dict[str, Any]:
     return {name: jsonschema_rs.validator_for(schema(shared, name), validate_formats=True) for name in TYPES}
 
 
+@pytest.fixture(scope="module")
+def thrown() -> set[str]:
+    return set()
+
+
 @pytest.mark.parametrize("name", TYPES)
-def test_what_a_model_takes_its_schema_takes(name: str, validators: dict[str, Any]) -> None:
+def test_what_a_model_takes_its_schema_takes(
+    name: str, validators: dict[str, Any], thrown: set[str], shared: Path
+) -> None:
     model = TYPES[name]
+    mine = schemas_of(model)
     assert validators[name].is_valid(smallest(name))
     examples = full(name).model_dump(mode="json")
+    official = properties(schema(shared, name))
     for attribute in attributes(model):
+        # What many types share is the same every time.
+        same = json.dumps([official.get(attribute.name), mine[attribute.name]], sort_keys=True)
+        if same in thrown:
+            continue
+        thrown.add(same)
         taken = 0
-        words = enumeration(schemas_of(model)[attribute.name])
+        words = enumeration(mine[attribute.name])
         for value in (*ANYTHING, examples[attribute.name], *words, *([word] for word in words)):
             try:
                 entity = model.model_validate(smallest(name, **{attribute.name: value}))

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from fractions import Fraction
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from models.devices import ControlledProperty
 from models.types import TYPES, attribute_unit, attributes
 from ontology.loader import (
+    areas,
     context,
     convert,
     core_context,
@@ -23,6 +25,7 @@ from ontology.loader import (
     subjects,
     units,
 )
+from ontology.turtle import Statement, Text, read_turtle
 from tests.contexts import expected
 
 if TYPE_CHECKING:
@@ -283,6 +286,85 @@ NORMALIZED = {
 
 def test_the_public_schemas_measurements_are_quantities() -> None:
     assert {name: quantities()[name].unit for name in NORMALIZED} == NORMALIZED
+
+
+# --- impact areas --------------------------------------------------------------------------------------
+
+
+def test_the_ten_areas_of_the_strategy() -> None:
+    assert [area.label_de for area in areas().values()] == [
+        "Mobilität",
+        "Klima und Nachhaltigkeit",
+        "Integration und Teilhabe",
+        "Verwaltung",
+        "Katastrophenschutz",
+        "Stadtentwicklung",
+        "Bildung",
+        "Kultur",
+        "Wirtschaft",
+        "Wissenschaft",
+    ]
+    for name, area in areas().items():
+        assert area.iri == f"urn:volme:area:{name}"
+        assert area.label_en
+        assert area.definition_de.endswith(".")
+        assert area.definition_en.endswith(".")
+
+
+def test_areas_are_mapped_to_themes_that_there_are(shared: Path) -> None:
+    path = shared / "data" / "dcat-ap-de-shapes" / "vocab" / "vocab-inscheme.ttl"
+    themes = set(
+        re.findall(r"http://publications\.europa\.eu/resource/authority/data-theme/[A-Z]+", path.read_text())
+    )
+    for area in areas().values():
+        assert area.themes
+        assert set(area.themes) <= themes
+
+
+def test_every_area_is_served_and_every_type_serves_one() -> None:
+    assert {area for model in TYPES.values() for area in model.areas} == areas().keys()
+    assert all(model.areas and len(set(model.areas)) == len(model.areas) for model in TYPES.values())
+
+
+def test_every_area_is_measured() -> None:
+    measured = {type_name for quantity in quantities().values() for type_name in quantity.targets}
+    assert {area for name in measured for area in TYPES[name].areas} == areas().keys()
+
+
+def test_the_scheme_names_its_areas() -> None:
+    text = (resources.files("ontology") / "impact_areas.ttl").read_text(encoding="utf-8")
+    top = [row.object for row in read_turtle(text) if row.predicate.endswith("#hasTopConcept")]
+    assert top == [area.iri for area in areas().values()]
+
+
+def test_turtle() -> None:
+    assert read_turtle('@prefix e: <urn:e:> .\n<urn:s> a e:T ; e:p "ä \\"b\\""@de-AT, "c" . # said\n') == (
+        Statement(
+            subject="urn:s",
+            predicate="http://www.w3.org/1999/02/22-rdf-syntax-ns#type",
+            object="urn:e:T",
+        ),
+        Statement(subject="urn:s", predicate="urn:e:p", object=Text(value='ä "b"', language="de-AT")),
+        Statement(subject="urn:s", predicate="urn:e:p", object=Text(value="c")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("<urn:s> a <urn:t> ", "line 1: the document ends where `;`, `,` or `.` is expected"),
+        ("<urn:s> a <urn:t> ; .", "“.” is no IRI"),
+        ("<urn:s> a <urn:t> <urn:u> .", "does not end with a full stop"),
+        ("<urn:s>\n a e:t .", "line 2: “e:t” is no IRI, and no name with a prefix that is declared"),
+        ("<urn:s> <urn:p> [ ] .", "no Turtle that this reader knows"),
+        ("<urn:s> <urn:p> 5 .", "no Turtle that this reader knows"),
+        ("@prefix e:x <urn:e:> .", "a prefix is declared as"),
+        ('"text" a <urn:t> .', "is no IRI"),
+    ],
+)
+def test_what_is_no_turtle_is_said(document: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_turtle(document)
 
 
 # --- contexts ------------------------------------------------------------------------------------------
