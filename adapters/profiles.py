@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from adapters.codecs.decoding import TABLES
+from adapters.codecs.decoding import TABLES, decode_table
+from adapters.fields import pick
 from models.device import FieldMapping, Profile
-from models.errors import ConfigurationError
+from models.errors import CodecError, ConfigurationError
 from models.types import TYPES
 from ontology.loader import convert, profile_tables, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from models.uplink import Uplink
 
 
 class _Field(BaseModel):
@@ -137,6 +140,79 @@ def find_profile(profiles: Mapping[str, Profile], model: tuple[str, ...]) -> Pro
         if wanted == _plain(profile.name) or any(wanted == _plain(known) for known in profile.models):
             return profile
     return None
+
+
+def guess(profiles: Mapping[str, Profile], uplink: Uplink) -> str | None:
+    """Return the name of the profile that a device seems to have: a proposal, for a person to approve.
+
+    What the network server calls the model decides; else a tag of its own that names a model or a profile;
+    else the fields that it decoded; else the bytes, where the tables of one codec alone make sense of them.
+    """
+    told = [uplink.model, *((tag,) for name, tag in uplink.tags.items() if name.lower() in _TELLING)]
+    for model in told:
+        found = find_profile(profiles, model)
+        if found is not None:
+            return found.name
+    if uplink.decoded:
+        return _most_read((profile, uplink.decoded) for profile in profiles.values())
+    if uplink.payload:
+        return _by_bytes(profiles, uplink)
+    return None
+
+
+_TELLING = frozenset({"profile", "model", "device_model", "device-model", "devicetype", "device_type"})
+# Of one quantity alone any device may speak.
+_ENOUGH = 2
+
+
+def _by_bytes(profiles: Mapping[str, Profile], uplink: Uplink) -> str | None:
+    fitting: dict[str, Mapping[str, Any]] = {}
+    for codec in sorted({profile.codec for profile in profiles.values()} & TABLES.keys()):
+        if uplink.f_port not in TABLES[codec].ports:
+            continue
+        try:
+            decoded = decode_table(codec, uplink.payload, uplink.f_port)
+        except CodecError:
+            continue
+        if not decoded.warnings:
+            fitting[codec] = decoded.fields
+    proposals = {
+        codec: _most_read((profile, fields) for profile in profiles.values() if profile.codec == codec)
+        for codec, fields in fitting.items()
+    }
+    names = {name for name in proposals.values() if name is not None}
+    return names.pop() if len(names) == 1 else None
+
+
+def _most_read(candidates: Iterator[tuple[Profile, Mapping[str, Any]]]) -> str | None:
+    """Return the profile that reads most quantities plausibly; None: none reads enough, or two do."""
+    scores = {profile.name: _score(profile, fields) for profile, fields in candidates}
+    best = max(scores.values(), default=0)
+    names = [name for name, score in scores.items() if score == best]
+    return names[0] if best >= _ENOUGH and len(names) == 1 else None
+
+
+def _score(profile: Profile, fields: Mapping[str, Any]) -> int:
+    """Count the quantities that a profile reads of some fields; 0 where one of them cannot be."""
+    found: set[str] = set()
+    for mapping in profile.fields:
+        value = pick(fields, mapping)
+        if value is None:
+            continue
+        quantity = quantities()[mapping.quantity]
+        if quantity.kind == "number" and (isinstance(value, bool | str) or not _possible(value, mapping)):
+            return 0
+        found.add(mapping.quantity)
+    return len(found)
+
+
+def _possible(value: float, mapping: FieldMapping) -> bool:
+    quantity = quantities()[mapping.quantity]
+    if mapping.unit and quantity.unit:
+        value = convert(value, mapping.unit, quantity.unit)
+    return (quantity.low is None or quantity.low <= value) and (
+        quantity.high is None or value <= quantity.high
+    )
 
 
 @lru_cache(maxsize=4096)

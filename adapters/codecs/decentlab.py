@@ -337,7 +337,9 @@ def encode(codec: str, groups: tuple[Group, ...], fields: Mapping[str, Any]) -> 
 
 CODECS: Mapping[str, TableCodec] = {
     f"decentlab.{model}": TableCodec(
-        decode=partial(decode, groups), encode=partial(encode, f"decentlab.{model}", groups)
+        decode=partial(decode, groups),
+        encode=partial(encode, f"decentlab.{model}", groups),
+        ports=(_F_PORT,),
     )
     for model, groups in MODELS.items()
 }

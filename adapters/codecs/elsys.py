@@ -140,4 +140,4 @@ def _scattered(fields: Mapping[str, Any], kind: int, rows: tuple[Row, ...]) -> l
     return [fields]
 
 
-CODECS: Mapping[str, TableCodec] = {"elsys": TableCodec(decode=decode, encode=encode)}
+CODECS: Mapping[str, TableCodec] = {"elsys": TableCodec(decode=decode, encode=encode, ports=(_F_PORT,))}

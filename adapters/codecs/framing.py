@@ -27,7 +27,9 @@ def fixed(codec: str, ports: Mapping[int, Parts]) -> TableCodec:
             port that no table has, the first port's table holds if it is the only one.
     """
     return TableCodec(
-        decode=partial(_decode_fixed, codec, ports), encode=partial(_encode_fixed, codec, ports)
+        decode=partial(_decode_fixed, codec, ports),
+        encode=partial(_encode_fixed, codec, ports),
+        ports=tuple(ports),
     )
 
 
@@ -79,7 +81,8 @@ def tagged(
     """
     only = f_port if strict else None
     decode = partial(_decode_tagged, codec, _by_first_byte(tags), only=only, skip=len(header))
-    return TableCodec(decode=decode, encode=partial(_encode_tagged, codec, f_port, tags, header))
+    encode = partial(_encode_tagged, codec, f_port, tags, header)
+    return TableCodec(decode=decode, encode=encode, ports=(f_port,))
 
 
 _Index = dict[int, list[tuple[bytes, Rows]]]

@@ -65,5 +65,5 @@ def encode(fields: Mapping[str, Any]) -> tuple[int, bytes]:
 
 
 CODECS: Mapping[str, TableCodec] = {
-    "imbuildings.people_counter": TableCodec(decode=decode, encode=encode),
+    "imbuildings.people_counter": TableCodec(decode=decode, encode=encode, ports=(_F_PORT,)),
 }

@@ -125,4 +125,4 @@ def _block(pair: tuple[int, int], given: Mapping[int, tuple[int, float]]) -> byt
     return bytes((_HISTORIC,)) + head.to_bytes(2, "big") + body
 
 
-CODECS: Mapping[str, TableCodec] = {"klax": TableCodec(decode=decode, encode=encode)}
+CODECS: Mapping[str, TableCodec] = {"klax": TableCodec(decode=decode, encode=encode, ports=(_F_PORT,))}

@@ -8,10 +8,12 @@ PCR2 sends tagged values (in the format of Elsys) or, if set so, the extended fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from adapters.codecs.framing import tagged
-from adapters.codecs.table import Row
+from adapters.codecs.table import Decoded, Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +50,38 @@ TAGS: Mapping[str, Mapping[bytes, Rows]] = {
     },
 }
 _PORTS = {"pcr2": 14, "tcr": 15}
-CODECS: Mapping[str, TableCodec] = {
+_TABLES: Mapping[str, TableCodec] = {
     f"parametric.{model}": tagged(f"parametric.{model}", _PORTS[model], tags, strict=True)
     for model, tags in TAGS.items()
+}
+
+
+def _decode_traffic(table: TableCodec, payload: bytes, f_port: int | None = None) -> Decoded:
+    """Decode, and add all vehicles (`vehicles`) and their mean speed (`mean_speed`, km/h, if any passed)."""
+    decoded = table.decode(payload, f_port)
+    fields = decoded.fields
+    lanes = [
+        (fields[f"{side}{number}_cnt"], fields[f"{side}{number}_avg"]) for number in range(4) for side in "lr"
+    ]
+    vehicles = sum(count for count, _ in lanes)
+    more: dict[str, Any] = {"vehicles": vehicles}
+    if vehicles:
+        more["mean_speed"] = sum(count * speed for count, speed in lanes) / vehicles
+    return replace(decoded, fields={**fields, **more})
+
+
+def _encode_traffic(table: TableCodec, fields: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Encode; where `vehicles` alone are given, they are all of the third class of speed, from the left."""
+    lanes = {name: value for name, value in fields.items() if name not in ("vehicles", "mean_speed")}
+    if not any(name.endswith("_cnt") for name in lanes):
+        lanes |= {"l2_cnt": fields.get("vehicles", 0), "l2_avg": fields.get("mean_speed", 0)}
+    return table.encode(lanes)
+
+
+_TRAFFIC = _TABLES["parametric.tcr"]
+CODECS: Mapping[str, TableCodec] = {
+    **_TABLES,
+    "parametric.tcr": replace(
+        _TRAFFIC, decode=partial(_decode_traffic, _TRAFFIC), encode=partial(_encode_traffic, _TRAFFIC)
+    ),
 }

@@ -3,7 +3,7 @@
 """Parking sensors that say little: Bosch TPS110 and Nwave NPS310SM.
 
 Both send on port 1 that a car came or left. Bosch repeats the state daily on port 2, and at the end of
-what it says at its start on port 3; the Nwave says nothing else that is read here.
+what it says at its start on port 3; so does the Nwave, whose daily frame is not read.
 
 Source: Bosch, "Parking Lot Sensor, Communication Interface, Technical Description", v0.23.3 and v0.29.4;
 Nwave, "LoRaWAN Parking Sensor, Getting Started", 4.2.1.
@@ -37,6 +37,15 @@ PORTS: Mapping[str, Mapping[int, Parts]] = {
             ),
         ),
     },
-    "nwave.nps310sm": {1: (_STATE,)},
+    "nwave.nps310sm": {
+        1: (_STATE,),
+        3: (
+            (
+                Row(name="firmware_version", size=3),
+                Row(name="reset_cause", size=1, words={2: "power_on"}),
+                *_STATE,
+            ),
+        ),
+    },
 }
 CODECS: Mapping[str, TableCodec] = {codec: fixed(codec, ports) for codec, ports in PORTS.items()}

@@ -38,10 +38,12 @@ class TableCodec:
     Attributes:
         decode: (payload, f_port) → Decoded; raises CodecError.
         encode: fields → (f_port, payload); raises CodecError.
+        ports: LoRaWAN ports that the device sends its values on; empty: any.
     """
 
     decode: Callable[[bytes, int | None], Decoded]
     encode: Callable[[Mapping[str, Any]], tuple[int, bytes]]
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapters.codecs.decoding import TABLES
 from adapters.profiles import load_profiles
 from compose.commands.common import config_option, settings_of
 from compose.commands.printing import json_option, print_json, print_pairs, print_table
 from compose.commands.words import examples, nearest
-from ontology.loader import quantities
+from models.types import TYPES
+from ontology.loader import areas, quantities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from models.device import FieldMapping, Profile
@@ -23,17 +26,26 @@ if TYPE_CHECKING:
 
 @click.command(
     short_help="List the device models that are known.",
-    epilog=examples("volme profiles", "volme profiles dragino-ldds75", "volme profiles --config city.toml"),
+    epilog=examples(
+        "volme profiles",
+        "volme profiles dragino-ldds75",
+        "volme profiles --config city.toml",
+        "volme profiles --table > ontology/devices/README.md",
+    ),
 )
 @click.argument("name", required=False)
 @config_option
 @json_option
-def profiles(*, name: str | None, config: Path | None, as_json: bool) -> None:
+@click.option("--table", is_flag=True, help="Print devices, quantities, types and impact areas as Markdown.")
+def profiles(*, name: str | None, config: Path | None, as_json: bool, table: bool) -> None:
     """List the device profiles, or show one: which field is read as which quantity.
 
     With --config, the operator's own are among them.
     """
     known = load_profiles(settings_of(config, None).profiles)
+    if table:
+        click.echo("\n".join(markdown(known.values())))
+        return
     if name is None:
         _print_all(list(known.values()), as_json=as_json)
         return
@@ -45,6 +57,52 @@ def profiles(*, name: str | None, config: Path | None, as_json: bool) -> None:
         print_json(asdict(known[name]))
     else:
         _print_one(known[name])
+
+
+def markdown(known: Iterable[Profile]) -> Iterator[str]:
+    """Yield the lines of a Markdown page: devices, quantities, types and impact areas."""
+    ordered = sorted(known, key=lambda profile: (profile.vendor.lower(), profile.model.lower()))
+    yield "<!--"
+    yield "SPDX-FileCopyrightText: 2026 The Volme contributors"
+    yield "SPDX-License-Identifier: EUPL-1.2"
+    yield "Made by `volme profiles --table`; a test keeps it true."
+    yield "-->"
+    yield "# Devices"
+    yield ""
+    yield f"{len(ordered)} profiles; {sum(_by_table(profile) for profile in ordered)} of them are decoded by"
+    yield "Volme's own tables, the others by their network server or by what they send in plain text."
+    yield ""
+    yield "| device | profile | decoded by | quantities | feeds | impact areas |"
+    yield "|---|---|---|---|---|---|"
+    for profile in ordered:
+        quantities_read = ", ".join(sorted({row.quantity for row in profile.fields}))
+        served = ", ".join(areas()[name].label_de for name in _served(profile.entity_type))
+        yield (
+            f"| {profile.vendor} {profile.model} | `{profile.name}` | "
+            f"{f'`{profile.codec}`' if _by_table(profile) else 'network server'} | "
+            f"{quantities_read} | {profile.entity_type} | {served} |"
+        )
+    yield ""
+    yield "## Impact areas"
+    yield ""
+    yield "| impact area | devices | types that they feed | types for other sources |"
+    yield "|---|---|---|---|"
+    fed = {profile.entity_type for profile in ordered}
+    for name, area in areas().items():
+        types = sorted(kind for kind in TYPES if name in _served(kind))
+        devices = sum(name in _served(profile.entity_type) for profile in ordered)
+        by_devices = ", ".join(kind for kind in types if kind in fed)
+        others = ", ".join(kind for kind in types if kind not in fed)
+        yield f"| {area.label_de} ({area.label_en}) | {devices} | {by_devices} | {others} |"
+
+
+def _served(entity_type: str) -> tuple[str, ...]:
+    """Return the impact areas that a type serves, in the strategy's order."""
+    return tuple(name for name in areas() if name in TYPES[entity_type].areas)
+
+
+def _by_table(profile: Profile) -> bool:
+    return profile.codec in TABLES
 
 
 def _print_all(known: list[Profile], *, as_json: bool) -> None:

@@ -30,7 +30,7 @@ NOT_DECODED = {
     "dragino.lds02": {"Node_type"},
     # Words for what our tables give as numbers.
     "bosch": {"type", "debugCodes", "firmwareVersion", "resetCause"},
-    "nwave": {"type"},
+    "nwave": {"type", "firmware_version", "reset_cause"},
     "dingtek": {"angle"},
     "browan.tbwl100": {"humidityChanged", "temperatureChanged"},
     "browan.tbhh100": {"status"},
@@ -46,7 +46,6 @@ STALE = {
     ("dragino.lwl02", "0b880100250001"),
     ("milesight.em300_sld", "20ce00f15365ff007801"),
     ("dingtek.df702", "8000010319010418011e4b1e00000000000000000000000081"),
-    ("nwave.nps310sm", "010d000200"),
 }
 
 # Families of which every example is what our table sends, too.
