@@ -395,6 +395,67 @@ def test_every_measured_number_has_a_unit() -> None:
                 assert attribute.unit or attribute.name in bare, (model.__name__, attribute.name)
 
 
+# The units in the words of the schemas' descriptions.
+WORDS = {
+    **dict.fromkeys(("ampere", "ampers (a)"), "AMP"),
+    "bar": "BAR",
+    **dict.fromkeys(("celsius degrees", "degrees celsius", "degrees centigrade"), "CEL"),
+    "centimeters": "CMT",
+    **dict.fromkeys(("cubic meters", "cubic metre"), "MTQ"),
+    "cubic meters/hour": "MQH",
+    "hecto pascals": "A97",
+    "hertz": "HTZ",
+    "kilometer per hour (km/h)": "KMH",
+    "kilovolt-ampere-hour": "C79",
+    "kilovolt-ampere-reactive-hour": "K3",
+    "kilowatt hour": "KWH",
+    "kilowatt": "KWT",
+    "kpa": "KPA",
+    "liters per square meter": "MMT",
+    "litres/hour": "E32",
+    "lux": "LUX",
+    "m/s2": "MSK",
+    **dict.fromkeys(("meter", "meter (m)", "meters", "metre"), "MTR"),
+    "mg/l": "M1",
+    "second (s)": "SEC",
+    **dict.fromkeys(("siemens / m", "siemens per meter"), "D10"),
+    "square meters": "MTK",
+    "volt-ampere": "D46",
+    **dict.fromkeys(("volt-ampere-reactive", "volts-ampere-reactive"), "D44"),
+    **dict.fromkeys(("volts", "volts (v)"), "VLT"),
+    "w/m2": "D54",
+    "watt": "WTT",
+}
+OTHERWISE = {
+    "ACMeasurement.apparentPower": "D46",  # volt-amperes, though said to be watts
+    "AgriParcelRecord.solarRadiation": "D54",  # kW/m² have no code
+    "Event.eventPriceFrom": None,  # euros are no unit of measure
+    "Event.eventPriceTo": None,
+    "IndoorEnvironmentObserved.co2": "59",  # everybody measures ppm, not mg per liter
+    "NoiseLevelObserved.distanceAverage": None,  # texts
+    "NoiseLevelObserved.heightAverage": None,
+    "PhotovoltaicMeasurement.inverterStatus": None,  # words, described as a power
+    "PhotovoltaicMeasurement.reactivePower": "KVR",  # K5 is deprecated
+    "WaterConsumptionObserved.waterConsumption": "LTR",  # whole cubic metres are too many litres
+    "WaterQualityObserved.enterococci": None,  # bacteria per 100 ml have no code
+    "WaterQualityObserved.escherichiaColi": None,
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_units_are_those_of_the_descriptions(name: str, shared: Path) -> None:
+    official = properties(schema(shared, name))
+    for attribute in attributes(TYPES[name]):
+        said = official.get(attribute.name, {}).get("description", "")
+        words = re.search("Units?: ?'([^']+?)[. ]*'", said)
+        code = re.search(r"\*\*([A-Z0-9]{2,3})\*\*|<code> ?([A-Z0-9]{2,3}) ?</code>", said)
+        if words or code:
+            unit = WORDS.get(words[1].lower()) if words else code and (code[1] or code[2])
+            expected = OTHERWISE.get(f"{name}.{attribute.name}", unit)
+            assert attribute.unit == expected, attribute.name
+            assert unit or f"{name}.{attribute.name}" in OTHERWISE, attribute.name
+
+
 @pytest.mark.parametrize(
     ("name", "attribute", "unit"),
     [
