@@ -208,15 +208,24 @@ class BatchResult:
 
     Attributes:
         succeeded: ids in the order sent.
-        failed: id → why the broker will never take it as it is. An entity without an id stands
-            under its position in the call, `#1`.
+        failed: id → why the broker did not take it: never as it is, or, where the problem is
+            `transient`, not now. An entity without an id stands under its position in the call, `#1`.
+        created: of those that succeeded, what the broker says was not there before.
+        status: of the last answer.
     """
 
     succeeded: tuple[str, ...] = ()
     failed: Mapping[str, Problem] = field(default_factory=dict)
+    created: frozenset[str] = frozenset()
+    status: int = 0
 
     def __add__(self, other: BatchResult) -> BatchResult:
-        return BatchResult(succeeded=self.succeeded + other.succeeded, failed={**self.failed, **other.failed})
+        return BatchResult(
+            succeeded=self.succeeded + other.succeeded,
+            failed={**self.failed, **other.failed},
+            created=self.created | other.created,
+            status=other.status,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -296,12 +305,10 @@ def read_batch(ids: Sequence[str], answer: Answer) -> BatchResult:
     one as of the other.
 
     Raises:
-        BrokerUnavailableError: an entity failed for a reason that passes (503 in its error).
-        BrokerFailureError: an entity failed with 500, or nothing was said of it.
         MalformedAnswerError: a 207 that cannot be read.
     """
     if not is_batch_result(answer):
-        return BatchResult(succeeded=tuple(ids))
+        return BatchResult(succeeded=tuple(ids), created=_created(answer), status=answer.status)
     body = answer.object()
     success, errors = body.get("success") or (), body.get("errors") or ()
     if not isinstance(success, list | tuple) or not isinstance(errors, list | tuple):
@@ -315,13 +322,22 @@ def read_batch(ids: Sequence[str], answer: Answer) -> BatchResult:
         detail = "; ".join(problem.sentence for problem in nameless)
         unclear = Problem(status=500, title="The broker did not say what became of it", detail=detail)
         named.update(dict.fromkeys(silent, unclear))
-    for id_, problem in named.items():
-        if problem.transient:
-            raise error_of(problem, f"{answer.request}: {id_}")
     return BatchResult(
         succeeded=tuple(id_ for id_ in ids if id_ in done),
         failed={id_: named[id_] for id_ in ids if id_ in named},
+        status=answer.status,
     )
+
+
+def _created(answer: Answer) -> frozenset[str]:
+    """Return what 201 lists (6.14.3.1). Nothing is lost where a broker lists nothing."""
+    if answer.status != 201:  # noqa: PLR2004 - Created
+        return frozenset()
+    try:
+        ids = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return frozenset()
+    return frozenset(id_ for id_ in ids if isinstance(id_, str)) if isinstance(ids, list) else frozenset()
 
 
 def is_batch_result(answer: Answer) -> bool:

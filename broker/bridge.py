@@ -2,300 +2,352 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The bridge: from the journal to the NGSI-LD broker.
 
-    read a chunk → translate → recognise duplicates → keep late readings back → lanes → commit
+    read a batch → translate → recognise duplicates → late ones to history → lanes → settle
 
 Each entity belongs to one lane, and a lane sends one batch at a time: one writer an entity, its
-updates in order. A message is settled once all its entities are; the journal's cursor moves over
-settled messages only, so what a crash interrupts is sent again (entity updates are idempotent).
+updates in order. A batch of the log is settled once all its entities are; the journal's cursor moves
+over settled batches only, so what a crash interrupts is sent again (entity updates are idempotent).
+
+Messages of preferred devices do not wait in a backlog: a second reader goes ahead of the first, takes
+them alone, and the first finds them done when it comes there (`broker/ahead.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from broker.journal.port import KEYS_REMEMBERED, DeadLetter, Settled, key_hash
-from broker.lane import Lane, Shipment
-from broker.newest import Newest
-from models.errors import BrokerError, LateReadingError, MessageError, StoreError
+from broker.activity import Book
+from broker.ahead import Preference, read_ahead
+from broker.journal.port import Batch, key_hash
+from broker.redelivery import Redelivered
+from broker.shipping import Shipping
+from broker.state import BridgeSettings, BridgeState
+from broker.ticket import Ahead, Ticket
+from models.errors import BrokerError, StoreError
 from models.uplink import REGISTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from broker.client import NgsiLdClient
-    from broker.journal.port import Entry, Journal, Outcome
+    from broker.journal.port import Journal, Position
+    from broker.lane import Owner
     from models.message import Message
-    from models.reading import EntityUpdate
     from models.translation import Translation
+
+__all__ = ["Bridge", "BridgeSettings", "BridgeState", "Preference"]
 
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
-_STRANDS = 16
+# While batches settle one after the other, they are committed together.
+_COMMIT_EVERY_S = 0.02
+# Rows a second that saving the book of devices may write, and how long it may wait at most.
+_SAVED_A_SECOND = 1500
+_SAVE_WITHIN_S = 60.0
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BridgeSettings:
-    """How much the bridge holds at once.
-
-    Attributes:
-        lanes: batches on their way at the same time; also the broker connections used.
-        batch: entities a batch; facts on Orion-LD: 50 to 100 is fastest, above 800 it fails.
-        chunk: messages read from the journal at a time.
-        window: messages read and not yet settled.
-        window_bytes: payload bytes of these; bounds the memory.
-        consumer: the name of the cursor in the journal.
-    """
-
-    lanes: int = 4
-    batch: int = 100
-    chunk: int = 500
-    window: int = 4000
-    window_bytes: int = 64 * 1024 * 1024
-    consumer: str = "bridge"
-
-
-@dataclass(kw_only=True, slots=True)
-class BridgeState:
-    """What the bridge is doing, for status and metrics.
-
-    Attributes:
-        translated: messages since the start.
-        readings: readings since the start.
-        entities: entity updates that the broker took since the start.
-        batches: batches sent since the start.
-        broker_error: what the broker last said, while it is not taking batches; None: it is well.
-        store_error: the same of the journal.
-    """
-
-    translated: int = 0
-    readings: int = 0
-    entities: int = 0
-    batches: int = 0
-    broker_error: str | None = None
-    store_error: str | None = None
-
-
-@dataclass(kw_only=True, slots=True, eq=False)
-class _Ticket:
-    """One message between reading and commit."""
-
-    entry: Entry
-    translation: Translation
-    waiting: int = 0
-    problems: list[MessageError] = field(default_factory=list)
-    duplicate: bool = False
 
 
 class Bridge:
     """One consumer of the journal.
 
     Args:
-        translate: the pipeline; never raises for what a message contains.
+        translate: the pipeline, message by message in their order; never raises for what they contain.
         context_url: from a subject (`Weather`) to the address of its context.
+        preference: who does not wait in a backlog; None: everybody does.
     """
 
     def __init__(
         self,
         journal: Journal,
         client: NgsiLdClient,
-        translate: Callable[[Message], Awaitable[Translation]],
+        translate: Callable[[Sequence[Message]], Awaitable[list[Translation]]],
         context_url: Callable[[str], str],
         settings: BridgeSettings | None = None,
+        *,
+        preference: Preference | None = None,
     ) -> None:
         self._settings = settings or BridgeSettings()
         self._journal = journal
         self._translate = translate
         self.state = BridgeState()
-        self._newest = Newest(client, context_url)
-        self._keys: dict[str, deque[int]] = {}
+        self._preference = preference
+        self._shipping = Shipping(
+            client, context_url, self._settings, self.state, preference.entity if preference else None
+        )
+        self._book = Book()
+        self._redelivered = Redelivered(journal)
         # When a device was heard last, of what was settled before it was first seen after the start.
-        self._settled_at: dict[str, datetime] = {}
+        self._settled_at: dict[str, datetime | None] = {}
         # Messages still to be read that an earlier run may have delivered already.
         self._unsettled = 0
-        self._tickets: deque[_Ticket] = deque()
+        self._tickets: deque[Ticket] = deque()
+        self._messages = 0
         self._bytes = 0
         self._room = asyncio.Condition()
         self._settled = asyncio.Event()
-        self._lanes = [
-            Lane(client, context_url, self._settings.batch, self.state) for _ in range(self._settings.lanes)
-        ]
+        # One at a time takes messages: the reader, or the one ahead of it.
+        self._taking = asyncio.Lock()
+        self._ahead: dict[int, Ahead] = {}
+        self._backlog = asyncio.Event()
+        self.position: Position | None = None
+        self._booked: Position | None = None
 
     @property
     def in_flight(self) -> int:
         """Messages read and not yet committed."""
-        return len(self._tickets)
+        return self._messages
 
     async def run(self) -> None:
         """Deliver until cancelled; then finish the batches on their way and commit what is settled."""
-        reader = asyncio.create_task(self._read_forever())
-        others = [
-            asyncio.create_task(work)
-            for work in (*(lane.run() for lane in self._lanes), self._commit_forever())
-        ]
+        reader = asyncio.create_task(self._read_forever(), name="bridge.reader")
+        work = [*self._shipping.work(), self._commit_forever(), self._save_forever()]
+        if self._preference is not None:
+            work.append(read_ahead(self, self._journal, self._preference, self._backlog))
+        others = [asyncio.ensure_future(each) for each in work]
         try:
             done, _ = await asyncio.wait((reader, *others), return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # none ends but by a defect, which must be seen
         finally:
             reader.cancel()
-            await asyncio.gather(*(lane.stop() for lane in self._lanes))
+            await self._shipping.stop()
             for task in others:
                 task.cancel()
             await asyncio.gather(reader, *others, return_exceptions=True)
             with contextlib.suppress(StoreError):  # the next start sends it again
                 await self._commit_settled()
+                await self._save()
+
+    # Reading
 
     async def _read_forever(self) -> None:
         consumer = self._settings.consumer
-        position = await self._patiently(lambda: self._journal.position(consumer))
-        self._unsettled = (await self._patiently(lambda: self._journal.account(consumer))).pending
+        position = await self.patiently(lambda: self._journal.position(consumer))
+        await self._catch_up_book(position)
+        self._unsettled = (await self.patiently(lambda: self._journal.account(consumer))).pending
+        self.position = position
         while True:
-            async with self._room:
-                await self._room.wait_for(self._has_room)
-            entries = await self._patiently(partial(self._journal.read, position, self._settings.chunk))
-            if not entries:
-                await self._patiently(lambda: self._journal.wait(1.0))
+            batches = await self.patiently(
+                partial(self._journal.read_batches, position, self._settings.chunk)
+            )
+            if not batches:
+                self._backlog.clear()
+                await self.patiently(lambda: self._journal.wait(1.0))
                 continue
-            position = entries[-1].position
-            await self._take(entries)
+            for batch in batches:
+                for part in _parts(batch, self._settings.chunk):
+                    if not self._has_room():
+                        self._backlog.set()
+                        async with self._room:
+                            await self._room.wait_for(self._has_room)
+                    await self._take(part)
+                    position = part.position
+            if sum(map(len, batches)) >= self._settings.chunk:
+                self._backlog.set()
 
     def _has_room(self) -> bool:
-        return len(self._tickets) < self._settings.window and self._bytes < self._settings.window_bytes
+        return self._messages < self._settings.window and self._bytes < self._settings.window_bytes
 
-    async def _take(self, entries: Sequence[Entry]) -> None:
-        translations = await self._translate_all(entries)
-        await self._recall_keys(translations)
-        await self._recall_newest(update for done in translations for update in done.entities)
-        for entry, done in zip(entries, translations, strict=True):
-            ticket = _Ticket(entry=entry, translation=done)
-            ticket.problems += done.problems
+    async def _catch_up_book(self, position: Position) -> None:
+        """Enter what was settled after the book was saved last."""
+        consumer = self._settings.consumer
+        saved = await self.patiently(lambda: self._journal.activity_position(consumer))
+        while saved < position:
+            for batch in await self.patiently(
+                partial(self._journal.read_batches, saved, self._settings.chunk)
+            ):
+                part = _upto(batch, position.seq)
+                translations = await self._translate(part.messages)
+                await self._recall_book(translations)
+                ticket = Ticket(part, translations, self._settled.set)
+                for index, done in enumerate(translations):
+                    if self._came_before(part, index, done):
+                        ticket.duplicates.add(index)
+                ticket.note_activity(self._book)
+                saved = part.position
+
+    async def _take(self, batch: Batch) -> None:
+        """Translate a batch and send it on its way."""
+        async with self._taking:
+            translations = await self._translate(batch.messages)
+            await self._recall_book(translations)
+            await self._recall_newest(translations)
+            await self._redelivered.prepare(batch)
+            ticket = Ticket(batch, translations, self._settled.set)
             self._tickets.append(ticket)
-            self._bytes += len(entry.message.payload)
-            self.state.translated += 1
-            self.state.readings += len(done.readings)
-            if self._seen_before(done) and entry.replay_of is None:
-                ticket.duplicate = True
-            else:
-                self._ship(ticket)
-            self._unsettled -= 1
-            if ticket.waiting == 0:
-                self._settled.set()
+            self._messages += len(batch)
+            self._bytes += ticket.size
+            self._ship_batch(ticket)
+            self.position = batch.position
+            self.state.translated += len(batch)
+        if ticket.waiting == 0:
+            self._settled.set()
 
-    async def _translate_all(self, entries: Sequence[Entry]) -> list[Translation]:
-        """Translate in a few strands: codecs in other processes work side by side.
-
-        A task for each message would cost half as much as translating it.
-        """
-
-        async def strand(some: Sequence[Entry]) -> list[Translation]:
-            return [await self._translate(entry.message) for entry in some]
-
-        strands = await asyncio.gather(*(strand(entries[first::_STRANDS]) for first in range(_STRANDS)))
-        return [strands[n % _STRANDS][n // _STRANDS] for n in range(len(entries))]
-
-    def _ship(self, ticket: _Ticket) -> None:
-        late: list[EntityUpdate] = []
-        repeated = self._may_be_repeated(ticket)
-        for update in ticket.translation.entities:
-            fresh, stale = self._newest.advance(update, repeated=repeated)
-            if stale is not None:
-                late.append(stale)
-            if fresh is None:
+    def _ship_batch(self, ticket: Ticket) -> None:
+        batch, readings = ticket.batch, 0
+        for index, done in enumerate(ticket.translations):
+            if self._unsettled > 0:
+                self._unsettled -= 1
+                if self._unsettled == 0:
+                    self._shipping.newest.forget_told()
+                    self._settled_at.clear()
+            if self._ahead and (ahead := self._ahead.pop(batch.first + index, None)) is not None:
+                ticket.adopt(index, ahead)
                 continue
-            ticket.waiting += 1
-            lane = self._lanes[hash(update.id) % len(self._lanes)]
-            lane.put(Shipment(update=fresh, done=partial(self._arrived, ticket)))
-        if late:
-            ticket.problems.append(_late(late))
+            readings += done.count
+            ticket.note(index, done.problems)
+            if self._came_before(batch, index, done):
+                ticket.duplicates.add(index)
+            elif done.entities:
+                ticket.waiting += self._ship(done, ticket, index)
+        self.state.readings += readings
 
-    def _may_be_repeated(self, ticket: _Ticket) -> bool:
+    def _ship(self, done: Translation, owner: Owner, index: int) -> int:
+        repeated = self._unsettled > 0 and self._may_be_repeated(done)
+        shipments = 0
+        for update in done.entities:
+            shipments += self._shipping.ship(update, owner, index, repeated=repeated)
+        return shipments
+
+    async def take_ahead(self, batch: Batch, indices: Sequence[int]) -> None:
+        """Take some messages of a batch before their turn, but for those whose turn it was meanwhile."""
+        async with self._taking:
+            assert self.position is not None  # noqa: S101 - nobody is ahead before there is a reader
+            indices = [index for index in indices if batch.first + index > self.position.seq]
+            translations = await self._translate([batch.messages[index] for index in indices])
+            await self._recall_book(translations)
+            await self._recall_newest(translations)
+            await self._redelivered.prepare(batch)
+            for index, done in zip(indices, translations, strict=True):
+                ahead = self._ahead[batch.first + index] = Ahead(done)
+                self.state.readings += done.count
+                if self._came_before(batch, index, done):
+                    ahead.duplicate = True
+                elif done.entities:
+                    ahead.waiting = self._ship(done, ahead, index)
+            self.state.ahead += len(indices)
+
+    @property
+    def taken_ahead(self) -> int:
+        """Messages that were taken before their turn, which has not come yet."""
+        return len(self._ahead)
+
+    # What is known of devices and entities
+
+    def _came_before(self, batch: Batch, index: int, done: Translation) -> bool:
+        """Say whether the same message of the device came before: by its key, or by the transport."""
+        uplink, device = done.uplink, done.device
+        if batch.first + index in batch.replays:
+            return False
+        if self._redelivered.active and self._redelivered.came_before(batch.messages[index]):
+            return True
+        return (
+            uplink is not None
+            and device is not None
+            and uplink.key is not None
+            and self._book.take(device.id, key_hash(uplink.key))
+        )
+
+    def _may_be_repeated(self, done: Translation) -> bool:
         """Say whether an earlier run may have delivered this, and what the device sent after it too.
 
         Where several devices feed one entity, one of the others may have been first: then it is late.
         """
-        device, uplink = ticket.translation.device, ticket.translation.uplink
-        if self._unsettled <= 0 or device is None or uplink is None or device.place is not None:
+        device, uplink = done.device, done.uplink
+        if device is None or uplink is None or device.place is not None:
             return False
         settled_at = self._settled_at.get(device.id)
         return settled_at is None or uplink.observed_at >= settled_at
 
-    def _arrived(self, ticket: _Ticket, problem: MessageError | None) -> None:
-        if problem is not None:
-            ticket.problems.append(problem)
-        ticket.waiting -= 1
-        if ticket.waiting == 0:
-            self._settled.set()
-
-    def _seen_before(self, done: Translation) -> bool:
-        """Say whether the same frame of the device came before, by its key; remember it."""
-        if done.uplink is None or done.uplink.key is None or done.device is None:
-            return False
-        seen = self._keys.setdefault(done.device.id, deque(maxlen=KEYS_REMEMBERED))
-        key = key_hash(done.uplink.key)
-        if key in seen:
-            return True
-        seen.append(key)
-        return False
-
-    async def _recall_keys(self, translations: Iterable[Translation]) -> None:
-        unknown = {
-            done.device.id for done in translations if done.device and done.device.id not in self._keys
-        }
+    async def _recall_book(self, translations: Iterable[Translation]) -> None:
+        unknown = self._book.unknown(
+            done.device.id
+            for done in translations
+            if done.device is not None and done.uplink is not None and done.uplink.network != REGISTRY
+        )
         if unknown:
-            recalled = await self._patiently(lambda: self._journal.activity(unknown))
-            for device_id, activity in recalled.items():
-                self._keys[device_id] = deque(activity.keys, maxlen=KEYS_REMEMBERED)
-                if activity.last_seen is not None:
-                    self._settled_at[device_id] = activity.last_seen
+            self._book.recall(unknown, await self.patiently(lambda: self._journal.activity(unknown)))
+            if self._unsettled > 0:
+                self._settled_at.update({each: self._book.last_seen(each) for each in unknown})
 
-    async def _recall_newest(self, updates: Iterable[EntityUpdate]) -> None:
-        updates = tuple(updates)
-        while True:
+    async def _recall_newest(self, translations: Iterable[Translation]) -> None:
+        newest = self._shipping.newest
+        unknown = newest.unknown(update for done in translations for update in done.entities)
+        while unknown:
             try:
-                await self._newest.recall(updates)
+                await newest.recall(unknown)
             except BrokerError as error:
+                if self.state.broker_error is None:
+                    log.warning("bridge.broker_away", error=str(error))
                 self.state.broker_error = str(error)
-                log.warning("bridge.broker_away", error=str(error))
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
+
+    # Settling
 
     async def _commit_forever(self) -> None:
         while True:
             await self._settled.wait()
             self._settled.clear()
-            await self._patiently(self._commit_settled)
+            await self.patiently(self._commit_settled)
+            await asyncio.sleep(_COMMIT_EVERY_S)
 
     async def _commit_settled(self) -> None:
-        ready: list[_Ticket] = []
+        ready: list[Ticket] = []
         for ticket in self._tickets:
             if ticket.waiting:
                 break
             ready.append(ticket)
         if not ready:
             return
-        await self._journal.commit(
+        began = time.perf_counter()
+        await self._journal.settle(
             self._settings.consumer,
-            ready[-1].entry.position,
-            [_settle(ticket) for ticket in ready],
-            [letter for ticket in ready for letter in _letters(ticket)],
+            ready[-1].batch.position,
+            [ticket.settle() for ticket in ready],
+            [letter for ticket in ready for letter in ticket.letters()],
         )
-        for _ in ready:
-            self._bytes -= len(self._tickets.popleft().entry.message.payload)
+        self.state.commit_seconds.add(time.perf_counter() - began)
+        for ticket in ready:
+            self._tickets.popleft()
+            ticket.note_activity(self._book)
+            self._messages -= len(ticket.batch)
+            self._bytes -= ticket.size
+        self._booked = ready[-1].batch.position
         async with self._room:
             self._room.notify_all()
 
-    async def _patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _save_forever(self) -> None:
+        """Save the book of devices: soon where few have changed, seldom where many have."""
+        waited = 0.0
+        while True:
+            await asyncio.sleep(1.0)
+            waited += 1.0
+            if waited >= min(self._book.changed / _SAVED_A_SECOND, _SAVE_WITHIN_S):
+                waited = 0.0
+                await self.patiently(self._save)
+
+    async def _save(self) -> None:
+        position, changes = self._booked, self._book.take_changes()
+        if position is None or not changes:
+            return
+        try:
+            await self._journal.save_activity(self._settings.consumer, position, changes)
+        except StoreError:
+            self._book.put_back(changes)
+            raise
+
+    async def patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Do it as soon as the journal's PostgreSQL answers."""
         while True:
             try:
@@ -310,51 +362,19 @@ class Bridge:
                 return result
 
 
-def _late(updates: Sequence[EntityUpdate]) -> LateReadingError:
-    first = updates[0]
-    msg = (
-        f"{first.id}: the reading of {first.observed_at:%Y-%m-%d %H:%M:%S} UTC came after a newer one;"
-        " the current state stays as it is."
-    )
-    return LateReadingError(msg, detail={"entities": [update.body for update in updates]})
+def _upto(batch: Batch, seq: int) -> Batch:
+    """Return the batch without what is behind the message `seq`."""
+    if batch.last <= seq:
+        return batch
+    replays = {number: letter for number, letter in batch.replays.items() if number <= seq}
+    messages = batch.messages[: seq + 1 - batch.first]
+    return Batch(day=batch.day, first=batch.first, messages=messages, replays=replays)
 
 
-def _outcome(ticket: _Ticket) -> Outcome:
-    if ticket.duplicate:
-        return "duplicate"
-    if ticket.problems:
-        return "dead"
-    return "delivered" if ticket.translation.entities else "ignored"
-
-
-def _settle(ticket: _Ticket) -> Settled:
-    done = ticket.translation
-    uplink = done.uplink
-    return Settled(
-        seq=ticket.entry.seq,
-        source=done.message.source,
-        outcome=_outcome(ticket),
-        device_id=done.device.id if done.device and uplink and uplink.network != REGISTRY else None,
-        key=key_hash(uplink.key) if uplink and uplink.key else None,
-        observed_at=uplink.observed_at if uplink else None,
-        f_cnt=uplink.f_cnt if uplink else None,
-        readings=len(done.readings),
-        entities=len(done.entities),
-    )
-
-
-def _letters(ticket: _Ticket) -> Iterable[DeadLetter]:
-    if ticket.duplicate:
-        return
-    uplink = ticket.translation.uplink
-    envelope = {"network": uplink.network, "name": uplink.name, "model": list(uplink.model)} if uplink else {}
-    for problem in ticket.problems:
-        yield DeadLetter(
-            seq=ticket.entry.seq,
-            message=ticket.entry.message,
-            kind=problem.kind,
-            sentence=problem.sentence,
-            device_id=problem.device_id or (uplink.device_id if uplink else None),
-            detail={**envelope, **problem.detail},
-            replay_of=ticket.entry.replay_of,
-        )
+def _parts(batch: Batch, size: int) -> Iterator[Batch]:
+    """Cut a batch into some of at most so many messages."""
+    while len(batch) > size:
+        part = _upto(batch, batch.first + size - 1)
+        yield part
+        batch = batch.behind(part.last)
+    yield batch

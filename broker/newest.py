@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import orjson
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from broker.answers import BrokerRefusalError, NotFoundError, NotSupportedError, UnauthorizedError
 from models.entity import LAST_SEEN, TIME_ATTRIBUTES
-from models.values import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from broker.client import NgsiLdClient
@@ -31,10 +31,59 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Entities remembered; far more than a window of messages can have on its way.
-_LIMIT = 200_000
-# The key under which an entity's newest update as a whole is kept, beside its attributes.
-_WHOLE = ""
+# Entities remembered, some 300 bytes each; far more than a window of messages can have on its way.
+_LIMIT = 400_000
+# Sets of attributes that are told apart; beyond, each attribute is.
+_SETS = 8
+
+Names = tuple[str, ...]
+
+
+class Known(Struct, gc=False):
+    """What is known of one entity.
+
+    Attributes:
+        measured: the attributes of its newest update; `at`: the time of that. None: nothing is known.
+        others: the same of updates with other attributes, as far as they are not superseded.
+        still: of the last update that was sent as a whole, what did not change since; `whole_at`: when
+            that was, seconds of the loop's clock.
+        sent_at: the time of observation that the broker was sent last.
+    """
+
+    measured: Names = ()
+    at: datetime | None = None
+    others: dict[Names, datetime] | None = None
+    still: bytes | None = None
+    whole_at: float = 0.0
+    sent_at: datetime | None = None
+
+    def sets(self) -> Iterator[tuple[Names, datetime]]:
+        """Give the sets of attributes with the time of each."""
+        if self.at is not None:
+            yield self.measured, self.at
+        yield from (self.others or {}).items()
+
+    def note(self, measured: Names, at: datetime) -> None:
+        """Remember that these attributes were observed then, and before it nothing newer of them."""
+        if self.at is None or (measured == self.measured and at >= self.at):
+            self.measured, self.at = measured, at
+            return
+        others = self.others or {}
+        if at >= self.at:
+            others[self.measured] = self.at
+            others.pop(measured, None)
+            self.measured, self.at = measured, at
+        elif measured:
+            others[measured] = at
+        if len(others) > _SETS and any(len(names) > 1 for names in others):
+            single: dict[Names, datetime] = {
+                (name,): moment for names, moment in others.items() for name in names
+            }
+            for names, moment in others.items():
+                for name in names:
+                    single[name,] = max(moment, single[name,])
+            others = single
+        self.others = others
 
 
 class Newest:
@@ -43,9 +92,14 @@ class Newest:
     def __init__(self, client: NgsiLdClient, context_url: Callable[[str], str]) -> None:
         self._client = client
         self._context_url = context_url
-        self._known: dict[str, dict[str, str]] = {}
-        # Of these the times that the broker told, until this bridge itself wrote newer ones.
+        self._known: dict[str, Known] = {}
+        # The attributes whose time the broker told, until this bridge itself wrote newer ones.
         self._told: dict[str, set[str]] = {}
+
+    def unknown(self, updates: Iterable[EntityUpdate]) -> list[EntityUpdate]:
+        """Return those whose entity was not seen since the start."""
+        known = self._known
+        return [update for update in updates if update.id not in known]
 
     async def recall(self, updates: Iterable[EntityUpdate]) -> None:
         """Ask the broker for the state of entities that were not seen since the start.
@@ -54,17 +108,19 @@ class Newest:
             BrokerError: it cannot be asked.
         """
         unknown: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for update in updates:
-            if update.id not in self._known:
-                unknown[update.type, update.subject].add(update.id)
+        for update in self.unknown(updates):
+            unknown[update.type, update.subject].add(update.id)
         for (type_name, subject), ids in unknown.items():
             stored = await self._ask(sorted(ids), type_name, subject)
             for entity_id in ids:
-                times = {name: rfc3339(at) for name, at in stored.get(entity_id, {}).items()}
-                if times:
-                    times[_WHOLE] = max(times.values())
-                self._known[entity_id] = times
-                self._told[entity_id] = set(times)
+                known = self._known[entity_id] = Known()
+                attributes: defaultdict[datetime, list[str]] = defaultdict(list)
+                for name, at in stored.get(entity_id, {}).items():
+                    attributes[at].append(name)
+                for at, names in sorted(attributes.items()):
+                    known.note(tuple(names), at)
+                if attributes:
+                    self._told[entity_id] = {name for names in attributes.values() for name in names}
         while len(self._known) > _LIMIT:
             forgotten = next(iter(self._known))
             del self._known[forgotten]
@@ -88,8 +144,24 @@ class Newest:
             first = await self._ask(ids[:middle], type_name, subject)
             return first | await self._ask(ids[middle:], type_name, subject)
 
+    def known(self, entity_id: str) -> Known:
+        """Return what is known of an entity, to be read and marked."""
+        known = self._known.get(entity_id)
+        if known is None:
+            known = self._known[entity_id] = Known()
+        return known
+
+    def say_whole_again(self, entity_id: str) -> None:
+        """Send the next update of the entity as a whole, for the last one was refused."""
+        if entity_id in self._known:
+            self._known[entity_id].still = None
+
+    def forget_told(self) -> None:
+        """From now on nothing can be a repetition."""
+        self._told.clear()
+
     def advance(
-        self, update: EntityUpdate, *, repeated: bool = False
+        self, update: EntityUpdate, known: Known, *, repeated: bool = False
     ) -> tuple[EntityUpdate | None, EntityUpdate | None]:
         """Split an update into what is newer than (or as new as) the known state, and what is late.
 
@@ -98,41 +170,36 @@ class Newest:
 
         Args:
             update: what a message says of an entity.
+            known: what is known of this entity.
             repeated: it may have been delivered before a crash; what the broker holds newer of it
                 came after it then, and it is neither fresh nor late.
         """
-        if update.observed_at is None:
+        at = update.observed_at
+        if at is None:
             return update, None
-        known = self._known.pop(update.id, {})
-        self._known[update.id] = known  # recently used: last to be forgotten
+        if known.at is None or at >= known.at:
+            known.note(update.measured, at)
+            if repeated and update.id in self._told:
+                self._told[update.id] -= {*update.measured}
+            return update, None
+        newest: dict[str, datetime] = {}
+        for names, moment in known.sets():
+            for name in names:
+                newest[name] = max(moment, newest.get(name, moment))
+        older = {name for name in update.measured if newest.get(name, at) > at}
         told = self._told.get(update.id, set())
-        now = rfc3339(update.observed_at)
-        times = {
-            name: value["observedAt"]
-            for name, value in update.body.items()
-            if isinstance(value, dict) and "observedAt" in value
-        }
-        older = {name for name, at in times.items() if known.get(name, at) > at}
         late = older - told if repeated else older
-        whole_is_late = known.get(_WHOLE, now) > now
-        fresh = times.keys() - older
-        for name in fresh:
-            known[name] = times[name]
-        told -= fresh
-        if not whole_is_late:
-            known[_WHOLE] = now
-        if not older and not whole_is_late:
-            return update, None
-        stale = _without(update, times.keys() - late) if late else None
-        if not fresh:
-            # An older update without any reading in it (a device's last-seen) is superseded, not late.
-            return None, stale
-        dropped = older if not whole_is_late else update.body.keys() - fresh - {"id", "type"}
-        return _without(update, dropped), stale
+        fresh = tuple(name for name in update.measured if name not in older)
+        told -= {*fresh}
+        known.note(fresh, at)
+        stale = _only(update, late) if late else None
+        # An older update without any reading in it (a device's last-seen) is superseded, not late.
+        return _only(update, fresh) if fresh else None, stale
 
 
-def _without(update: EntityUpdate, names: Iterable[str]) -> EntityUpdate:
-    left_out = set(names)
-    body = {name: value for name, value in update.body.items() if name not in left_out}
-    measured = tuple(name for name in update.measured if name not in left_out)
+def _only(update: EntityUpdate, names: Iterable[str]) -> EntityUpdate:
+    """Return an update with some of what was measured, and nothing else."""
+    kept = {"id", "type", *names}
+    body = {name: value for name, value in update.body.items() if name in kept}
+    measured = tuple(name for name in update.measured if name in kept)
     return replace(update, measured=measured, head=orjson.dumps(body)[:-1], still=b"")

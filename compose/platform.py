@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from adapters.registry import Registry
     from adapters.sources.mqtt import MqttSource
     from broker.bridge import Bridge
+    from broker.journal.port import Account
     from broker.journal.postgres import PostgresJournal
     from compose.addresses import Addresses
     from compose.settings import Settings
@@ -42,6 +45,7 @@ class Platform:
         self.bridge: Bridge | None = None
         self.sources: dict[str, MqttSource] = {}
         self._status = Status()
+        self._settled: deque[tuple[float, int]] = deque(maxlen=11)
 
     def status(self) -> Status:
         """Return the state of at most a moment ago."""
@@ -100,8 +104,15 @@ class Platform:
             account,
             dead_letters=letters,
             connections=connections,
-            broker_error=bridge.broker_error if bridge else None,
-            store_error=bridge.store_error if bridge else None,
             devices=len(self.registry.devices),
-            batches=bridge.batches if bridge else 0,
+            rate=self._rate(account),
+            bridge=bridge,
         )
+
+    def _rate(self, account: Account) -> float | None:
+        """Return how many messages are settled a second, over the last ten."""
+        total = account.total()
+        settled = total.delivered + total.dead + total.duplicate + total.ignored
+        self._settled.append((time.monotonic(), settled))
+        (first, before), (last, after) = self._settled[0], self._settled[-1]
+        return (after - before) / (last - first) if last > first else None

@@ -43,6 +43,7 @@ _LOOK_S = 0.2
 _RATE_OVER = 60  # refreshes, about a minute
 _RATE_FROM_S = 5.0
 _EXAMPLE_TYPE = "WeatherObserved"
+_BACKLOG = 1000  # messages that wait; fewer are on their way
 _COLUMNS = ("received", "readings", "entities", "dead", "pending")
 _HEADINGS = ("messages", "readings", "entities", "dead", "waiting")
 
@@ -175,7 +176,7 @@ def one_line(status: Status) -> str:
         for name in ("received", "readings", "entities", "dead")
     }
     line = "  ".join(f"{name} {count:,}" for name, count in words.items())
-    return f"{line}  pending {status.pending:,}  lag {status.lag:.1f} s" + "".join(
+    return f"{line}  pending {status.pending:,}  lag {status.lag:.1f} s{backlog(status)}" + "".join(
         f"  ! {clean(problem)}" for problem in status.problems
     )
 
@@ -213,8 +214,22 @@ def _state(name: str, source: SourceStatus) -> Text:
     return Text("not connected", style="red") if source.error else Text("connecting", style="yellow")
 
 
+def backlog(status: Status) -> str:
+    """Say when a backlog will be gone; nothing where there is none, or where nothing moves."""
+    if status.pending < _BACKLOG or status.drained_in is None:
+        return ""
+    return f"  {status.pending:,} wait, gone in about {_span(status.drained_in)}"
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes} min"  # noqa: PLR2004 - below, seconds say more
+
+
 def _lines(status: Status, per_minute: float | None) -> Iterator[Text]:
     parts = [f"lag {status.lag:.1f} s"]
+    if progress := backlog(status):
+        parts.append(progress.strip())
     if per_minute is not None:
         parts.append(f"{per_minute:,.0f} messages a minute")
     parts.append(counted(status.devices, "device"))

@@ -205,7 +205,11 @@ class SimulatorSettings(_Section):
 
 
 class Settings(_Section):
-    """Everything that can be set; the defaults run on one machine, on loopback, on embedded parts."""
+    """Everything that can be set; the defaults run on one machine, on loopback, on embedded parts.
+
+    `priority`: whose messages do not wait in a backlog, by `<Type>:<device or place>` of the entity
+    that they feed, with the wildcards `*` and `?`.
+    """
 
     city: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")] = "hagen"
     data: LocalPath = Path("data")
@@ -218,6 +222,7 @@ class Settings(_Section):
     mqtt: tuple[MqttSource, ...] = ()
     webhook: tuple[WebhookSource, ...] = ()
     plain: tuple[PlainTopic, ...] = ()
+    priority: tuple[Annotated[str, Field(pattern=r"^[^:\s]+:\S+$")], ...] = ("FloodMonitoring:*",)
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     javascript: dict[str, LocalPath] = Field(default_factory=dict)
     simulator: SimulatorSettings = SimulatorSettings()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from broker.journal.port import SourceAccount
+from broker.state import BridgeState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,8 @@ class Status:
         broker_error: what the NGSI-LD broker last said, while it does not take batches.
         store_error: the same of PostgreSQL.
         devices: registered.
-        batches: sent to the broker since the start.
+        rate: messages settled a second, of late; None: it is too early to say.
+        bridge: what the bridge did since the start.
     """
 
     sources: Mapping[str, SourceStatus] = field(default_factory=dict)
@@ -45,7 +47,13 @@ class Status:
     broker_error: str | None = None
     store_error: str | None = None
     devices: int = 0
-    batches: int = 0
+    rate: float | None = None
+    bridge: BridgeState = field(default_factory=BridgeState)
+
+    @property
+    def drained_in(self) -> float | None:
+        """Seconds until the backlog is gone, at the rate of late; None: nothing moves, or nothing waits."""
+        return self.pending / self.rate if self.pending and self.rate else None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -55,8 +63,8 @@ class Status:
             *(f"NGSI-LD broker: {self.broker_error}" for _ in range(self.broker_error is not None)),
         ]
         for name, source in self.sources.items():
-            if source.connected is False and source.error is not None:  # without one it is on its way
-                found.append(f"Source {name} is not connected: {source.error}")
+            if source.error is not None:  # not connected and without one: it is on its way
+                found.append(f"Source {name}: {source.error}")
         return tuple(found)
 
     def as_json(self) -> dict[str, Any]:
@@ -66,8 +74,17 @@ class Status:
             "problems": list(self.problems),
             "pending": self.pending,
             "lagSeconds": round(self.lag, 3),
+            "settledPerSecond": None if self.rate is None else round(self.rate, 1),
+            "drainedInSeconds": None if self.drained_in is None else round(self.drained_in),
             "devices": self.devices,
             "deadLetters": dict(self.dead_letters),
+            "broker": {
+                "batches": self.bridge.batches,
+                "entities": self.bridge.entities,
+                "history": self.bridge.history,
+                "takenAhead": self.bridge.ahead,
+                "answers": dict(self.bridge.answers),
+            },
             "sources": {
                 name: {
                     "connected": source.connected,
@@ -84,10 +101,9 @@ def picture(
     *,
     dead_letters: Mapping[str, int],
     connections: Mapping[str, tuple[bool | None, str | None]],
-    broker_error: str | None = None,
-    store_error: str | None = None,
     devices: int = 0,
-    batches: int = 0,
+    rate: float | None = None,
+    bridge: BridgeState | None = None,
 ) -> Status:
     """Put the picture together from the journal's account and what the sources say."""
     sources = {}
@@ -101,8 +117,9 @@ def picture(
         dead_letters=dict(dead_letters),
         pending=account.pending,
         lag=account.lag,
-        broker_error=broker_error,
-        store_error=store_error,
+        broker_error=bridge.broker_error if bridge else None,
+        store_error=bridge.store_error if bridge else None,
         devices=devices,
-        batches=batches,
+        rate=rate,
+        bridge=bridge or BridgeState(),
     )

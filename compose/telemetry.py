@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from broker.state import BridgeState
     from compose.status import Status
 
 
@@ -108,8 +109,30 @@ class VolmeCollector(Collector):
             "1 while the NGSI-LD broker takes batches",
             value=float(not status.broker_error),
         )
-        yield CounterMetricFamily("volme_batches", "Batches sent to the broker", value=status.batches)
+        yield from _bridge(status.bridge)
         yield GaugeMetricFamily("volme_devices", "Registered devices", value=status.devices)
+
+
+def _bridge(state: BridgeState) -> Iterator[Metric]:
+    """Give what the bridge did since the start."""
+    yield CounterMetricFamily("volme_batches", "Batches sent to the broker", value=state.batches)
+    answers = CounterMetricFamily(
+        "volme_broker_answers", "Answers of the broker to batches, by status", labels=["status"]
+    )
+    for code, count in state.answers.items():
+        answers.add_metric([code], count)
+    yield answers
+    yield CounterMetricFamily(
+        "volme_history", "Late updates taken by the broker's history", value=state.history
+    )
+    yield CounterMetricFamily(
+        "volme_messages_ahead", "Messages of preferred devices taken before their turn", value=state.ahead
+    )
+    for name, what, values in (
+        ("volme_batch_entities", "Entities a batch", state.batch_sizes),
+        ("volme_commit_seconds", "Time that settling messages in the journal took", state.commit_seconds),
+    ):
+        yield HistogramMetricFamily(name, what, buckets=values.buckets(), sum_value=values.sum)
 
 
 def metrics_registry(platform: HasStatus) -> CollectorRegistry:

@@ -20,7 +20,7 @@ from adapters.registry import Registry
 from adapters.sources.mqtt import MqttSettings, MqttSource
 from adapters.sources.simulator import devices as simulated_devices
 from adapters.sources.webhook import Webhook, WebhookSettings
-from adapters.translate import World, translate
+from adapters.translate import World, translate_all
 from broker.bridge import Bridge, BridgeSettings
 from broker.client import NgsiLdClient
 from broker.journal.postgres import PostgresJournal
@@ -28,6 +28,7 @@ from compose.addresses import choose_addresses
 from compose.database import postgres
 from compose.parts import listening, mqtt_broker, ngsi_ld_broker
 from compose.platform import Platform
+from compose.preference import preference
 from compose.readers import announcement, javascript_sources, source_readers
 from compose.running import claim, publish_addresses, withdraw_addresses
 from compose.settings import LOOPBACK
@@ -166,9 +167,10 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
     platform.bridge = Bridge(
         platform.journal,
         client,
-        partial(translate, world=world),
+        partial(translate_all, world=world),
         context_url=lambda subject: f"{platform.addresses.web}/contexts/{subject}.jsonld",
         settings=BridgeSettings(lanes=settings.broker.connections, batch=settings.broker.batch),
+        preference=preference(settings.priority, world),
     )
     await _task(stack, "bridge", platform.bridge.run())
 

@@ -13,6 +13,7 @@ from adapters.build import entity_id
 from adapters.profiles import find_profile, load_profiles
 from compose.commands.common import config_options, offices, run_async
 from compose.commands.device_adding import add, model_of
+from compose.commands.device_health import health
 from compose.commands.device_input import DeviceInputError, device_id
 from compose.commands.printing import json_option, note, print_json, print_pairs, print_table
 from compose.commands.words import ago, clean, counted, examples, utc, verb
@@ -207,6 +208,7 @@ def _print_device(found: dict[str, Any]) -> None:
 
 
 devices.add_command(add)
+devices.add_command(health)
 
 
 @devices.command("remove")

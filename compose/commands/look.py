@@ -139,6 +139,9 @@ def _print_account(found: dict[str, Any]) -> None:
     print_table(("source", *_COLUMNS), rows, "Nothing was received yet.")
     devices, pending = counted(found["devices"], "device"), counted(found["pending"], "message")
     click.echo(f"\n{devices}, {pending} not yet delivered, lag {found['lagSeconds']:.1f} s")
+    if found.get("drainedInSeconds") is not None:
+        rate, left = found["settledPerSecond"], found["drainedInSeconds"]
+        click.echo(f"{rate:,.0f} messages a second are settled: all are in about {left:,} s")
     waiting = ", ".join(f"{count:,} {kind}" for kind, count in found["deadLetters"].items() if count)
     if waiting:
         click.echo(f"dead letters that wait: {waiting} (`volme dead-letters list`)")

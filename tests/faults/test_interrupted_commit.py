@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from adapters.codecs.decoding import Codecs
 from adapters.profiles import load_profiles
-from adapters.translate import World, translate
+from adapters.translate import World, translate_all
 from broker.bridge import Bridge
 from broker.client import NgsiLdClient
 from broker.journal.postgres import PostgresJournal
@@ -36,7 +36,7 @@ HERE = Position(longitude=7.47, latitude=51.36)
 class Forgetful(PostgresJournal):
     """A journal that takes messages and cannot commit, as after a kill between the two."""
 
-    async def commit(self, *_: Any, **__: Any) -> bool:
+    async def settle(self, *_: Any, **__: Any) -> bool:
         sentence = "PostgreSQL is away"
         raise StoreError(sentence)
 
@@ -61,7 +61,9 @@ class Way:
         codecs = Codecs()
         world = World(city="hagen", devices=self.devices, profiles=load_profiles(), codecs=codecs)
         async with NgsiLdClient(self.broker.url, kind="orion-ld", timeout=5) as client:
-            bridge = Bridge(journal, client, partial(translate, world=world), "http://test/{}.jsonld".format)
+            bridge = Bridge(
+                journal, client, partial(translate_all, world=world), "http://test/{}.jsonld".format
+            )
             task = asyncio.create_task(bridge.run())
             try:
                 yield bridge

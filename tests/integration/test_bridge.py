@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from adapters.codecs.decoding import Codecs, encode
 from adapters.profiles import load_profiles
-from adapters.translate import World, translate
+from adapters.translate import World, translate_all
 from broker.bridge import Bridge, BridgeSettings
 from broker.client import NgsiLdClient
 from broker.journal.postgres import PostgresJournal
@@ -72,7 +72,7 @@ class Way:
             bridge = Bridge(
                 self.journal,
                 client,
-                partial(translate, world=world),
+                partial(translate_all, world=world),
                 lambda subject: f"http://contexts.test/{subject}.jsonld",
                 BridgeSettings(**settings),
             )

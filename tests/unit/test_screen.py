@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_instead_of_all_is_well() -> None:
     )
     assert "all is well" not in screen
     assert "NGSI-LD broker: HTTP 503" in screen
-    assert "Source ttn is not connected: Connection refused" in screen
+    assert "Source ttn: Connection refused" in screen
     assert "1,200 codec (`volme dead-letters list`)" in " ".join(screen.split())
     assert "late" not in screen
 

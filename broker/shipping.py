@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From entity updates to shipments: what is late, what need not be said again, and which lane it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from broker.lane import Lane, Shipment
+from broker.late import LateLane
+from broker.newest import Newest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from broker.client import NgsiLdClient
+    from broker.lane import Owner
+    from broker.state import BridgeSettings, BridgeState
+    from models.errors import MessageError
+    from models.reading import EntityUpdate
+
+# What does not change is said again after this time, should somebody have changed it in the broker.
+_WHOLE_AGAIN_S = 3600.0
+# Where a device says nothing of itself but that it was heard, it is not said more often than this.
+_LAST_SEEN_EVERY = timedelta(seconds=60)
+_LOOK_FOR_HELD_S = 5.0
+
+
+class Shipping:
+    """The lanes, and what goes into them.
+
+    Args:
+        preferred: whether an entity's updates go before all others.
+    """
+
+    def __init__(
+        self,
+        client: NgsiLdClient,
+        context_url: Callable[[str], str],
+        settings: BridgeSettings,
+        state: BridgeState,
+        preferred: Callable[[str], bool] | None,
+    ) -> None:
+        self.newest = Newest(client, context_url)
+        self._preferred = preferred
+        self._lanes = [
+            Lane(client, context_url, settings, state, self.newest.say_whole_again)
+            for _ in range(settings.lanes)
+        ]
+        self._late = LateLane(client, context_url, state)
+        # Updates that say no more than that a device was heard, and when the first of them came.
+        self._held: dict[str, tuple[EntityUpdate, float]] = {}
+
+    def work(self) -> Iterator[Awaitable[None]]:
+        """Give what runs beside each other until stopped."""
+        yield from (lane.run() for lane in self._lanes)
+        yield self._late.run()
+        yield self._say_held()
+
+    async def stop(self) -> None:
+        """Send nothing more; wait, for a bounded time, for the batches on their way."""
+        self._late.stop()
+        await asyncio.gather(*(lane.stop() for lane in self._lanes))
+
+    def ship(self, update: EntityUpdate, owner: Owner, index: int, *, repeated: bool) -> int:
+        """Send an update, unless the broker has it or something newer.
+
+        Args:
+            update: what a message says of an entity.
+            owner: is told, once for each shipment.
+            index: which of its messages it was.
+            repeated: an earlier run may have delivered it, and what came after it.
+
+        Returns:
+            How many shipments were made of it.
+        """
+        known = self.newest.known(update.id)
+        fresh, stale = self.newest.advance(update, known, repeated=repeated)
+        made = 0
+        if stale is not None:
+            made += 1
+            self._late.put(Shipment(stale, stale.json, True, owner, index))  # noqa: FBT003 - made for every message, where keywords cost
+        if fresh is None:
+            return made
+        now = asyncio.get_running_loop().time()
+        at = fresh.observed_at
+        whole = not (
+            fresh is update
+            and known.whole_at + _WHOLE_AGAIN_S > now
+            and (known.still is update.still or known.still == update.still)
+        )
+        if fresh is not update:
+            whole = False  # a part of an older one: the rest is superseded
+        elif whole:
+            known.still, known.whole_at = update.still, now
+        elif (
+            not fresh.measured
+            and at is not None
+            and known.sent_at is not None
+            and at - known.sent_at < _LAST_SEEN_EVERY
+        ):
+            _, since = self._held.get(update.id, (update, now))
+            self._held[update.id] = (update, since)
+            return made
+        known.sent_at = at or known.sent_at
+        if self._held:
+            self._held.pop(update.id, None)
+        self._put(fresh, owner, index, whole=whole)
+        return made + 1
+
+    def _put(self, update: EntityUpdate, owner: Owner, index: int, *, whole: bool) -> None:
+        body = update.json if whole else update.head + b"}"
+        preferred = self._preferred is not None and self._preferred(update.id)
+        lane = self._lanes[hash(update.id) % len(self._lanes)]
+        lane.put(Shipment(update, body, whole, owner, index, preferred))
+
+    async def _say_held(self) -> None:
+        """Tell the broker in the end what was held back, as nothing else came to be told."""
+        while True:
+            await asyncio.sleep(_LOOK_FOR_HELD_S)
+            self.say_held(before=asyncio.get_running_loop().time() - _LAST_SEEN_EVERY.total_seconds())
+
+    def say_held(self, *, before: float) -> None:
+        """Send what is held back since before that time of the loop's clock."""
+        for entity_id, (update, since) in list(self._held.items()):
+            if since > before:
+                break
+            del self._held[entity_id]
+            known = self.newest.known(entity_id)
+            known.sent_at = update.observed_at
+            self._put(update, _NOBODY, 0, whole=False)
+
+
+class _Nobody:
+    """Waits for nothing: the message was settled by what else was made of it."""
+
+    def arrived(self, index: int, problem: MessageError | None) -> None:
+        """See `Owner.arrived`; the lane has logged a problem."""
+
+
+_NOBODY = _Nobody()
