@@ -62,7 +62,7 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "scorpio": Limits(),
     # Its pagination.limit-max is 100 unless configured otherwise.
     "stellio": Limits(page=100),
-    "embedded": Limits(temporal=False),
+    "embedded": Limits(),
 }
 
 _INT32: Final = 2**31

@@ -194,7 +194,7 @@ async def patch_attribute(request: web.Request) -> web.Response:
         if iri not in stored.attributes:
             raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
         kind = stored.attributes[iri][0]["type"]
-        return merging.patch_attribute(stored, iri, _read_patch(iri, body, kind, context), moment)
+        return merging.patch_attribute(stored, iri, read_patch(iri, body, kind, context), moment)
 
     return await _change_attribute(request, change)
 
@@ -337,8 +337,12 @@ async def _change_attribute(
     return done(call)
 
 
-def _read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, Any]:
-    """Read some members of an attribute, whose value may be missing."""
+def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, Any]:
+    """Read some members of an attribute, whose value may be missing.
+
+    Raises:
+        BadRequestDataError: they are none.
+    """
     if not isinstance(body, dict) or not body:
         raise BadRequestDataError(detail="the body must be a JSON object with members of the attribute")
     kind = body.get("type", kind)

@@ -42,6 +42,7 @@ Attributes: TypeAlias = dict[str, list[Instance]]
 
 MAX_ATTRIBUTES = 1000
 MAX_INSTANCES = 1000
+MAX_TEMPORAL_INSTANCES = 10_000
 MAX_TYPES = 100
 MAX_DEPTH = 32
 _MAX_NESTED_ATTRIBUTES = 8
@@ -72,11 +73,13 @@ class Reading:
         context: the request's @context.
         nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
         simplified: whether the body is in simplified (keyValues) form.
+        temporal: whether an attribute is an array of its instances over time (clause 4.5.7).
     """
 
     context: Context
     nulls: bool = False
     simplified: bool = False
+    temporal: bool = False
 
 
 def read_entity(body: Any, how: Reading) -> Fragment:
@@ -159,6 +162,8 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
         raise BadRequestDataError(
             detail=f"the attribute {name} has attributes nested deeper than {_MAX_NESTED_ATTRIBUTES}"
         )
+    if how.temporal and depth == 1:
+        return _read_temporal(name, given, how)
     if isinstance(given, list) and given and all(_is_instance(item) for item in given):
         if len(given) > MAX_INSTANCES:
             raise BadRequestDataError(detail=f"the attribute {name} has more than {MAX_INSTANCES} instances")
@@ -168,6 +173,20 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
             raise BadRequestDataError(detail=f"two instances of the attribute {name} have the same datasetId")
         return instances
     return [_read_instance(name, given, how, depth)]
+
+
+def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
+    """Read an attribute's instances over time, of which many may have one datasetId."""
+    instances = given if isinstance(given, list) else [given]
+    if not all(_is_instance(item) for item in instances):
+        raise BadRequestDataError(
+            detail=f"the attribute {name} must be an array of instances with a value each"
+        )
+    if len(instances) > MAX_TEMPORAL_INSTANCES:
+        raise BadRequestDataError(
+            detail=f"the attribute {name} has more than {MAX_TEMPORAL_INSTANCES} instances in one request"
+        )
+    return [_read_instance(name, item, how, 1) for item in instances]
 
 
 def is_null(instance: Instance) -> bool:

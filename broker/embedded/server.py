@@ -20,10 +20,14 @@ import orjson
 import structlog
 from aiohttp import web
 
-from broker.embedded import api_batch, api_discovery, api_entities, api_subscriptions
+from broker.embedded import api_batch, api_discovery, api_entities, api_subscriptions, api_temporal
+from broker.embedded.api_temporal import TEMPORAL, Temporal
 from broker.embedded.contexts import Contexts
 from broker.embedded.delivery import Delivery
 from broker.embedded.endpoints import AddressPolicy
+from broker.embedded.history import History
+from broker.embedded.history_retention import Forgotten, forget
+from broker.embedded.history_store import HistoryReader
 from broker.embedded.notifications import Matcher
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import (
@@ -35,11 +39,13 @@ from broker.embedded.problems import (
 )
 from broker.embedded.requests import DefaultContexts
 from broker.embedded.store import EntityReader
+from broker.embedded.temporal_writing import TemporalWriter
 from broker.embedded.writing import Writer
 from store.postgres import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import timedelta
 
     from broker.embedded.endpoints import Network
     from store.postgres import Pool
@@ -66,6 +72,8 @@ class EmbeddedSettings:
         context_allow: networks beyond the public addresses that @contexts may be fetched from.
         max_body: the largest request body, in bytes.
         first_retry: seconds before a notification that failed is attempted again; doubles each time.
+        history: whether changes are recorded and the temporal interface answers.
+        history_page: the most instances of attributes in one answer; what is beyond comes by 206.
     """
 
     core_context: Mapping[str, Any]
@@ -76,6 +84,8 @@ class EmbeddedSettings:
     context_allow: tuple[Network, ...] = ()
     max_body: int = 1_048_576
     first_retry: float = 1.0
+    history: bool = True
+    history_page: int = 10_000
 
 
 class EmbeddedBroker:
@@ -98,6 +108,7 @@ class EmbeddedBroker:
         self._defaults = DefaultContexts(settings.default_contexts)
         self._delivery = Delivery(pool, self._contexts, self._endpoints, first_pause=settings.first_retry)
         self._matcher = Matcher()
+        self._history = History(pool) if settings.history else None
 
     async def start(self) -> None:
         """Bring the tables up to date and start to deliver notifications.
@@ -111,6 +122,10 @@ class EmbeddedBroker:
             await connection.execute("INSERT INTO ngsild.tenants (tenant) VALUES ('') ON CONFLICT DO NOTHING")
         await self._defaults.prepare(self._contexts)
         await self._delivery.start()
+
+    async def forget_history(self, age: timedelta) -> Forgotten:
+        """Remove what is older from history; to be called once a day or so."""
+        return await forget(self._pool, age)
 
     async def close(self) -> None:
         """Stop delivering; what is not delivered stays queued for the next start."""
@@ -127,12 +142,18 @@ class EmbeddedBroker:
             contexts=self._contexts,
             defaults=self._defaults,
             reader=EntityReader(self._pool),
-            writer=Writer(self._pool, self._matcher, self._delivery),
+            writer=Writer(self._pool, self._matcher, self._delivery, self._history),
             matcher=self._matcher,
             delivery=self._delivery,
             endpoints=self._endpoints,
         )
-        for method, path, handler in _ROUTES:
+        if self._history is not None:
+            app[TEMPORAL] = Temporal(
+                reader=HistoryReader(self._pool),
+                writer=TemporalWriter(self._pool, self._history),
+                most=self._settings.history_page,
+            )
+        for method, path, handler in (*(_TEMPORAL_ROUTES if self._history else _NO_HISTORY), *_ROUTES):
             app.router.add_route(method, path + "{_:/?}", handler)
             if method == "GET":
                 app.router.add_route("HEAD", path + "{_:/?}", handler)
@@ -181,11 +202,25 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("PATCH", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.update_subscription),
     ("DELETE", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.delete_subscription),
     ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_subscriptions.serve_context),
-    ("*", f"{_ROOT}/temporal/{{rest:.*}}", _later),
     ("*", f"{_ROOT}/csourceRegistrations", _later),
     ("*", f"{_ROOT}/csourceRegistrations/{{rest:.*}}", _later),
     ("*", f"{_ROOT}/csourceSubscriptions", _later),
     ("*", f"{_ROOT}/csourceSubscriptions/{{rest:.*}}", _later),
+)
+
+_NO_HISTORY = (("*", f"{_ROOT}/temporal/{{rest:.*}}", _later),)
+_HISTORY = f"{_ROOT}/temporal/entities"
+_HISTORY_QUERY = f"{_ROOT}/temporal/entityOperations/query"
+_TEMPORAL_ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (
+    ("POST", _HISTORY, api_temporal.create_or_update),
+    ("GET", _HISTORY, api_temporal.query_entities),
+    ("GET", f"{_HISTORY}/{{id}}", api_temporal.retrieve_entity),
+    ("DELETE", f"{_HISTORY}/{{id}}", api_temporal.delete_entity),
+    ("POST", f"{_HISTORY}/{{id:[^/]*}}/attrs", api_temporal.add_attributes),
+    ("DELETE", f"{_HISTORY}/{{id:[^/]*}}/attrs/{{name}}", api_temporal.delete_attribute),
+    ("PATCH", f"{_HISTORY}/{{id:[^/]*}}/attrs/{{name}}/{{instance}}", api_temporal.patch_instance),
+    ("DELETE", f"{_HISTORY}/{{id:[^/]*}}/attrs/{{name:[^/]*}}/{{instance}}", api_temporal.delete_instance),
+    ("POST", _HISTORY_QUERY, api_temporal.query_by_post),
 )
 
 
@@ -223,7 +258,7 @@ def _keys(keys: frozenset[str] | None) -> Any:
     async def check(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        reads = request.method in _READING or request.path.rstrip("/") == _QUERY_BY_POST
+        reads = request.method in _READING or request.path.rstrip("/") in {_QUERY_BY_POST, _HISTORY_QUERY}
         if secrets is not None and not reads and not _has_key(request, secrets):
             raise UnauthorizedError(detail="writing needs a key: Authorization: Bearer <key>, or X-API-Key")
         return await handler(request)

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from broker.embedded import store
+from broker.embedded.history import UnpreparedError, before_of, entry_of
 from broker.embedded.merging import Changes, now
 from broker.embedded.problems import NotFoundError, ProblemError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from broker.embedded.delivery import Delivery
+    from broker.embedded.history import Entry, History
     from broker.embedded.merging import Stored
     from broker.embedded.notifications import Matcher
     from store.postgres import Connection, Pool
@@ -48,12 +50,20 @@ class Step:
 
 
 class Writer:
-    """Changes entities and queues the notifications that follow."""
+    """Changes entities, records their history and queues the notifications that follow.
 
-    def __init__(self, pool: Pool, matcher: Matcher, delivery: Delivery) -> None:
+    Args:
+        pool: connections to the broker's database.
+        matcher: knows who is to be told.
+        delivery: tells them.
+        history: records every change; None records nothing.
+    """
+
+    def __init__(self, pool: Pool, matcher: Matcher, delivery: Delivery, history: History | None) -> None:
         self._pool = pool
         self._matcher = matcher
         self._delivery = delivery
+        self._history = history
 
     async def write(
         self, tenant: str, steps: Sequence[Step], *, create_tenant: bool = False
@@ -67,12 +77,18 @@ class Writer:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
-                    results, written = await _apply_all(connection, tenant, steps)
+                    results, written, entries = await _apply_all(connection, tenant, steps)
+                    if self._history is not None:
+                        await self._history.record(connection, tenant, entries)
                     queued = await self._matcher.publish(connection, tenant, version, written)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 if attempt == _ATTEMPTS:
                     raise
                 log.info("entities.write_repeated", attempt=attempt)
+            except UnpreparedError as error:
+                if attempt == _ATTEMPTS or self._history is None:
+                    raise
+                await self._history.prepare(error)
             else:
                 break
         self._delivery.wake(queued)
@@ -95,9 +111,22 @@ class Writer:
         Raises:
             NonexistentTenantError: there is no such tenant.
         """
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._delete(tenant, ids)
+            except UnpreparedError as error:
+                if self._history is None:
+                    raise
+                await self._history.prepare(error)
+        return await self._delete(tenant, ids)
+
+    async def _delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
         async with self._pool.acquire() as connection, connection.transaction():
             await store.subscriptions_version(connection, tenant, create=tenant == "")
-            await store.lock(connection, tenant, ids)  # in the order of the ids, like every writer
+            # in the order of the ids, like every writer
+            found = await store.lock(connection, tenant, ids)
+            if self._history is not None and found:
+                await self._history.delete(connection, tenant, list(found.values()), now())
             return await store.delete(connection, tenant, ids)
 
 
@@ -114,14 +143,15 @@ def existing(change: Callable[[Stored, datetime], Changes], entity_id: str) -> S
 
 async def _apply_all(
     connection: Connection, tenant: str, steps: Sequence[Step]
-) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]]]:
-    """Apply the steps and write what they changed.
+) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]], list[Entry]]:
+    """Apply the steps and write what they changed; return what came of each, and what history gets.
 
     Somebody else may create an entity between our reading and our writing it. Then the steps
     for that entity are applied once more, to what is there now, and locked this time.
     """
     moment = now()
     results: dict[int, Changes | ProblemError] = {}
+    entries: dict[int, Entry] = {}
     entities: dict[str, Stored] = {}
     pending = list(enumerate(steps))
     while pending:
@@ -129,15 +159,19 @@ async def _apply_all(
         known = set(entities)
         changed = set()
         for number, step in pending:
+            stored = entities.get(step.entity_id)
+            before = before_of(stored)
             try:
-                after, changes = step.apply(entities.get(step.entity_id), moment)
+                after, changes = step.apply(stored, moment)
             except ProblemError as error:
                 results[number] = error
+                entries.pop(number, None)
                 continue
             results[number] = changes
             entities[step.entity_id] = after
             if changes.any:
                 changed.add(step.entity_id)
+                entries[number] = entry_of(before, after, changes, moment)
         fresh = [entities[entity_id] for entity_id in changed - known]
         inserted = await store.insert(connection, tenant, fresh) if fresh else set()
         rewritten = [entities[entity_id] for entity_id in changed & known]
@@ -148,7 +182,7 @@ async def _apply_all(
             del entities[entity_id]
         pending = [(number, step) for number, step in pending if step.entity_id in clashed]
     ordered = [results[number] for number in range(len(steps))]
-    return ordered, _written(steps, ordered, entities)
+    return ordered, _written(steps, ordered, entities), [entries[number] for number in sorted(entries)]
 
 
 def _written(

@@ -15,7 +15,6 @@ from broker.client import (
     AlreadyExistsError,
     NgsiLdClient,
     NotFoundError,
-    NotSupportedError,
     UnauthorizedError,
 )
 from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
@@ -118,9 +117,7 @@ async def test_subscriptions(url: str) -> None:
             await client.delete_subscription(created)
 
 
-async def test_writing_wants_a_key_and_history_is_not_there(url: str) -> None:
+async def test_writing_wants_a_key(url: str) -> None:
     async with NgsiLdClient(url, kind="embedded") as client:
         with pytest.raises(UnauthorizedError):
             await client.upsert([sensor(1, 1)], context=CONTEXT)
-        with pytest.raises(NotSupportedError):
-            await client.query_temporal(type="Sensor")

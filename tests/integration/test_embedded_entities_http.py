@@ -377,7 +377,7 @@ async def test_numbers_and_texts_come_back_as_they_went_in(client: Client) -> No
         ("/entities?type=A&count=yes", 400, "InvalidRequest"),
         ("/entities?type=A&scopeQ=/a", 501, "OperationNotSupported"),
         ("/nothing", 404, "ResourceNotFound"),
-        ("/temporal/entities?type=A", 501, "OperationNotSupported"),
+        ("/temporal/entities?type=A", 400, "BadRequestData"),
     ],
 )
 async def test_paths_and_parameters_that_are_refused(

@@ -1,0 +1,444 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The temporal interface over HTTP (CIM 009, clauses 5.6.11 to 5.6.16, 5.7.3, 5.7.4, 6.18 to 6.22)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from broker.embedded.api_entities import attribute_names, read_patch
+from broker.embedded.entities import Reading, read_entity, read_fragment
+from broker.embedded.filters import Filter
+from broker.embedded.geo import parse_geo
+from broker.embedded.history import SCOPE
+from broker.embedded.history_aggregates import aggregates
+from broker.embedded.links import page_links
+from broker.embedded.parts import PARTS
+from broker.embedded.problems import BadRequestDataError, InvalidRequestError, NotFoundError
+from broker.embedded.query import check_pattern, parse_q, patterns_of
+from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
+from broker.embedded.selection import parse_types, type_names
+from broker.embedded.subscriptions import named_types, selectors
+from broker.embedded.temporal_query import (
+    AGGREGATION_MEMBERS,
+    MEMBERS,
+    Window,
+    only_known,
+    parse_aggregation,
+    parse_window,
+)
+from broker.embedded.temporal_representations import (
+    TemporalView,
+    aggregates_of,
+    entity_of,
+    instances_of,
+    moment_text,
+)
+from broker.embedded.vocabulary import check_id, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from broker.embedded.entities import Fragment, Instance
+    from broker.embedded.history_store import HistoryReader, Known, Selection
+    from broker.embedded.parts import Parts
+    from broker.embedded.temporal_query import Aggregation
+    from broker.embedded.temporal_representations import TemporalForm
+    from broker.embedded.temporal_writing import TemporalWriter
+    from broker.embedded.terms import Context
+
+PATH = "/ngsi-ld/v1/temporal/entities"
+_FORMS: Mapping[str, TemporalForm] = {
+    "normalized": "normalized",
+    "concise": "concise",
+    "temporalValues": "temporalValues",
+    "aggregatedValues": "aggregatedValues",
+}
+_OPTIONS = _FORMS.keys() | {"sysAttrs"}
+_MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt"})
+_SHOWN = frozenset({"attrs", "pick", "omit", "datasetId", "options", "format"})
+_RETRIEVED = MEMBERS | AGGREGATION_MEMBERS | _SHOWN
+_QUERIED = _RETRIEVED | {
+    "id", "type", "idPattern", "q", "georel", "geometry", "coordinates", "geoproperty", "limit", "offset",
+    "count",
+}  # fmt: skip
+_POSTED = frozenset(
+    {"@context", "type", "entities", "attrs", "pick", "omit", "datasetId", "q", "geoQ", "temporalQ"}
+)
+_PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_MAX_LIMIT = 1000
+_MAX_OFFSET = 10**9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Temporal:
+    """What the handlers of this module need beyond the broker's other parts.
+
+    Attributes:
+        most: the most instances in one answer.
+    """
+
+    reader: HistoryReader
+    writer: TemporalWriter
+    most: int
+
+
+TEMPORAL = web.AppKey("temporal", Temporal)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """What of the entities that are found is to be shown, and how.
+
+    Attributes:
+        only: IRIs of the attributes; None: all.
+        without: IRIs of attributes that are left out.
+        datasets: datasetIds, empty for the default instance; None: all.
+        aggregation: what is to be calculated; None: the instances themselves are shown.
+    """
+
+    view: TemporalView
+    only: tuple[str, ...] | None
+    without: tuple[str, ...]
+    datasets: tuple[str, ...] | None
+    aggregation: Aggregation | None
+
+
+async def create_or_update(request: web.Request) -> web.Response:
+    """POST /temporal/entities (5.6.11)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request, body=True)
+    fragment = await _fragment(parts, call, whole=True)
+    if not await temporal.writer.create_or_update(call.tenant, fragment):
+        return done(call)
+    return done(call, status=201, headers={"Location": f"{PATH}/{quote(fragment.id or '', safe=':')}"})
+
+
+async def add_attributes(request: web.Request) -> web.Response:
+    """POST /temporal/entities/{id}/attrs (5.6.12)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request, body=True)
+    entity_id = check_id(request.match_info["id"])
+    fragment = await _fragment(parts, call, whole=False)
+    if fragment.id not in {None, entity_id}:
+        raise BadRequestDataError(detail=f"the body is about {fragment.id}, the path about {entity_id}")
+    fragment.id = entity_id
+    await temporal.writer.add(call.tenant, fragment)
+    return done(call)
+
+
+async def delete_attribute(request: web.Request) -> web.Response:
+    """DELETE /temporal/entities/{id}/attrs/{name} (5.6.13)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request, parameters={"datasetId", "deleteAll"})
+    entity_id, name = _named(request)
+    context = await parts.context_by_id(call, entity_id)
+    dataset, every = call.parameters.get("datasetId"), call.flag("deleteAll")
+    if dataset is not None:
+        check_id(dataset, "datasetId")
+    await temporal.writer.delete_attribute(
+        call.tenant, entity_id, _iri(name, context), dataset=dataset or "", every=every
+    )
+    return done(call)
+
+
+async def patch_instance(request: web.Request) -> web.Response:
+    """PATCH /temporal/entities/{id}/attrs/{name}/{instance} (5.6.14)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request, body=True, taken=_PATCHES)
+    entity_id, name = _named(request)
+    urn = check_id(request.match_info["instance"], "an instance's id")
+    declared = source_of(call.body, call)
+    context = await parts.context_by_id(call, entity_id)
+    if declared is not call.declared:
+        context = await parts.contexts.resolve(declared)
+    body = call.body
+    if isinstance(body, dict) and isinstance(body.get(name), dict | list):
+        body = body[name]  # the fragment of an entity, with this attribute alone
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if isinstance(body, dict):
+        body = {member: value for member, value in body.items() if member != "@context"}
+
+    def read(kind: str) -> Instance:
+        patch = read_patch(name, body, kind, context)
+        if "datasetId" in patch:
+            raise BadRequestDataError(detail="an instance keeps its datasetId")
+        return patch
+
+    await temporal.writer.patch_instance(call.tenant, entity_id, context.expand(name), urn, read)
+    return done(call)
+
+
+async def delete_instance(request: web.Request) -> web.Response:
+    """DELETE /temporal/entities/{id}/attrs/{name}/{instance} (5.6.15)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request)
+    entity_id, name = _named(request)
+    urn = check_id(request.match_info["instance"], "an instance's id")
+    context = await parts.context_by_id(call, entity_id)
+    await temporal.writer.delete_instance(call.tenant, entity_id, _iri(name, context), urn)
+    return done(call)
+
+
+async def delete_entity(request: web.Request) -> web.Response:
+    """DELETE /temporal/entities/{id} (5.6.16)."""
+    call = await read_call(request)
+    entity_id = check_id(request.match_info["id"])
+    await request.app[TEMPORAL].writer.delete_entity(call.tenant, entity_id)
+    return done(call)
+
+
+async def retrieve_entity(request: web.Request) -> web.Response:
+    """GET /temporal/entities/{id} (5.7.3)."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    call = await read_call(request, options=_OPTIONS, parameters=_RETRIEVED)
+    entity_id = check_id(request.match_info["id"])
+    window = parse_window(call.parameters)
+    await parts.reader.check_tenant(call.tenant)
+    known = await temporal.reader.entity(call.tenant, entity_id)
+    if known is None:
+        raise NotFoundError(detail=f"there is no history of an entity {entity_id}")
+    context = await parts.context(call, known.types)
+    asked = _asked(call, call.parameters, window, context)
+    selection = await _selection(temporal, asked)
+    if selection.only is not None and asked.only != () and not selection.of(known.names):
+        raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
+    shown, headers = await _shown(parts, temporal, [known], selection, asked)
+    if not shown[0]:
+        raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
+    return answer(call, shown[0], context, status=206 if headers else 200, headers=headers)
+
+
+async def query_entities(request: web.Request) -> web.Response:
+    """GET /temporal/entities (5.7.4)."""
+    parts = request.app[PARTS]
+    call = await read_call(request, options=_OPTIONS | {"count"}, parameters=_QUERIED)
+    given = call.parameters
+    window = _required(parse_window(given))
+    context = await parts.context(call, type_names(given.get("type", "")))
+    asked = _asked(call, given, window, context)
+    which = Filter(
+        ids=None if "id" not in given else tuple(check_id(item) for item in given["id"].split(",")),
+        types=None if given.get("type") in {None, "*"} else parse_types(given["type"], context),
+        id_pattern=check_pattern(given["idPattern"], "idPattern") if "idPattern" in given else None,
+        q=parse_q(given["q"], context) if "q" in given else None,
+        geo=parse_geo(given, context),
+    )
+    broad = which.types is None and asked.only is None and which.q is None and which.geo is None
+    if broad and not call.flag("local"):
+        raise BadRequestDataError(
+            detail="too broad query: it needs one of type, attrs, q, a geographical query, or local=true"
+        )
+    return await _answer_query(request, call, which, asked)
+
+
+async def query_by_post(request: web.Request) -> web.Response:
+    """POST /temporal/entityOperations/query (5.7.4)."""
+    parts = request.app[PARTS]
+    call = await read_call(
+        request,
+        body=True,
+        options=_OPTIONS | {"count"},
+        parameters={"limit", "offset", "count", "options", "format", *AGGREGATION_MEMBERS},
+    )
+    body = call.body
+    if not isinstance(body, dict) or body.get("type") != "Query":
+        raise BadRequestDataError(detail="the body must be a JSON object whose type is Query")
+    only_known(body, _POSTED, "a temporal query")
+    temporal_q = body.get("temporalQ")
+    if not isinstance(temporal_q, dict):
+        raise BadRequestDataError(detail="a temporal query needs temporalQ, a JSON object")
+    only_known(temporal_q, MEMBERS | AGGREGATION_MEMBERS, "temporalQ")
+    context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
+    q, geo = body.get("q"), body.get("geoQ")
+    if not isinstance(q, str | None) or not isinstance(geo, dict | None):
+        raise BadRequestDataError(detail="q is a string and geoQ a JSON object")
+    given = {
+        **{name: temporal_q[name] for name in AGGREGATION_MEMBERS if name in temporal_q},
+        **call.parameters,
+        **{
+            name: _joined(body[name], name) for name in ("attrs", "pick", "omit", "datasetId") if name in body
+        },
+    }
+    asked = _asked(call, given, _required(parse_window(temporal_q)), context)
+    found = selectors(body.get("entities"), context)
+    if not found and asked.only is None and q is None and geo is None:
+        raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
+    for selector in found:
+        if selector.id_pattern is not None:
+            await parts.reader.check_pattern(selector.id_pattern)
+    any_of = [Filter(ids=each.ids, types=each.types, id_pattern=each.id_pattern) for each in found]
+    which = Filter(
+        any_of=tuple(any_of) or None,
+        q=None if q is None else parse_q(q, context),
+        geo=None if geo is None else parse_geo(geo, context),
+    )
+    return await _answer_query(request, call, which, asked)
+
+
+async def _answer_query(request: web.Request, call: Call, which: Filter, asked: _Asked) -> web.Response:
+    """Run a query and answer with a page of it."""
+    parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    count = call.flag("count") or "count" in call.options
+    limit = call.number("limit", 20, highest=_MAX_LIMIT)
+    offset = call.number("offset", 0, highest=_MAX_OFFSET)
+    if limit == 0 and not count:
+        raise BadRequestDataError(detail="limit may be 0 only beside count=true")
+    patterns = [] if which.id_pattern is None else [which.id_pattern]
+    for pattern in [*patterns, *patterns_of(which.q)] if which.q is not None else patterns:
+        await parts.reader.check_pattern(pattern)
+    await parts.reader.check_tenant(call.tenant)
+    selection = await _selection(temporal, asked)
+    # where no attribute is to be shown at all, any of them makes an entity one that is found
+    tested = await temporal.reader.selection() if asked.only == () else selection
+    page = await temporal.reader.query(
+        call.tenant, which, asked.view.window, tested, limit=limit, offset=offset, count=count
+    )
+    shown, headers = await _shown(parts, temporal, page.entities, selection, asked)
+    status = 206 if headers else 200
+    links = page_links(
+        call.path, call.parameters, limit=limit, offset=offset, more=page.more, media=call.media
+    )
+    headers += [("Link", link) for link in links]
+    if page.total is not None:
+        headers.append(("NGSILD-Results-Count", str(page.total)))
+    return answer(call, [each for each in shown if each], asked.view.context, status=status, headers=headers)
+
+
+async def _shown(
+    parts: Parts, temporal: Temporal, entities: Sequence[Known], selection: Selection, asked: _Asked
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return entities as they are to be shown, and the Content-Range where that is not all (6.3.10)."""
+    view, window = asked.view, asked.view.window
+    if not entities:
+        return [], []
+    attributes: dict[int, dict[str, Any]] = {}
+    by_entity: dict[int, list[Any]] = defaultdict(list)
+    names = await temporal.reader.names({name for each in entities for name in selection.of(each.names)})
+    moments: list[datetime]
+    if asked.aggregation is not None:
+        periods, whole = await aggregates(
+            parts.pool, entities, window, selection, asked.aggregation, most=temporal.most
+        )
+        for period in periods:
+            by_entity[period.entity].append(period)
+        attributes = {number: aggregates_of(found, names) for number, found in by_entity.items()}
+        moments = [period.start for period in periods]
+    else:
+        rows, whole = await temporal.reader.instances(entities, window, selection, most=temporal.most)
+        for row in rows:
+            by_entity[row["entity"]].append(row)
+        present = {} if whole else await temporal.reader.present(entities, window, selection)
+        attributes = {
+            each.number: instances_of(by_entity[each.number], names, view, present.get(each.number, {}))
+            for each in entities
+        }
+        moments = [row["moment"] for row in rows]
+    shown = [entity_of(each, view, attributes.get(each.number, {})) for each in entities]
+    return shown, [] if whole else [("Content-Range", _content_range(window, moments))]
+
+
+def _content_range(window: Window, moments: Sequence[datetime]) -> str:
+    """Say from when to when the instances are, in the direction in which one reads on."""
+    if window.last is None:
+        start, end, size = window.begins or min(moments), max(moments), "*"
+    else:
+        start, end, size = window.ends or max(moments), min(moments), str(window.last)
+    return f"date-time {moment_text(start)}-{moment_text(end)}/{size}"
+
+
+async def _selection(temporal: Temporal, asked: _Asked) -> Selection:
+    return await temporal.reader.selection(only=asked.only, without=asked.without, datasets=asked.datasets)
+
+
+async def _fragment(parts: Parts, call: Call, *, whole: bool) -> Fragment:
+    if not isinstance(call.body, dict) or not call.body:
+        raise InvalidRequestError(detail="the body must be a JSON object that is not empty")
+    types = call.body.get("type", [])
+    source = parts.source(source_of(call.body, call), types if isinstance(types, list) else [types])
+    reading = Reading(context=await parts.contexts.resolve(source), temporal=True)
+    body = {name: value for name, value in call.body.items() if name != "scope"}
+    fragment = read_entity(body, reading) if whole else read_fragment(body, reading)
+    if "scope" in call.body:
+        fragment.scopes = read_fragment({"scope": call.body["scope"]}, reading).scopes
+    return fragment
+
+
+def _asked(call: Call, given: Mapping[str, Any], window: Window, context: Context) -> _Asked:
+    """Read what is to be shown.
+
+    Raises:
+        BadRequestDataError: attrs stands beside pick or omit, or something is wrong.
+    """
+    attrs, pick, omit = (given.get(name) for name in ("attrs", "pick", "omit"))
+    if attrs is not None and (pick is not None or omit is not None):
+        raise BadRequestDataError(detail="attrs cannot stand beside pick or omit")
+    picked, omitted = _split(pick), _split(omit)
+    both = set(picked or ()) & set(omitted or ())
+    if both:
+        raise BadRequestDataError(detail=f"pick and omit both name {min(both)}")
+    only = attribute_names(attrs, context)
+    if picked is not None:
+        only = tuple(_iri(name, context) for name in picked if name not in _MEMBERS - {SCOPE})
+    form = _form(call)
+    view = TemporalView(
+        context=context,
+        form=form,
+        system="sysAttrs" in call.options,
+        window=window,
+        pick=None if picked is None else frozenset(picked),
+        omit=frozenset(omitted or ()),
+    )
+    return _Asked(
+        view=view,
+        only=only,
+        without=tuple(_iri(name, context) for name in omitted or ()),
+        datasets=_datasets(given.get("datasetId")),
+        aggregation=parse_aggregation(given) if form == "aggregatedValues" else None,
+    )
+
+
+def _form(call: Call) -> TemporalForm:
+    """Return the representation that is asked for; `format` has the say before `options` (6.3.7)."""
+    named = call.parameters.get("format", "").split(",")
+    words = [word for word in named if word in _FORMS]
+    words += [word for word in call.parameters.get("options", "").split(",") if word in _FORMS]
+    return _FORMS[words[0]] if words else "normalized"
+
+
+def _datasets(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return tuple("" if item == "@none" else check_id(item, "datasetId") for item in text.split(","))
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [check_name(name) for name in text.split(",")]
+
+
+def _joined(value: Any, name: str) -> str:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        raise BadRequestDataError(detail=f"{name} is an array of names that is not empty")
+    return ",".join(value)
+
+
+def _required(window: Window) -> Window:
+    if window.relation is None:
+        raise BadRequestDataError(detail="a query of history needs timerel and timeAt")
+    return window
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    return check_id(request.match_info["id"]), check_name(request.match_info["name"])
+
+
+def _iri(name: str, context: Context) -> str:
+    """Return an attribute's IRI; the scope, which is none, is kept under its own name."""
+    return SCOPE if name == SCOPE else context.expand(name)

@@ -1,0 +1,372 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Reading history. Whoever calls these functions sees no SQL.
+
+Every statement reads a bounded number of instances: of each attribute no more than an answer may
+have, by the index that has them in the order of time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from broker.embedded.filters import Filter, Parameters, condition
+from broker.embedded.history import SQL
+from broker.embedded.problems import TooComplexQueryError
+from broker.embedded.query import All, Any_, Not
+from broker.embedded.store import answered
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    import asyncpg
+
+    from broker.embedded.geo import GeoQuery
+    from broker.embedded.history import Name
+    from broker.embedded.query import Query
+    from broker.embedded.temporal_query import Window
+    from store.postgres import Pool
+
+_SECONDS = 20.0
+_IN_THREAD = 200
+_TIES = 20  # how many times the most instances an answer may have if they are all of one moment
+_COLUMNS = """
+    e.number, e.id, e.types, e.scopes, e.names, e.created_at, e.deleted_at,
+    GREATEST(e.modified_at, (
+        SELECT s.modified_at FROM ngsild.entities AS s WHERE s.tenant = $1 AND s.id = e.id
+    )) AS modified_at
+"""
+# an instance as a query's terms look at it
+_INSTANCE = """
+    i.doc
+    || CASE WHEN m.dataset = '' THEN '{}' ELSE jsonb_build_object('datasetId', m.dataset) END
+    || CASE WHEN NOT i.observed THEN '{}' ELSE jsonb_build_object(
+        'observedAt', to_char(i.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    ) END
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What is known of an entity that has a history.
+
+    Attributes:
+        names: numbers of the attributes that ever were in it.
+        deleted_at: since when there is no such entity; None: there is, or never was.
+    """
+
+    number: int
+    id: str
+    types: list[str]
+    scopes: list[str] | None
+    names: list[int]
+    created_at: datetime
+    modified_at: datetime
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """Which attributes are read.
+
+    Attributes:
+        only: their numbers; None: all.
+        without: numbers of those that are not.
+    """
+
+    only: frozenset[int] | None = None
+    without: frozenset[int] = frozenset()
+
+    def of(self, names: Iterable[int]) -> list[int]:
+        """Return those of an entity's attributes that are selected."""
+        return [
+            name for name in names if (self.only is None or name in self.only) and name not in self.without
+        ]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every attribute is selected."""
+        return self.only is None and not self.without
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A page of entities.
+
+    Attributes:
+        total: how many there are in all; None if nobody asked.
+        more: whether there are any after this page.
+    """
+
+    entities: list[Known]
+    total: int | None
+    more: bool
+
+
+class HistoryReader:
+    """Reads history."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def entity(self, tenant: str, entity_id: str) -> Known | None:
+        """Read what is known of one entity."""
+        row = await self._pool.fetchrow(SQL["history_entity"], tenant, entity_id)
+        return None if row is None else _known(row)
+
+    async def selection(
+        self,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+        datasets: Collection[str] | None = None,
+    ) -> Selection:
+        """Return the numbers of attributes, by their IRIs and datasetIds."""
+        chosen: frozenset[int] | None = None
+        left_out: frozenset[int] = frozenset()
+        if only is not None or datasets is not None:
+            chosen = await self._numbers(only, datasets)
+        if without:
+            left_out = await self._numbers(without, None)
+        return Selection(only=chosen, without=left_out)
+
+    async def names(self, numbers: Collection[int]) -> dict[int, Name]:
+        """Return attributes and datasetIds by number."""
+        rows = await self._pool.fetch(SQL["names_of"], list(numbers))
+        return {row["number"]: (row["attribute"], row["dataset"]) for row in rows}
+
+    async def query(
+        self,
+        tenant: str,
+        which: Filter,
+        window: Window,
+        selection: Selection,
+        *,
+        limit: int,
+        offset: int,
+        count: bool,
+    ) -> Found:
+        """Read a page of the entities that a filter selects and that have an instance in the window.
+
+        Raises:
+            BadRequestDataError: a pattern is no regular expression.
+            TooComplexQueryError: the answer took too long.
+        """
+        parameters = Parameters(tenant)
+        where = f"{condition(which, parameters)} AND {_has_instance(window, selection, parameters)}"
+        source = _source(which, window, parameters)
+        if which.geo is not None:
+            rows = await self._decided(which.geo, source, where, parameters)
+            return Found(
+                entities=[_known(row) for row in rows[offset : offset + limit]],
+                total=len(rows) if count else None,
+                more=len(rows) > offset + limit,
+            )
+        total = None
+        async with answered(self._pool) as connection:
+            if count:
+                statement = f"SELECT count(*) FROM {source} WHERE {where}"  # noqa: S608 - SQL of our own alone
+                total = await connection.fetchval(statement, *parameters.values, timeout=_SECONDS)
+            if limit == 0:
+                return Found(entities=[], total=total, more=False)
+            page = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
+            statement = f"SELECT {_COLUMNS} FROM {source} WHERE {where} ORDER BY e.id {page}"  # noqa: S608 - as above
+            rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
+        return Found(entities=[_known(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
+
+    async def _decided(
+        self, geo: GeoQuery, source: str, where: str, parameters: Parameters
+    ) -> list[asyncpg.Record]:
+        """Decide outside SQL which entities lie as asked, at any time in the window."""
+        attribute = parameters.add(geo.attribute)
+        statement = f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} WHERE {where} ORDER BY e.id"  # noqa: S608, E501 - SQL of our own alone
+
+        def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+            return [row for row in rows if row["instances"] and geo.matches(orjson.loads(row["instances"]))]
+
+        async with answered(self._pool) as connection:
+            rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
+        return decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
+
+    async def instances(
+        self, entities: Sequence[Known], window: Window, selection: Selection, *, most: int
+    ) -> tuple[list[asyncpg.Record], bool]:
+        """Read the entities' instances in the window, in the order of time, and say whether that is all.
+
+        Whatever is left out is later than what is not (earlier, where the last ones are asked for),
+        and instances of one moment stay together.
+
+        Raises:
+            TooComplexQueryError: too many instances are of one moment, or the answer took too long.
+        """
+        parameters = Parameters([entity.number for entity in entities])
+        each = min(most + 1, window.last or most + 1)
+        time, descending = time_of(window), "DESC" if window.last else "ASC"
+        inner = f"""
+            SELECT i.*, {time} AS moment FROM ngsild.history AS i
+            WHERE i.entity = e.number AND i.name = n.number AND {within(window, parameters)}
+            ORDER BY {time} {descending}, i.digest LIMIT {parameters.add(each)}
+        """  # noqa: S608 - SQL of our own alone
+        statement = f"""
+            SELECT i.entity, i.name, i.observed, i.deleted, i.at, i.digest, i.created_at, i.modified_at,
+                i.instance_id, i.doc, i.moment
+            FROM ngsild.history_entities AS e
+            CROSS JOIN LATERAL unnest(e.names) AS n(number)
+            CROSS JOIN LATERAL ({inner}) AS i
+            WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
+            ORDER BY i.moment {descending}, i.entity, i.name, i.digest
+        """  # noqa: S608 - as above
+        async with answered(self._pool) as connection:
+            limit = parameters.add(most + 1)
+            rows = await connection.fetch(
+                f"{statement} LIMIT {limit}::bigint", *parameters.values, timeout=_SECONDS
+            )
+            if len(rows) <= most:
+                return rows, True
+            boundary = rows[most]["moment"]
+            kept = [row for row in rows if row["moment"] != boundary]
+            if kept:
+                return kept, False
+            # more instances of one moment than an answer should have: they cannot be told apart
+            parameters.values[-1] = most * _TIES + 1
+            rows = await connection.fetch(
+                f"{statement} LIMIT {limit}::bigint", *parameters.values, timeout=_SECONDS
+            )
+        kept = [row for row in rows if row["moment"] == boundary]
+        if len(kept) > most * _TIES:
+            raise TooComplexQueryError(detail="too many instances are of one moment; ask for fewer entities")
+        return kept, len(kept) == len(rows)
+
+    async def present(
+        self, entities: Sequence[Known], window: Window, selection: Selection
+    ) -> dict[int, dict[int, str]]:
+        """Say which of the entities' attributes have an instance in the window, and of which type."""
+        parameters = Parameters([entity.number for entity in entities])
+        statement = f"""
+            SELECT e.number AS entity, n.number AS name, i.kind
+            FROM ngsild.history_entities AS e CROSS JOIN LATERAL unnest(e.names) AS n(number)
+            CROSS JOIN LATERAL (
+                SELECT i.doc ->> 'type' AS kind FROM ngsild.history AS i
+                WHERE i.entity = e.number AND i.name = n.number AND {within(window, parameters)} LIMIT 1
+            ) AS i
+            WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
+        """  # noqa: S608 - SQL of our own alone
+        async with answered(self._pool) as connection:
+            rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
+        found: dict[int, dict[int, str]] = defaultdict(dict)
+        for row in rows:
+            found[row["entity"]][row["name"]] = row["kind"]
+        return found
+
+    async def _numbers(
+        self, attributes: Collection[str] | None, datasets: Collection[str] | None
+    ) -> frozenset[int]:
+        rows = await self._pool.fetch(
+            SQL["select_names"],
+            None if attributes is None else list(attributes),
+            None if datasets is None else list(datasets),
+        )
+        return frozenset(row["number"] for row in rows)
+
+
+def time_of(window: Window) -> str:
+    """Return the column of `ngsild.history AS i` that a window looks at."""
+    return {"createdAt": "i.created_at", "modifiedAt": "i.modified_at"}.get(window.time, "i.at")
+
+
+def within(window: Window, parameters: Parameters, *, timeless: bool = False) -> str:
+    """Return the condition on `ngsild.history AS i` that a window amounts to.
+
+    Args:
+        window: the window.
+        parameters: the statement's.
+        timeless: whether an instance that has not the time in question is always within.
+    """
+    time = time_of(window)
+    parts = ["i.deleted" if window.time == "deletedAt" else "NOT i.deleted"]
+    if window.relation in {"after", "between"}:
+        operator = ">" if window.relation == "after" else ">="
+        parts.append(f"{time} {operator} {parameters.add(window.at)}::timestamptz")
+    if window.ends is not None:
+        parts.append(f"{time} < {parameters.add(window.ends)}::timestamptz")
+    if window.time == "observedAt" and (window.relation is not None or window.timeproperty is not None):
+        parts.append("i.observed")
+    bounds = " AND ".join(parts)
+    return f"({bounds} OR NOT (i.observed OR i.deleted))" if timeless else bounds
+
+
+def selected(selection: Selection, parameters: Parameters) -> str:
+    """Return the condition on the number of an attribute, `n.number`, that a selection amounts to."""
+    parts = ["true"]
+    if selection.only is not None:
+        parts.append(f"n.number = ANY({parameters.add(list(selection.only))}::integer[])")
+    if selection.without:
+        parts.append(f"n.number <> ALL({parameters.add(list(selection.without))}::integer[])")
+    return " AND ".join(parts)
+
+
+def _has_instance(window: Window, selection: Selection, parameters: Parameters) -> str:
+    return f"""EXISTS (
+        SELECT FROM unnest(e.names) AS n(number) CROSS JOIN LATERAL (
+            SELECT FROM ngsild.history AS i
+            WHERE i.entity = e.number AND i.name = n.number AND {within(window, parameters)} LIMIT 1
+        ) AS i
+        WHERE {selected(selection, parameters)}
+    )"""  # noqa: S608 - SQL of our own alone
+
+
+def _source(which: Filter, window: Window, parameters: Parameters) -> str:
+    """Return what stands for `ngsild.entities AS e` in a query of history.
+
+    Its `doc` has, of each attribute that is asked about, every instance in the window, so that a
+    term holds if it held at some time. Attributes without observedAt count at any time. Its
+    `extent` is the world: places are compared one by one.
+    """
+    asked = sorted(_attributes_of(which))
+    document = "NULL::jsonb"
+    if asked:
+        document = f"""(
+            SELECT jsonb_object_agg(a.attribute, a.instances) FROM (
+                SELECT m.attribute, jsonb_agg({_INSTANCE}) AS instances
+                FROM ngsild.history_names AS m
+                JOIN ngsild.history AS i ON i.entity = h.number AND i.name = m.number
+                WHERE m.attribute = ANY({parameters.add(asked)}::text[]) AND m.number = ANY(h.names)
+                    AND {within(window, parameters, timeless=True)}
+                GROUP BY m.attribute
+            ) AS a
+        )"""  # noqa: S608 - SQL of our own alone
+    return f"""(
+        SELECT h.*, d.doc, box(point(-180, -90), point(180, 90)) AS extent
+        FROM ngsild.history_entities AS h CROSS JOIN LATERAL (SELECT {document} AS doc OFFSET 0) AS d
+        WHERE h.tenant = $1
+    ) AS e"""  # noqa: S608 - as above
+
+
+def _attributes_of(which: Filter) -> set[str]:
+    found = set() if which.q is None else set(_attributes_in(which.q))
+    if which.geo is not None:
+        found.add(which.geo.attribute)
+    for each in which.any_of or ():
+        found |= _attributes_of(each)
+    return found
+
+
+def _attributes_in(query: Query) -> Iterable[str]:
+    if isinstance(query, All | Any_):
+        for term in query.terms:
+            yield from _attributes_in(term)
+    elif isinstance(query, Not):
+        yield from _attributes_in(query.term)
+    else:
+        yield query.path.attributes[0]
+
+
+def _known(row: asyncpg.Record) -> Known:
+    members: dict[str, Any] = {name: row[name] for name in Known.__slots__}
+    return Known(**members)
