@@ -4,10 +4,11 @@
 
 Promises that every implementation keeps, and that `tests/contract/test_journal_*.py` hold it to:
 
-- `append` returns once the message is on disk and readers see it; appends keep the order of their
-  calls; what was not acknowledged by a return may still be in the log (at least once).
+- `append` and `extend` return once the messages are on disk and readers see them; appends keep the
+  order of their calls; what was not acknowledged by a return may still be in the log (at least once).
 - A reader that goes by position never skips a message, whatever number of processes append.
-- `commit` is one step: cursor, counters, dead letters and device activity move together or not at all.
+- `settle` is one step: cursor, counters and dead letters move together or not at all. So is
+  `save_activity`: the activity of devices, and how far it reaches.
 - received = delivered + dead + duplicate + ignored + pending, per source, at every moment.
 - Nothing unread is ever dropped.
 
@@ -17,214 +18,60 @@ with one sentence, and works again when it is back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from broker.journal.legacy import Entry, Settled
+from broker.journal.records import (
+    HOURS_BYTES,
+    KEYS_REMEMBERED,
+    START,
+    Account,
+    Activity,
+    Batch,
+    DeadLetter,
+    Forgotten,
+    Letter,
+    LetterState,
+    Outcome,
+    PendingDevice,
+    Position,
+    SettledBatch,
+    SourceAccount,
+    Tally,
+    is_forgotten,
+    key_hash,
+)
 from models.ports import Appender
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import date, datetime
 
     from models.message import Message
 
-Outcome = Literal["delivered", "dead", "duplicate", "ignored"]
-LetterState = Literal["waiting", "replayed"]
-
-KEYS_REMEMBERED = 64
-"""How many of a device's last message keys are kept."""
-
-
-def key_hash(key: str) -> int:
-    """Shorten a message's key to the signed 64-bit number that the journal remembers."""
-    return int.from_bytes(blake2b(key.encode(errors="surrogatepass"), digest_size=8).digest(), signed=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Position:
-    """A place in the log: right behind the message `seq`, which was appended on `day` (UTC)."""
-
-    day: date
-    seq: int
-
-
-START = Position(day=date(1970, 1, 1), seq=0)
-"""Before the first message."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One message of the log.
-
-    Attributes:
-        seq: its number: without gaps, in the order of appending.
-        day: the day it was appended on, UTC.
-        replay_of: the dead letter that this is another try of. Its key has been seen before, by
-            the first try: it is no duplicate.
-    """
-
-    seq: int
-    day: date
-    message: Message
-    replay_of: int | None = None
-
-    @property
-    def position(self) -> Position:
-        """The place right behind it."""
-        return Position(day=self.day, seq=self.seq)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
-    """How one message ended.
-
-    Attributes:
-        device_id: the device whose activity this is; None: nobody's.
-        key: `key_hash` of what is the same for every delivery of the frame; None: unknown.
-        observed_at: when the network server heard the device.
-        readings: readings that were made of it.
-        entities: entity updates that the broker took.
-    """
-
-    seq: int
-    source: str
-    outcome: Outcome
-    device_id: str | None = None
-    key: int | None = None
-    observed_at: datetime | None = None
-    f_cnt: int | None = None
-    readings: int = 0
-    entities: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeadLetter:
-    """A message, or a part of it, that could not be translated or delivered.
-
-    Attributes:
-        kind: the `kind` of a `MessageError`.
-        sentence: the reason, for an operator.
-        device_id: the device as the envelope names it.
-        detail: JSON: what helps to mend it, such as the entity and the broker's ProblemDetails. What JSON
-            cannot hold is written as text.
-        replay_of: the letter that this is another try of, as the entry says.
-    """
-
-    seq: int
-    message: Message
-    kind: str
-    sentence: str
-    device_id: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    replay_of: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Letter:
-    """A dead letter as it is kept.
-
-    Attributes:
-        id: its number; later letters have higher ones.
-        seq: of the message in the log.
-        size: of the payload, bytes.
-        payload: None in lists, where megabytes have no place.
-        state: `replayed` once the message was appended again, whatever became of it.
-        replay_of: the letter that this message was a replay of.
-        created_at: when it died.
-        replayed_at: when it was appended again.
-    """
-
-    id: int
-    seq: int
-    source: str
-    topic: str
-    received_at: datetime
-    redelivered: bool
-    size: int
-    payload: bytes | None
-    kind: str
-    sentence: str
-    device_id: str | None
-    detail: Mapping[str, Any]
-    state: LetterState
-    replay_of: int | None
-    created_at: datetime
-    replayed_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PendingDevice:
-    """An unknown device that waits for somebody to register it.
-
-    Attributes:
-        count: waiting messages.
-        first_seen: when the first of them was received; `last_seen`: the last.
-        source, sentence, detail: of the last of them; the detail may name the model.
-    """
-
-    device_id: str
-    count: int
-    first_seen: datetime
-    last_seen: datetime
-    source: str
-    sentence: str
-    detail: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Activity:
-    """When a device was last heard of.
-
-    Attributes:
-        first_seen: the earliest `observed_at` of its messages; None: none had any.
-        last_seen: the latest.
-        f_cnt: the frame counter of the message heard last.
-        messages: settled messages, duplicates included.
-        keys: the last keys (`key_hash`), oldest first; at most `KEYS_REMEMBERED`.
-    """
-
-    first_seen: datetime | None
-    last_seen: datetime | None
-    f_cnt: int | None
-    messages: int
-    keys: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceAccount:
-    """What became of one source's messages, since the beginning (retention takes nothing away)."""
-
-    received: int = 0
-    delivered: int = 0
-    dead: int = 0
-    duplicate: int = 0
-    ignored: int = 0
-    pending: int = 0
-    readings: int = 0
-    entities: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
-    """What became of everything, for one consumer.
-
-    Attributes:
-        sources: by source.
-        pending: messages behind the cursor, counted by the log itself and not by subtraction.
-        lag: seconds since the oldest of them was appended; 0: there is none.
-    """
-
-    sources: Mapping[str, SourceAccount]
-    pending: int
-    lag: float
-
-    def total(self) -> SourceAccount:
-        """Add the sources up."""
-        names = SourceAccount.__dataclass_fields__
-        return SourceAccount(
-            **{name: sum(getattr(source, name) for source in self.sources.values()) for name in names}
-        )
+__all__ = [
+    "HOURS_BYTES",
+    "KEYS_REMEMBERED",
+    "START",
+    "Account",
+    "Activity",
+    "Batch",
+    "DeadLetter",
+    "Entry",
+    "Forgotten",
+    "Journal",
+    "Letter",
+    "LetterState",
+    "Outcome",
+    "PendingDevice",
+    "Position",
+    "Settled",
+    "SettledBatch",
+    "SourceAccount",
+    "Tally",
+    "is_forgotten",
+    "key_hash",
+]
 
 
 class Journal(Appender, Protocol):
@@ -250,19 +97,48 @@ class Journal(Appender, Protocol):
         """
         ...
 
-    async def read(self, after: Position, limit: int) -> list[Entry]:
-        """Return the messages behind a position, in order: at most `limit`.
+    async def extend(self, messages: Sequence[Message]) -> None:
+        """Append many in their order, as `append` does each of them, at a fraction of the cost.
 
-        Fewer come when their payloads are large (about 16 MB a call), at least one if there is any.
+        Up to about 2,000 messages or 16 MB become one transaction, and then all or none of them are
+        in the log.
+
+        Raises:
+            StoreError: not all were acknowledged.
+        """
+        ...
+
+    async def read_batches(self, after: Position, limit: int) -> list[Batch]:
+        """Return the batches behind a position, in order; of the first what is behind the position.
+
+        At most `limit` messages and about 16 MB come at once, or else one batch, and at least one if
+        there is any. The messages are for reading alone: other readers may get the same objects.
         """
         ...
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until there may be news since the last `read` began, at most so long.
+        """Wait until there may be news behind what the last `read_batches` returned, at most so long.
+
+        Where that came to its limit, there may be news at once: `read_batches`, `wait` and so on is a
+        loop that neither polls nor lags behind.
 
         Returns:
             Whether there may be news. What other processes append is noticed by a slow poll.
         """
+        ...
+
+    async def read(self, after: Position, limit: int) -> list[Entry]:
+        """Return the messages behind a position, one by one: goes with `legacy.py`."""
+        ...
+
+    async def commit(
+        self,
+        consumer: str,
+        position: Position,
+        settled: Sequence[Settled],
+        dead: Sequence[DeadLetter] = (),
+    ) -> bool:
+        """Settle messages one by one, and note the activity of their devices: goes with `legacy.py`."""
         ...
 
     async def position(self, consumer: str) -> Position:
@@ -273,30 +149,52 @@ class Journal(Appender, Protocol):
         """
         ...
 
-    async def commit(
+    async def settle(
         self,
         consumer: str,
         position: Position,
-        settled: Sequence[Settled],
+        settled: Sequence[SettledBatch],
         dead: Sequence[DeadLetter] = (),
     ) -> bool:
         """Move the consumer's cursor to `position`, with all that happened on the way, in one step.
 
-        `settled` has every message from the cursor to the position, once each. What lies before the
-        cursor already is left out of account, so that a commit whose answer got lost may be made
-        again. A message may have several dead letters.
+        `settled` has every message from the cursor to the position, once each and in order; it need
+        not have the batches of reading. What ends at or before the cursor already is left out of
+        account, so that a call whose answer got lost may be made again with the same batches. A
+        message may have several dead letters.
 
         Returns:
             Whether the cursor moved. It never goes back.
 
         Raises:
-            ValueError: `settled` leaves a message out or names one that is not there, or the consumer
-                never asked for its position.
+            ValueError: `settled` leaves a message out or names one that is not there, or has a batch
+                across the cursor, or the consumer never asked for its position.
         """
         ...
 
     async def account(self, consumer: str = "bridge") -> Account:
         """Return what became of everything received; cheap at any size of the log."""
+        ...
+
+    async def activity_position(self, consumer: str) -> Position:
+        """Return how far the activity reaches that the consumer has saved.
+
+        The first time that is its cursor. From then on retention keeps what is behind it, so that the
+        activity from here to the cursor can be read out of the log again.
+        """
+        ...
+
+    async def save_activity(
+        self, consumer: str, position: Position, activities: Mapping[str, Activity]
+    ) -> None:
+        """Save what is known of devices, by id, in place of what was; it reaches up to `position`.
+
+        One step. Where another has saved what reaches further, nothing is saved.
+
+        Raises:
+            ValueError: the position is beyond the consumer's cursor, or it never asked how far its
+                activity reaches, or there are too many keys or hours.
+        """
         ...
 
     async def activity(self, device_ids: Collection[str]) -> Mapping[str, Activity]:
@@ -350,6 +248,7 @@ class Journal(Appender, Protocol):
         source: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> int:
         """Append the messages of waiting dead letters again, and mark those letters `replayed`.
 
@@ -357,8 +256,23 @@ class Journal(Appender, Protocol):
         replayed. A message with several letters is appended once, and is a replay of the first. In
         the log replayed messages keep the order among themselves, and their times of reception.
 
+        About 1,000 messages are appended at once, each time in one step, so that nobody else waits for
+        long. What dies again meanwhile is not replayed again.
+
+        Args:
+            ids: only these letters.
+            kind: as in `dead_letters`, like those that follow.
+            device: the device's id.
+            source: the source's name.
+            since: the message was received at or after this time.
+            until: it was received before this time.
+            progress: is told after each step how many messages were appended so far.
+
         Returns:
             How many messages were appended.
+
+        Raises:
+            StoreError: the rest still waits; what `progress` was told of is appended.
         """
         ...
 
@@ -369,7 +283,22 @@ class Journal(Appender, Protocol):
     async def drop_before(self, day: date) -> list[date]:
         """Forget whole days of the log before `day`: those that every consumer has settled.
 
-        The newest day that holds messages always stays. Dead letters and accounts stay too.
+        The newest day that holds messages always stays, and so does what is behind the activity that
+        a consumer has saved. Dead letters and accounts stay too.
+
+        Returns:
+            The days that were dropped.
+        """
+        ...
+
+    async def size(self) -> Mapping[date, int]:
+        """Return how much the log takes on disk, bytes, by day."""
+        ...
+
+    async def drop_beyond(self, size: int) -> list[date]:
+        """Forget the oldest days of the log until it takes at most so many bytes on disk.
+
+        Days stay as for `drop_before`, and then it takes more.
 
         Returns:
             The days that were dropped.

@@ -7,88 +7,91 @@ SELECT journal.make_partition(today.day + ahead)
 FROM (SELECT greatest(day, (clock_timestamp() AT TIME ZONE 'UTC')::date) AS day FROM journal.head) AS today,
     generate_series(0, 1) AS ahead;
 
+-- name: commit_durably
+-- Wait for the disk at each commit of this connection, unless that is the default already.
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+
 -- name: append
--- Append $1 messages in the order given and count them as received; one statement, one transaction.
+-- Append $1 messages, $4 packed, and count them as received: $3 of each source of $2. Of a replay $5 has
+-- the letters. One statement, one transaction.
 -- `drawn` comes first, since all else needs its numbers: from there on the head's lock is held.
--- unnest and not COPY, which needs five round trips: with batches of 1 to 50 messages, which is what a
--- city sends, it takes a third to two thirds of the CPU; with 500 the two are about even up to 1.5 kB.
 WITH drawn AS (
     UPDATE journal.head
     SET seq = seq + $1, day = greatest(day, (clock_timestamp() AT TIME ZONE 'UTC')::date)
-    RETURNING seq - $1 AS base, day
-), incoming AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::boolean[])
-        WITH ORDINALITY AS m (source, topic, payload, received_at, redelivered, n)
+    RETURNING day, seq AS last
 ), opened AS (
-    INSERT INTO journal.days (day, first_seq) SELECT day, base + 1 FROM drawn ON CONFLICT DO NOTHING
+    INSERT INTO journal.days (day, first_seq) SELECT day, last - $1 + 1 FROM drawn ON CONFLICT DO NOTHING
 ), counted AS (
     INSERT INTO journal.received AS total (source, day, messages)
-    SELECT source, day, count(*) FROM unnest($2::text[]) AS source, drawn GROUP BY source, day
+    SELECT source, day, messages FROM unnest($2::text[], $3::bigint[]) AS came (source, messages), drawn
     ON CONFLICT (source, day) DO UPDATE SET messages = total.messages + excluded.messages
 ), logged AS (
-    INSERT INTO journal.messages (seq, day, source, topic, payload, received_at, appended_at, redelivered)
-    SELECT base + n, day, source, topic, payload, received_at, clock_timestamp(), redelivered
-    FROM drawn, incoming
+    INSERT INTO journal.batches (day, last, count, appended_at, packed, replays)
+    SELECT day, last, $1, clock_timestamp(), $4::bytea, $5::bigint[] FROM drawn
 )
-SELECT base FROM drawn;
+SELECT day, last FROM drawn;
 
 -- name: lock_head
 -- Keep all others from appending until this transaction ends.
 SELECT seq FROM journal.head FOR UPDATE;
 
--- name: replay
--- Append the messages of the chosen waiting letters again, each once, and mark all letters of those
--- messages. Runs under `lock_head`.
-WITH marked AS (
-    UPDATE journal.dead_letters SET state = 'replayed', replayed_at = now()
-    WHERE state = 'waiting' AND seq IN (
-        SELECT seq FROM journal.dead_letters
-        WHERE state = 'waiting'
-            AND ($1::bigint[] IS NULL OR id = ANY ($1))
-            AND ($2::text IS NULL OR kind = $2)
-            AND ($3::text IS NULL OR device_id = $3)
-            AND ($4::text IS NULL OR source = $4)
-            AND ($5::timestamptz IS NULL OR received_at >= $5)
-            AND ($6::timestamptz IS NULL OR received_at < $6)
-    )
-    RETURNING id, seq, source, topic, payload, received_at, redelivered
-), chosen AS (
-    SELECT first.*, row_number() OVER (ORDER BY seq) AS n
-    FROM (SELECT DISTINCT ON (seq) * FROM marked ORDER BY seq, id) AS first
-), drawn AS (
-    UPDATE journal.head
-    SET seq = seq + (SELECT count(*) FROM chosen),
-        day = greatest(day, (clock_timestamp() AT TIME ZONE 'UTC')::date)
-    WHERE EXISTS (SELECT FROM chosen)
-    RETURNING seq - (SELECT count(*) FROM chosen) AS base, day
-), opened AS (
-    INSERT INTO journal.days (day, first_seq) SELECT day, base + 1 FROM drawn ON CONFLICT DO NOTHING
-), counted AS (
-    INSERT INTO journal.received AS total (source, day, messages)
-    SELECT source, day, count(*) FROM chosen, drawn GROUP BY source, day
-    ON CONFLICT (source, day) DO UPDATE SET messages = total.messages + excluded.messages
-), logged AS (
-    INSERT INTO journal.messages
-        (seq, day, source, topic, payload, received_at, appended_at, redelivered, replay_of)
-    SELECT base + n, day, source, topic, payload, received_at, clock_timestamp(), redelivered, id
-    FROM drawn, chosen
-)
-SELECT count(*) FROM chosen;
-
 -- name: read
--- The messages behind ($1, $2): at most $3, and at most $4 bytes of payload or one message.
--- The first condition picks the partitions, the second the place in the index.
-SELECT seq, day, source, topic, payload, received_at, redelivered, replay_of
+-- The batches behind ($1, $2): at most $3 messages and about $4 bytes, or one batch; and the last of all.
+-- Numbers have no gaps, so the messages up to a batch are known without counting; `next` is where
+-- they begin, which is later than $2 where retention has dropped what came between.
+WITH next AS (
+    SELECT last - count AS seq, last FROM journal.batches
+    WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
+    ORDER BY day, last LIMIT 1
+)
+SELECT day, last, count, packed, replays, head
 FROM (
-    SELECT *, sum(octet_length(payload)) OVER (ORDER BY day, seq) AS bytes, row_number() OVER (ORDER BY day, seq) AS n
+    SELECT batch.*, (SELECT seq FROM journal.head) AS head, (SELECT last FROM next) AS first_last,
+        sum(octet_length(packed)::bigint) OVER (ORDER BY day, last ROWS UNBOUNDED PRECEDING) AS bytes
     FROM (
-        SELECT * FROM journal.messages
-        WHERE day >= $1::date AND (day, seq) > ($1::date, $2::bigint)
-        ORDER BY day, seq LIMIT $3
-    ) AS next
-) AS next
-WHERE bytes <= $4::bigint OR n = 1
-ORDER BY day, seq;
+        SELECT day, last, count, packed, replays FROM journal.batches
+        WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
+            AND last <= (SELECT greatest(next.last, greatest(next.seq, $2) + $3) FROM next)
+        ORDER BY day, last LIMIT $3
+    ) AS batch
+) AS batch
+WHERE bytes <= $4::bigint OR last = first_last
+ORDER BY day, last;
+
+-- name: lock_replay
+-- Keep all other replays waiting until this transaction ends.
+SELECT pg_advisory_xact_lock(hashtext('journal.replay'));
+
+-- name: last_letter
+-- The number of the newest dead letter.
+SELECT coalesce(max(id), 0) FROM journal.dead_letters;
+
+-- name: mark_replayed
+-- Mark the letters of the next messages behind $1 of which a waiting letter is chosen, not newer than $2:
+-- at most $3 messages, about $4 bytes or one message. Gives each message once, with its first letter,
+-- in the order of the log.
+WITH chosen AS (
+    SELECT seq, max(octet_length(payload)) AS bytes FROM journal.dead_letters
+    WHERE state = 'waiting' AND seq > $1 AND id <= $2
+        AND ($5::bigint[] IS NULL OR id = ANY ($5))
+        AND ($6::text IS NULL OR kind = $6)
+        AND ($7::text IS NULL OR device_id = $7)
+        AND ($8::text IS NULL OR source = $8)
+        AND ($9::timestamptz IS NULL OR received_at >= $9)
+        AND ($10::timestamptz IS NULL OR received_at < $10)
+    GROUP BY seq
+    ORDER BY seq LIMIT $3
+), fitting AS (
+    SELECT seq FROM (
+        SELECT seq, bytes, sum(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total FROM chosen
+    ) AS chosen
+    WHERE total <= $4 OR total = bytes
+), marked AS (
+    UPDATE journal.dead_letters SET state = 'replayed', replayed_at = now()
+    WHERE state = 'waiting' AND seq IN (SELECT seq FROM fitting)
+    RETURNING id, seq, source, topic, payload, received_at, redelivered
+)
+SELECT DISTINCT ON (seq) * FROM marked ORDER BY seq, id;
 
 -- name: head
 -- The number of the last message.
@@ -110,73 +113,84 @@ FROM journal.head
     LEFT JOIN (SELECT day, first_seq FROM journal.days ORDER BY day LIMIT 1) AS oldest ON true
 ON CONFLICT DO NOTHING;
 
--- name: lock_cursor
--- A consumer's cursor, kept from others, and the last message.
-SELECT cursors.day, cursors.seq, head.seq AS head
-FROM journal.cursors, journal.head
-WHERE consumer = $1 FOR UPDATE OF cursors;
+-- name: register_activity
+-- What a consumer saves of devices begins at its cursor.
+INSERT INTO journal.activity_positions (consumer, day, seq)
+SELECT consumer, day, seq FROM journal.cursors WHERE consumer = $1
+ON CONFLICT DO NOTHING;
 
--- name: move_cursor
--- Put a consumer's cursor behind the message ($2, $3).
-UPDATE journal.cursors SET day = $2, seq = $3 WHERE consumer = $1;
+-- name: activity_position
+-- How far the activity reaches that a consumer has saved.
+SELECT day, seq FROM journal.activity_positions WHERE consumer = $1;
 
--- name: days
--- The first messages of the days from $1 to $2.
-SELECT first_seq, day FROM journal.days WHERE day BETWEEN $1 AND $2 ORDER BY first_seq;
+-- name: cursor
+-- A consumer's cursor, and the last message.
+SELECT cursors.seq, head.seq AS head FROM journal.cursors, journal.head WHERE consumer = $1;
 
--- name: count_settled
--- Add what became of messages to the account of the days on which they were appended.
-INSERT INTO journal.settled AS total
-    (consumer, source, day, delivered, dead, duplicate, ignored, readings, entities)
-SELECT $1, counted.*
-FROM unnest(
-    $2::text[], $3::date[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]
-) AS counted
-ON CONFLICT (consumer, source, day) DO UPDATE SET
-    delivered = total.delivered + excluded.delivered,
-    dead = total.dead + excluded.dead,
-    duplicate = total.duplicate + excluded.duplicate,
-    ignored = total.ignored + excluded.ignored,
-    readings = total.readings + excluded.readings,
-    entities = total.entities + excluded.entities;
-
--- name: note_activity
--- Note that devices were heard. An older message changes neither last_seen nor f_cnt.
--- least and greatest leave nulls out; 64 is KEYS_REMEMBERED.
-WITH heard AS (
-    SELECT device_id,
-        min(observed_at) AS first_seen,
-        max(observed_at) AS last_seen,
-        (array_agg(f_cnt ORDER BY observed_at DESC NULLS LAST, n DESC) FILTER (WHERE f_cnt IS NOT NULL))[1] AS f_cnt,
-        count(*) AS messages,
-        coalesce((array_agg(key ORDER BY n) FILTER (WHERE key IS NOT NULL)), '{}') AS keys
-    FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[])
-        WITH ORDINALITY AS s (device_id, observed_at, f_cnt, key, n)
-    GROUP BY device_id
+-- name: settle
+-- Move the cursor of consumer $1 from $2 to ($3, $4), if it stands at $2 and the log reaches so far; add
+-- what became of the messages to the account of the days on which they were appended; write dead
+-- letters in the order given. Says whether it was moved.
+WITH moved AS (
+    UPDATE journal.cursors SET day = $3, seq = $4
+    WHERE consumer = $1 AND seq = $2 AND $4 <= (SELECT seq FROM journal.head)
+    RETURNING consumer
+), counted AS (
+    INSERT INTO journal.settled AS total
+        (consumer, source, day, delivered, dead, duplicate, ignored, readings, entities)
+    SELECT consumer, came.*
+    FROM moved, unnest(
+        $5::text[], $6::date[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[]
+    ) AS came
+    ON CONFLICT (consumer, source, day) DO UPDATE SET
+        delivered = total.delivered + excluded.delivered,
+        dead = total.dead + excluded.dead,
+        duplicate = total.duplicate + excluded.duplicate,
+        ignored = total.ignored + excluded.ignored,
+        readings = total.readings + excluded.readings,
+        entities = total.entities + excluded.entities
+), written AS (
+    INSERT INTO journal.dead_letters
+        (seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail, replay_of)
+    SELECT seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail::jsonb, replay_of
+    FROM moved, unnest(
+        $13::bigint[], $14::text[], $15::text[], $16::bytea[], $17::timestamptz[], $18::boolean[],
+        $19::text[], $20::text[], $21::text[], $22::text[], $23::bigint[]
+    ) WITH ORDINALITY AS letter
+        (seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail, replay_of, n)
+    ORDER BY n
 )
-INSERT INTO journal.devices_seen AS seen (device_id, first_seen, last_seen, f_cnt, messages, keys)
-SELECT device_id, first_seen, last_seen, f_cnt, messages, keys[greatest(1, cardinality(keys) - 63):]
-FROM heard
-ORDER BY device_id
-ON CONFLICT (device_id) DO UPDATE SET
-    first_seen = least(seen.first_seen, excluded.first_seen),
-    last_seen = greatest(seen.last_seen, excluded.last_seen),
-    f_cnt = CASE WHEN excluded.last_seen < seen.last_seen THEN seen.f_cnt
-        ELSE coalesce(excluded.f_cnt, seen.f_cnt) END,
-    messages = seen.messages + excluded.messages,
-    keys = (seen.keys || excluded.keys)[greatest(1, cardinality(seen.keys) + cardinality(excluded.keys) - 63):];
+SELECT EXISTS (SELECT FROM moved);
 
--- name: write_letters
--- Write dead letters, in the order given.
-INSERT INTO journal.dead_letters
-    (seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail, replay_of)
-SELECT seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail::jsonb, replay_of
-FROM unnest(
-    $1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::boolean[],
-    $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[]
-) WITH ORDINALITY AS d
-    (seq, source, topic, payload, received_at, redelivered, kind, sentence, device_id, detail, replay_of, n)
-ORDER BY n;
+-- name: save_activity
+-- Note that what consumer $1 knows of devices reaches up to ($2, $3), and put it in place of what was.
+-- Nothing is saved where its cursor stands before that, or where what was saved reaches further.
+WITH consumer AS (
+    SELECT consumer, cursors.seq AS cursor
+    FROM journal.cursors JOIN journal.activity_positions USING (consumer)
+    WHERE consumer = $1
+), moved AS (
+    UPDATE journal.activity_positions AS reached SET day = $2, seq = $3
+    FROM consumer
+    WHERE reached.consumer = consumer.consumer AND reached.seq <= $3 AND $3 <= cursor
+    RETURNING reached.consumer
+), saved AS (
+    INSERT INTO journal.devices_seen (device_id, first_seen, last_seen, f_cnt, messages, keys, hour, hours)
+    SELECT device.*
+    FROM moved, unnest(
+        $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::bigint[], $9::bytea[],
+        $10::integer[], $11::bytea[]
+    ) AS device
+    ON CONFLICT (device_id) DO UPDATE SET
+        first_seen = excluded.first_seen,
+        last_seen = excluded.last_seen,
+        f_cnt = excluded.f_cnt,
+        messages = excluded.messages,
+        keys = excluded.keys,
+        hour = excluded.hour,
+        hours = excluded.hours
+)
+SELECT cursor FROM consumer;
 
 -- name: account
 -- What became of each source's messages, with the consumer's cursor and what is behind it.
@@ -214,13 +228,13 @@ ORDER BY source;
 -- name: lag
 -- Seconds since the oldest message behind ($1, $2) was appended.
 SELECT extract(epoch FROM clock_timestamp() - appended_at)::float8
-FROM journal.messages
-WHERE day >= $1::date AND (day, seq) > ($1::date, $2::bigint)
-ORDER BY day, seq LIMIT 1;
+FROM journal.batches
+WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
+ORDER BY day, last LIMIT 1;
 
 -- name: activity
 -- When devices were heard; all devices where $1 is null.
-SELECT device_id, first_seen, last_seen, f_cnt, messages, keys
+SELECT device_id, first_seen, last_seen, f_cnt, messages, keys, hour, hours
 FROM journal.devices_seen
 WHERE $1::text[] IS NULL OR device_id = ANY ($1)
 ORDER BY device_id;
@@ -268,11 +282,12 @@ WINDOW device AS (PARTITION BY device_id)
 ORDER BY device_id, id DESC;
 
 -- name: droppable
--- The partitions before $1 that nobody needs. The head's day and later ones may still be appended to.
+-- The partitions before $1 that nobody needs, oldest first. The head's day and later ones may still be
+-- appended to.
 SELECT partition.day
 FROM journal.head, pg_inherits,
     LATERAL (SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day) AS partition
-WHERE inhparent = 'journal.messages'::regclass
+WHERE inhparent = 'journal.batches'::regclass
     AND partition.day < $1
     AND partition.day < head.day
     AND NOT EXISTS (
@@ -281,8 +296,21 @@ WHERE inhparent = 'journal.messages'::regclass
             AND (SELECT min(later.first_seq) FROM journal.days AS later WHERE later.day > days.day) - 1
                 > coalesce((SELECT min(seq) FROM journal.cursors), 0)
     )
+    AND NOT EXISTS (
+        SELECT FROM journal.days
+        WHERE days.day = partition.day
+            AND (SELECT min(later.first_seq) FROM journal.days AS later WHERE later.day > days.day) - 1
+                > (SELECT min(seq) FROM journal.activity_positions)
+    )
 ORDER BY partition.day;
 
 -- name: forget_day
 -- Take a day out of the list of days.
 DELETE FROM journal.days WHERE day = $1;
+
+-- name: size
+-- Bytes on disk of each day's partition, with its indexes.
+SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day, pg_total_relation_size(inhrelid) AS bytes
+FROM pg_inherits
+WHERE inhparent = 'journal.batches'::regclass
+ORDER BY day;

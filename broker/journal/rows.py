@@ -4,13 +4,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any, get_args
+import struct
+from collections import Counter, defaultdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
-from broker.journal.port import Activity, Entry, Letter, Outcome, PendingDevice, SourceAccount
+from broker.journal.records import (
+    HOURS_BYTES,
+    KEYS_REMEMBERED,
+    Activity,
+    Batch,
+    Letter,
+    PendingDevice,
+    SourceAccount,
+)
 from models.message import Message
 
 if TYPE_CHECKING:
@@ -19,20 +30,59 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from broker.journal.port import DeadLetter, Settled
+    from broker.journal.records import DeadLetter, Position, SettledBatch
 
-_OUTCOMES = get_args(Outcome)
+_COUNTS = ("delivered", "dead", "duplicate", "ignored", "readings", "entities")
+_KEY_BYTES = 8
+
+_source = attrgetter("source")
+_topic = attrgetter("topic")
+_counts = attrgetter(*_COUNTS)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Message]).decode
 
 
-def check_complete(settled: Sequence[Settled], cursor: int, position: int, head: int) -> None:
-    """Hold the account exact: each message between cursor and position has one outcome."""
-    numbers = sorted(one.seq for one in settled)
-    if position > head or numbers != list(range(cursor + 1, position + 1)):
-        msg = (
-            f"a commit from {cursor} to {position} of {head} messages must settle each of them once,"
-            f" and settles {len(numbers)}"
-        )
-        raise ValueError(msg)
+class Packed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Messages as a row of the log has them.
+
+    Attributes:
+        messages: as they come out again: their texts are clean.
+        data: the same, packed.
+        sources: how many there are of each source.
+    """
+
+    messages: Sequence[Message]
+    data: bytes
+    sources: Mapping[str, int]
+
+
+def pack(messages: Sequence[Message]) -> Packed:
+    """Pack messages.
+
+    Raises:
+        TypeError: a field of one is of the wrong type, and would not come out again.
+    """
+    try:
+        data = _encode(messages)
+        sources = Counter(map(_source, messages))
+        clean_already = "\0" not in "".join(map(_topic, messages)) and "\0" not in "".join(sources)
+    except UnicodeEncodeError:
+        clean_already = False
+    if not clean_already:
+        messages = [replace(one, source=clean(one.source), topic=clean(one.topic)) for one in messages]
+        data = _encode(messages)
+        sources = Counter(map(_source, messages))
+    try:
+        # Whatever is acknowledged can be read: a tenth of what appending costs.
+        _decode(data)
+    except msgspec.ValidationError as error:
+        raise TypeError(str(error)) from error
+    return Packed(messages=messages, data=data, sources=sources)
+
+
+def unpack(data: bytes) -> list[Message]:
+    """Unpack messages."""
+    return _decode(data)
 
 
 def clean(value: str) -> str:
@@ -42,43 +92,54 @@ def clean(value: str) -> str:
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def _json(detail: Mapping[str, Any]) -> str:
-    """Write a detail as JSON that PostgreSQL can hold; where there is none, as one text."""
-    try:
-        written = orjson.dumps(detail, default=str, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        written = orjson.dumps({"text": ascii(detail)})
-    return written.decode().replace("\\u0000", "\\ufffd")
-
-
-def columns_of_counts(settled: Sequence[Settled], days: Sequence[tuple[int, date]]) -> list[list[Any]]:
-    """Add up what became of messages, by source and the day of appending.
-
-    Here and not in PostgreSQL: a few rows to send in place of five columns of all messages.
-    """
-    starts = [start for start, _ in days]
-    counts: defaultdict[tuple[str, date], list[int]] = defaultdict(lambda: [0] * (len(_OUTCOMES) + 2))
-    for one in settled:
-        count = counts[one.source, days[bisect_right(starts, one.seq) - 1][1]]
-        count[_OUTCOMES.index(one.outcome)] += 1
-        count[-2] += one.readings
-        count[-1] += one.entities
-    rows = [(clean(source), day, *count) for (source, day), count in sorted(counts.items())]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def columns_of_activity(heard: Sequence[Settled]) -> tuple[list[Any], ...]:
-    """Turn messages of devices into the columns of `note_activity`."""
-    return (
-        [clean(one.device_id or "") for one in heard],
-        [one.observed_at for one in heard],
-        [one.f_cnt for one in heard],
-        [None if one.outcome == "duplicate" else one.key for one in heard],
+def read_batch(row: asyncpg.Record) -> Batch:
+    """Read a batch of the log."""
+    first = row["last"] - row["count"] + 1
+    return Batch(
+        day=row["day"],
+        first=first,
+        messages=unpack(row["packed"]),
+        replays=dict(enumerate(row["replays"], first)) if row["replays"] else {},
     )
 
 
+def unsettled(settled: Sequence[SettledBatch], cursor: int, position: Position) -> list[SettledBatch]:
+    """Return the batches behind the cursor, which hold the account exact: every message once.
+
+    Raises:
+        ValueError: they do not.
+    """
+    fresh = [batch for batch in settled if batch.last > cursor]
+    seq = cursor
+    for batch in fresh:
+        count = sum(tally.messages for tally in batch.tallies.values())
+        if batch.first != seq + 1 or batch.last - batch.first + 1 != count:
+            msg = (
+                f"what is settled from {cursor} to {position.seq} must settle each message once and in order:"
+                f" {batch.first} to {batch.last} come behind {seq}, and {count} are told of"
+            )
+            raise ValueError(msg)
+        seq = batch.last
+    if seq != position.seq or (fresh and fresh[-1].day != position.day):
+        msg = f"what is settled up to {position.seq} must settle each message once, and ends at {seq}"
+        raise ValueError(msg)
+    return fresh
+
+
+def columns_of_counts(settled: Sequence[SettledBatch]) -> tuple[list[Any], ...]:
+    """Add up what became of messages, by source and the day of appending."""
+    counts: defaultdict[tuple[str, date], list[int]] = defaultdict(lambda: [0] * len(_COUNTS))
+    for batch in settled:
+        for source, tally in batch.tallies.items():
+            counts[clean(source), batch.day] = list(
+                map(sum, zip(counts[clean(source), batch.day], _counts(tally), strict=True))
+            )
+    rows = [(source, day, *count) for (source, day), count in sorted(counts.items())]
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
 def columns_of_letters(letters: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
-    """Turn dead letters into the columns of `write_letters`."""
+    """Turn dead letters into columns."""
     return (
         [letter.seq for letter in letters],
         [clean(letter.message.source) for letter in letters],
@@ -94,19 +155,45 @@ def columns_of_letters(letters: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
     )
 
 
-def read_entry(row: asyncpg.Record) -> Entry:
-    """Read a message of the log."""
-    return Entry(
-        seq=row["seq"],
-        day=row["day"],
-        message=Message(
-            source=row["source"],
-            topic=row["topic"],
-            payload=row["payload"],
-            received_at=row["received_at"],
-            redelivered=row["redelivered"],
-        ),
-        replay_of=row["replay_of"],
+def _json(detail: Mapping[str, Any]) -> str:
+    """Write a detail as JSON that PostgreSQL can hold; where there is none, as one text."""
+    try:
+        written = orjson.dumps(detail, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        written = orjson.dumps({"text": ascii(detail)})
+    return written.decode().replace("\\u0000", "\\ufffd")
+
+
+def columns_of_activity(activities: Mapping[str, Activity]) -> tuple[list[Any], ...]:
+    """Turn the activity of devices into columns, in an order that is the same for everybody."""
+    ordered = sorted(activities.items())
+    for device_id, one in ordered:
+        if len(one.hours) > HOURS_BYTES or len(one.keys) > KEYS_REMEMBERED:
+            msg = f"the activity of {device_id} has {len(one.keys)} keys and {len(one.hours)} bytes of hours"
+            raise ValueError(msg)
+    return (
+        [clean(device_id) for device_id, _ in ordered],
+        [one.first_seen for _, one in ordered],
+        [one.last_seen for _, one in ordered],
+        [one.f_cnt for _, one in ordered],
+        [one.messages for _, one in ordered],
+        [struct.pack(f">{len(one.keys)}q", *one.keys) for _, one in ordered],
+        [one.hour for _, one in ordered],
+        [one.hours for _, one in ordered],
+    )
+
+
+def read_activity(row: asyncpg.Record) -> Activity:
+    """Read when a device was heard."""
+    keys = row["keys"]
+    return Activity(
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        f_cnt=row["f_cnt"],
+        messages=row["messages"],
+        keys=struct.unpack(f">{len(keys) // _KEY_BYTES}q", keys),
+        hour=row["hour"],
+        hours=row["hours"],
     )
 
 
@@ -115,20 +202,20 @@ def read_letter(row: asyncpg.Record) -> Letter:
     return Letter(**{**row, "detail": orjson.loads(row["detail"])})
 
 
+def read_letter_message(row: asyncpg.Record) -> Message:
+    """Read the message of a dead letter."""
+    return Message(
+        source=row["source"],
+        topic=row["topic"],
+        payload=row["payload"],
+        received_at=row["received_at"],
+        redelivered=row["redelivered"],
+    )
+
+
 def read_pending_device(row: asyncpg.Record) -> PendingDevice:
     """Read an unknown device."""
     return PendingDevice(**{**row, "detail": orjson.loads(row["detail"])})
-
-
-def read_activity(row: asyncpg.Record) -> Activity:
-    """Read when a device was heard."""
-    return Activity(
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        f_cnt=row["f_cnt"],
-        messages=row["messages"],
-        keys=tuple(row["keys"]),
-    )
 
 
 def read_source_account(row: asyncpg.Record) -> SourceAccount:

@@ -7,20 +7,24 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from broker.journal.port import Settled
-from broker.journal.postgres import SQL, PostgresJournal
+from broker.journal.connection import SQL
+from broker.journal.port import Position, SettledBatch, Tally
+from broker.journal.postgres import PostgresJournal
+from broker.journal.rows import pack
 from models.message import Message
 from store.postgres import pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+    from datetime import date
 
     import asyncpg
 
-    from broker.journal.port import Entry, Journal, Position
+    from broker.journal.port import Batch, Journal
 
 T0 = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -50,15 +54,48 @@ def message(number: int = 0, **changes: Any) -> Message:
     return Message(**fields | changes)
 
 
-def settle(entries: list[Entry], outcome: str = "delivered", **changes: Any) -> list[Settled]:
-    return [Settled(seq=one.seq, source=one.message.source, outcome=outcome, **changes) for one in entries]
+class Entry(NamedTuple):
+    """One message of the log."""
+
+    seq: int
+    day: date
+    message: Message
+    replay_of: int | None
+
+    @property
+    def position(self) -> Position:
+        return Position(day=self.day, seq=self.seq)
+
+
+def flat(batches: Sequence[Batch]) -> list[Entry]:
+    return [
+        Entry(seq, batch.day, one, batch.replays.get(seq))
+        for batch in batches
+        for seq, one in enumerate(batch.messages, batch.first)
+    ]
 
 
 async def read_all(journal: Journal, after: Position, limit: int = 500) -> list[Entry]:
     entries: list[Entry] = []
-    while more := await journal.read(entries[-1].position if entries else after, limit):
-        entries += more
+    while more := await journal.read_batches(entries[-1].position if entries else after, limit):
+        entries += flat(more)
     return entries
+
+
+async def unread(journal: Journal, count: int | None = None, consumer: str = "bridge") -> list[Entry]:
+    """Return what the consumer has not settled: all, or so many."""
+    entries = await read_all(journal, await journal.position(consumer))
+    return entries if count is None else entries[:count]
+
+
+def settle(entries: Sequence[Entry], outcome: str = "delivered", **counts: int) -> list[SettledBatch]:
+    """Say that messages ended alike: each run of one source and one day is a batch."""
+    batches = []
+    for (day, source), some in groupby(entries, key=lambda one: (one.day, one.message.source)):
+        numbers = [one.seq for one in some]
+        tally = Tally(**{outcome: len(numbers)}, **counts)
+        batches.append(SettledBatch(first=numbers[0], last=numbers[-1], day=day, tallies={source: tally}))
+    return batches
 
 
 # PostgreSQL from outside: `outside` is a connection that is not the journal's.
@@ -86,3 +123,12 @@ async def until_blocked(outside: asyncpg.Connection[asyncpg.Record]) -> None:
     ):
         await outside.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees it as it was
         await asyncio.sleep(0.01)
+
+
+async def append_outside(outside: asyncpg.Connection[asyncpg.Record], *messages: Message) -> int:
+    """Append as another process would, inside a transaction of the caller; return the first number."""
+    packed = pack(messages)
+    columns = (len(messages), list(packed.sources), list(packed.sources.values()), packed.data, None)
+    row = await outside.fetchrow(SQL["append"], *columns)
+    assert row is not None
+    return int(row["last"]) - len(messages) + 1

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from broker.journal.port import START, DeadLetter, SourceAccount
 from models.errors import StoreError
-from tests.contract.journals import message, open_postgres, read_all, settle
+from tests.contract.journals import flat, message, open_postgres, read_all, settle, unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,9 +52,9 @@ async def turn_page(outside: asyncpg.Connection[asyncpg.Record], days: int = 1) 
 async def partitions(outside: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     rows = await outside.fetch(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
-        " WHERE inhparent = 'journal.messages'::regclass ORDER BY name"
+        " WHERE inhparent = 'journal.batches'::regclass ORDER BY name"
     )
-    return [row["name"].removeprefix("journal.messages_") for row in rows]
+    return [row["name"].removeprefix("journal.batches_") for row in rows]
 
 
 @pytest.mark.parametrize("days", [1, 40])
@@ -73,12 +73,12 @@ async def test_a_replay_on_a_new_day_gets_its_partition(
     journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await journal.append(message(1))
-    entries = await journal.read(await journal.position("bridge"), 1)
+    entries = await unread(journal)
     letter = DeadLetter(seq=1, message=entries[0].message, kind="codec", sentence="No.")
-    await journal.commit("bridge", entries[0].position, settle(entries, "dead"), [letter])
+    await journal.settle("bridge", entries[0].position, settle(entries, "dead"), [letter])
     new = await turn_page(outside, 40)
     assert await journal.replay() == 1
-    assert [entry.day for entry in await journal.read(entries[0].position, 10)] == [new]
+    assert [entry.day for entry in flat(await journal.read_batches(entries[0].position, 10))] == [new]
 
 
 async def test_a_replay_of_nothing_opens_no_day(
@@ -109,8 +109,8 @@ async def test_each_message_counts_for_its_own_day(
     for count in (3, 2):
         await asyncio.gather(*(journal.append(message(number)) for number in range(count)))
         new = await turn_page(outside)
-    entries = await journal.read(await journal.position("bridge"), 10)
-    await journal.commit("bridge", entries[-1].position, settle(entries))
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
     days = [new - timedelta(days=2), new - timedelta(days=1)]
     received = await outside.fetch("SELECT day, messages FROM journal.received ORDER BY day")
     settled = await outside.fetch("SELECT day, delivered FROM journal.settled ORDER BY day")
@@ -129,11 +129,11 @@ async def test_only_days_that_everybody_has_settled_are_dropped(
     later = days[-1] + timedelta(days=30)
     assert await journal.drop_before(later) == []  # nobody has read anything
 
-    entries = await journal.read(await journal.position("bridge"), 7)
+    entries = await unread(journal, 7)
     await journal.position("archive")
-    await journal.commit("bridge", entries[-1].position, settle(entries))
+    await journal.settle("bridge", entries[-1].position, settle(entries))
     assert await journal.drop_before(later) == []  # the archive has not
-    await journal.commit("archive", entries[-1].position, settle(entries))
+    await journal.settle("archive", entries[-1].position, settle(entries))
     before = await journal.account()
     assert await journal.drop_before(days[0]) == []
     assert await journal.drop_before(later) == days[:1]
@@ -146,7 +146,7 @@ async def test_only_days_that_everybody_has_settled_are_dropped(
     late = await read_all(journal, await journal.position("late"))
     assert late[0].seq == 5
     assert (await journal.account("late")).total() == SourceAccount(received=9, pending=9)
-    await journal.commit("late", late[-1].position, settle(late))
+    await journal.settle("late", late[-1].position, settle(late))
     assert (await journal.account("late")).total() == SourceAccount(received=9, delivered=9)
 
 
@@ -154,8 +154,8 @@ async def test_the_newest_day_stays(
     journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await journal.append(message(1))
-    entries = await journal.read(await journal.position("bridge"), 10)
-    await journal.commit("bridge", entries[-1].position, settle(entries))
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
     assert await journal.drop_before(entries[0].day + timedelta(days=30)) == []
     assert await journal.append(message(2)) == 2
     assert len(await partitions(outside)) == 2
@@ -175,14 +175,14 @@ async def test_dropping_does_not_wait_for_a_long_reader(
     outside: asyncpg.Connection[asyncpg.Record],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("broker.journal.postgres._LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("broker.journal.keeping._LOCK_TIMEOUT", "50ms")
     await journal.append(message(1))
-    entries = await journal.read(await journal.position("bridge"), 10)
-    await journal.commit("bridge", entries[-1].position, settle(entries))
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
     new = await turn_page(outside)
     await journal.append(message(2))
     async with outside.transaction():
-        await outside.fetch("SELECT * FROM journal.messages")
+        await outside.fetch("SELECT * FROM journal.batches")
         with pytest.raises(StoreError, match="cannot drop old days"):
             await journal.drop_before(new)
         await turn_page_elsewhere(journal)

@@ -12,13 +12,14 @@ import pytest
 import pytest_asyncio
 
 from broker.journal.port import DeadLetter
-from tests.contract.journals import OPENERS, T0, message, settle
+from tests.contract.journals import OPENERS, T0, message, settle, unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from broker.journal.port import Entry, Journal
+    from broker.journal.port import Journal
     from models.message import Message
+    from tests.contract.journals import Entry
 
 
 @pytest_asyncio.fixture(params=OPENERS)
@@ -41,18 +42,18 @@ def letter(entry: Entry, **changes: Any) -> DeadLetter:
 async def bury(journal: Journal, *messages: Message, **changes: Any) -> list[Entry]:
     """Append messages and let them die; `changes` may be callables of the entry."""
     await asyncio.gather(*(journal.append(one) for one in messages))
-    entries = await journal.read(await journal.position("bridge"), 1000)
+    entries = await unread(journal)
     dead = [
         letter(entry, **{name: made(entry) if callable(made) else made for name, made in changes.items()})
         for entry in entries
     ]
-    await journal.commit("bridge", entries[-1].position, settle(entries, "dead"), dead)
+    await journal.settle("bridge", entries[-1].position, settle(entries, "dead"), dead)
     return entries
 
 
 async def deliver(journal: Journal) -> list[Entry]:
-    entries = await journal.read(await journal.position("bridge"), 1000)
-    await journal.commit("bridge", entries[-1].position, settle(entries))
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
     return entries
 
 
@@ -167,7 +168,7 @@ async def test_a_replayed_message_comes_again_as_it_was_and_in_order(journal: Jo
 
 async def test_a_replay_wakes_the_reader(journal: Journal) -> None:
     await bury(journal, message(1))
-    assert await journal.read(await journal.position("bridge"), 10) == []
+    assert await unread(journal) == []
     waiting = asyncio.create_task(journal.wait(60))
     await journal.replay()
     assert await waiting is True
@@ -189,12 +190,12 @@ async def test_a_letter_that_dies_again_names_its_predecessor(journal: Journal) 
 
 async def test_a_message_with_several_letters_is_replayed_once(journal: Journal) -> None:
     await journal.append(message(1))
-    entries = await journal.read(await journal.position("bridge"), 10)
+    entries = await unread(journal)
     letters = [letter(entries[0], kind=kind) for kind in ("late", "refused", "refused")]
-    await journal.commit("bridge", entries[-1].position, settle(entries, "dead"), letters)
+    await journal.settle("bridge", entries[-1].position, settle(entries, "dead"), letters)
     assert await journal.replay(kind="refused") == 1
     assert await journal.dead_letters() == []
-    (entry,) = await journal.read(await journal.position("bridge"), 10)
+    (entry,) = await unread(journal)
     assert entry.replay_of == min(one.id for one in await journal.dead_letters(state=None))
 
 

@@ -13,12 +13,13 @@ import pytest_asyncio
 
 from broker.journal.port import START
 from models.errors import StoreError
-from tests.contract.journals import OPENERS, T0, message, read_all
+from tests.contract.journals import OPENERS, T0, flat, message, read_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from broker.journal.port import Entry, Journal
+    from broker.journal.port import Journal
+    from tests.contract.journals import Entry
 
 
 @pytest_asyncio.fixture(params=OPENERS)
@@ -51,7 +52,7 @@ async def test_messages_come_back_as_they_were(journal: Journal) -> None:
 
 async def test_text_that_no_store_can_hold_is_mended_and_not_refused(journal: Journal) -> None:
     await journal.append(message(1, topic="a\0b", source="s\ud800"))
-    (entry,) = await journal.read(START, 10)
+    (entry,) = flat(await journal.read_batches(START, 10))
     assert (entry.message.topic, entry.message.source) == ("a\N{REPLACEMENT CHARACTER}b", "s?")
     assert (await journal.account()).sources["s?"].pending == 1
 
@@ -90,7 +91,7 @@ async def test_a_reader_by_position_skips_nothing_of_concurrent_writers(
 
     async def read_along() -> None:
         while len(seen) < 2 * sent:
-            seen.extend(await both[0].read(seen[-1].position if seen else START, 100))
+            seen.extend(flat(await both[0].read_batches(seen[-1].position if seen else START, 100)))
 
     await asyncio.gather(write(both[0], "a"), write(both[1], "b"), read_along())
     assert [entry.seq for entry in seen] == list(range(1, 2 * sent + 1))
@@ -100,18 +101,20 @@ async def test_a_reader_by_position_skips_nothing_of_concurrent_writers(
 
 
 async def test_reading_stops_at_the_limit(journal: Journal) -> None:
-    await asyncio.gather(*(journal.append(message(number)) for number in range(5)))
-    first = await journal.read(START, 3)
-    rest = await journal.read(first[-1].position, 3)
-    assert [entry.seq for entry in first] == [1, 2, 3]
-    assert [entry.seq for entry in rest] == [4, 5]
-    assert await journal.read(rest[-1].position, 3) == []
+    for count in (2, 1, 1, 5, 1):
+        await journal.extend([message(number) for number in range(count)])
+    reads = [await journal.read_batches(START, 3)]
+    while reads[-1]:
+        reads.append(await journal.read_batches(reads[-1][-1].position, 3))
+    # A batch that alone is more than the limit comes alone.
+    assert [[len(batch) for batch in batches] for batches in reads] == [[2, 1], [1], [5], [1], []]
+    assert [entry.seq for batches in reads for entry in flat(batches)] == list(range(1, 11))
 
 
 async def test_large_messages_are_read_a_few_at_a_time(journal: Journal) -> None:
     large = bytes(6 * 2**20)
-    await asyncio.gather(*(journal.append(message(number, payload=large)) for number in range(5)))
-    assert len(await journal.read(START, 100)) == 2
+    await journal.extend([message(number, payload=large) for number in range(5)])
+    assert len(flat(await journal.read_batches(START, 100))) == 2
     assert len(await read_all(journal, START)) == 5
 
 
@@ -126,7 +129,7 @@ async def test_waiting_ends_with_the_next_append(both: tuple[Journal, Journal]) 
 
 
 async def test_what_came_between_reading_and_waiting_is_not_waited_for(journal: Journal) -> None:
-    assert await journal.read(START, 10) == []
+    assert flat(await journal.read_batches(START, 10)) == []
     await journal.append(message(1))
     assert await journal.wait(60) is True
 

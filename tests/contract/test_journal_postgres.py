@@ -12,13 +12,25 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from broker.journal.port import START, DeadLetter, Journal, SourceAccount
-from broker.journal.postgres import SQL, PostgresJournal
+from broker.journal.port import START, Activity, DeadLetter, Journal, SourceAccount
 from models.errors import StoreError
-from tests.contract.journals import KILL, held_up, message, open_postgres, read_all, settle, until_blocked
+from tests.contract.journals import (
+    KILL,
+    append_outside,
+    flat,
+    held_up,
+    message,
+    open_postgres,
+    read_all,
+    settle,
+    unread,
+    until_blocked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from broker.journal.postgres import PostgresJournal
 
 
 @pytest_asyncio.fixture
@@ -50,15 +62,13 @@ async def test_nothing_overtakes_a_transaction_that_has_drawn_its_numbers(
 ) -> None:
     slow = message(1, source="slow")
     async with outside.transaction():
-        base = await outside.fetchval(
-            SQL["append"], 1, [slow.source], [slow.topic], [slow.payload], [slow.received_at], [False]
-        )
+        first = await append_outside(outside, slow)
         fast = asyncio.create_task(journal.append(message(2, source="fast")))
         await until_blocked(outside)
         assert not fast.done()
-        assert await journal.read(START, 10) == []
-    assert (base + 1, await fast) == (1, 2)
-    assert [entry.message.source for entry in await journal.read(START, 10)] == ["slow", "fast"]
+        assert flat(await journal.read_batches(START, 10)) == []
+    assert (first, await fast) == (1, 2)
+    assert [entry.message.source for entry in flat(await journal.read_batches(START, 10))] == ["slow", "fast"]
 
 
 async def test_a_transaction_that_fails_leaves_no_gap(
@@ -67,28 +77,26 @@ async def test_a_transaction_that_fails_leaves_no_gap(
     await journal.append(message(1))
     transaction = outside.transaction()
     await transaction.start()
-    lost = message(2)
-    await outside.fetchval(
-        SQL["append"], 1, [lost.source], [lost.topic], [lost.payload], [lost.received_at], [False]
-    )
+    await append_outside(outside, message(2))
     await transaction.rollback()
     assert await journal.append(message(3)) == 2
     assert (await journal.account()).total() == SourceAccount(received=2, pending=2)
 
 
-async def test_a_replay_holds_no_letter_while_it_waits_for_its_turn(
+async def test_of_two_replays_one_waits_before_it_holds_any_letter(
     journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     """Two replays that held letters of each other would never end."""
     await journal.append(message(1))
-    entries = await journal.read(await journal.position("bridge"), 1)
+    entries = await unread(journal)
     letter = DeadLetter(seq=1, message=entries[0].message, kind="codec", sentence="No.")
-    await journal.commit("bridge", entries[0].position, settle(entries, "dead"), [letter])
+    await journal.settle("bridge", entries[0].position, settle(entries, "dead"), [letter])
     async with held_up(outside):
-        replaying = asyncio.create_task(journal.replay())
+        first = asyncio.create_task(journal.replay())
         await until_blocked(outside)
-        assert len(await outside.fetch("SELECT FROM journal.dead_letters FOR UPDATE NOWAIT")) == 1
-    assert await replaying == 1
+        second = asyncio.create_task(journal.replay())
+        await asyncio.sleep(0.1)
+    assert sorted(await asyncio.gather(first, second)) == [0, 1]
 
 
 # Group commit
@@ -104,7 +112,7 @@ async def test_many_appends_share_a_transaction(
             await journal.append(message(number))
 
     await asyncio.gather(*(append_on() for _ in range(500)))
-    transactions = await outside.fetchval("SELECT count(DISTINCT xmin::text) FROM journal.messages")
+    transactions = await outside.fetchval("SELECT count(DISTINCT xmin::text) FROM journal.batches")
     assert transactions == journal.flushes
     assert transactions < 50
 
@@ -118,7 +126,7 @@ async def test_the_buffer_is_bounded_and_keeps_the_order(
             await until_blocked(outside)
             assert len(journal._writer._buffer) == 10 - 4  # four are on their way
         assert await asyncio.gather(*appending) == list(range(1, 101))
-        topics = [entry.message.topic for entry in await journal.read(START, 200)]
+        topics = [entry.message.topic for entry in flat(await journal.read_batches(START, 200))]
         assert topics == [message(number).topic for number in range(100)]
 
 
@@ -140,7 +148,7 @@ async def test_what_was_acknowledged_is_on_disk_whatever_the_default(
     await outside.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     async with open_postgres(database) as journal:
         await journal.append(message(1))
-        connection = journal._connection
+        connection = journal._writing.connection
         assert connection is not None
         assert await connection.fetchval("SHOW synchronous_commit") == "on"
 
@@ -160,7 +168,7 @@ async def test_a_killed_append_is_not_acknowledged_and_the_next_works(
     assert all(isinstance(end, StoreError) for end in ended)
     assert all("\n" not in str(end) for end in ended)
     assert await journal.append(message(100)) == 2
-    assert [entry.message.topic for entry in await journal.read(START, 200)] == [
+    assert [entry.message.topic for entry in flat(await journal.read_batches(START, 200))] == [
         message(0).topic,
         message(100).topic,
     ]
@@ -171,22 +179,26 @@ async def test_while_postgresql_refuses_every_call_is_a_store_error(
 ) -> None:
     await journal.append(message(1))
     start = await journal.position("bridge")
-    entries = await journal.read(start, 10)
+    entries = flat(await journal.read_batches(start, 10))
     day = entries[0].day
     calls: list[Callable[[], Any]] = [
         lambda: journal.append(message(2)),
-        lambda: journal.read(start, 10),
+        lambda: journal.read_batches(entries[-1].position, 10),
         lambda: journal.position("bridge"),
-        lambda: journal.commit("bridge", entries[-1].position, settle(entries)),
+        lambda: journal.settle("bridge", entries[-1].position, settle(entries)),
         journal.account,
         lambda: journal.activity(["a"]),
         journal.activities,
+        lambda: journal.activity_position("bridge"),
+        lambda: journal.save_activity("bridge", start, {"a": Activity()}),
         journal.dead_letters,
         lambda: journal.dead_letter(1),
         journal.dead_letter_counts,
         journal.unknown_devices,
         journal.replay,
         lambda: journal.drop_before(day),
+        lambda: journal.drop_beyond(0),
+        journal.size,
         lambda: journal.wait(60),
     ]
     name = await outside.fetchval("SELECT current_database()")
@@ -199,7 +211,7 @@ async def test_while_postgresql_refuses_every_call_is_a_store_error(
     await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await elsewhere.close()
     assert await journal.append(message(3)) == 2
-    assert await journal.commit("bridge", entries[-1].position, settle(entries)) is True
+    assert await journal.settle("bridge", entries[-1].position, settle(entries)) is True
 
 
 async def test_a_killed_commit_changes_nothing(
@@ -207,20 +219,19 @@ async def test_a_killed_commit_changes_nothing(
 ) -> None:
     await asyncio.gather(*(journal.append(message(number)) for number in range(10)))
     start = await journal.position("bridge")
-    entries = await journal.read(start, 10)
+    entries = flat(await journal.read_batches(start, 10))
     letter = DeadLetter(seq=1, message=entries[0].message, kind="codec", sentence="No.")
-    commit = ("bridge", entries[-1].position, settle(entries, device_id="d"), [letter])
+    commit = ("bridge", entries[-1].position, settle(entries), [letter])
     async with outside.transaction():
-        await outside.execute("LOCK TABLE journal.dead_letters")  # the last but one of its statements waits
-        committing = asyncio.create_task(journal.commit(*commit))
+        await outside.execute("LOCK TABLE journal.dead_letters")
+        committing = asyncio.create_task(journal.settle(*commit))
         await until_blocked(outside)
         await outside.execute(KILL)
         with pytest.raises(StoreError, match="cannot commit"):
             await committing
     assert await journal.position("bridge") == start
     assert (await journal.account()).total() == SourceAccount(received=10, pending=10)
-    assert await journal.activities() == {}
-    assert await journal.commit(*commit) is True
+    assert await journal.settle(*commit) is True
     account = await journal.account()
     assert account.total() == SourceAccount(received=10, delivered=10)
     assert account.pending == 0
@@ -247,11 +258,10 @@ class Storm:
     async def settle_some(self) -> bool:
         """Say whether there may be more."""
         try:
-            entries = await self.journal.read(
-                await self.journal.position("bridge"), self.chance.randint(1, 200)
-            )
+            place = await self.journal.position("bridge")
+            entries = flat(await self.journal.read_batches(place, self.chance.randint(1, 200)))
             if entries:
-                await self.journal.commit("bridge", entries[-1].position, settle(entries))
+                await self.journal.settle("bridge", entries[-1].position, settle(entries))
         except StoreError:
             return True
         return bool(entries)

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The journal's way to PostgreSQL: its statements, its errors, connections that are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from models.errors import StoreError
+from store.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from store.postgres import Pool
+
+SQL = queries("broker.journal")
+
+_ACQUIRE_TIMEOUT_S = 60.0
+_SENTENCE_LENGTH = 300
+
+
+@asynccontextmanager
+async def speaking(doing: str) -> AsyncIterator[None]:
+    """Turn what PostgreSQL or the way to it says into a StoreError of one sentence."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0][:_SENTENCE_LENGTH]
+        msg = f"the journal cannot {doing}: {said}"
+        raise StoreError(msg) from error
+
+
+class Kept:
+    """A connection of the pool that is kept for one kind of work, which is done one at a time.
+
+    Taking one from the pool for each statement costs a second statement, by which the pool resets it.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._lock = asyncio.Lock()
+        self.connection: PoolConnectionProxy[asyncpg.Record] | None = None
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+        """Give the connection, a new one if the old one broke."""
+        async with self._lock:
+            yield await self._whole()
+
+    async def _whole(self) -> PoolConnectionProxy[asyncpg.Record]:
+        if self.connection is not None and _is_broken(self.connection):
+            broken, self.connection = self.connection, None
+            await self._pool.release(broken)
+        if self.connection is None:
+            self.connection = await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
+            # Whatever the server's default: what is acknowledged is on disk.
+            await self.connection.execute(SQL["commit_durably"])
+        return self.connection
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        async with self._lock:
+            if self.connection is not None:
+                connection, self.connection = self.connection, None
+                await self._pool.release(connection)
+
+
+def _is_broken(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back by itself
+        return True
