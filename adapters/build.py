@@ -2,33 +2,31 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Readings become entities: the one that the device feeds, and the device itself.
 
-An entity is validated and normalized as a whole when a device says something for the first time. What of
-it stays the same is kept as a template; from then on only what changes is validated and normalized.
+Here an entity is validated and normalized as a whole, and all that is wrong is named. It is what defines
+the entities; `adapters/templates.py` makes the same ones quickly.
 """
 
 from __future__ import annotations
 
 import re
-from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import orjson
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 
-from models.entity import LAST_SEEN, TIME_ATTRIBUTES, Entity
+from models.entity import LAST_SEEN, TIME_ATTRIBUTES
 from models.errors import InvalidEntityError
-from models.ngsild import normalize
+from models.ngsild import normalize, to_json
 from models.reading import EntityUpdate
 from models.types import TYPES, attribute_unit
 from models.uplink import REGISTRY
 from ontology.loader import convert, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from models.device import Device, Profile
@@ -38,8 +36,8 @@ if TYPE_CHECKING:
 _DEVICE = "Device"
 _MODEL = "DeviceModel"
 _DEV_EUI = re.compile("[0-9a-f]{16}")
-# Templates kept: 2.3 kB each, two a device. What has none is made as a whole, which is slower.
-_TEMPLATES = 20_000
+# Different sets of attributes that are measured together: some a profile.
+_SETS = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +67,6 @@ def build_entities(
     uplink: Uplink,
     *,
     city: str,
-    templates: Templates,
 ) -> Built:
     """Make the entities of one uplink.
 
@@ -86,14 +83,11 @@ def build_entities(
     if uplink.network == REGISTRY:
         plan.append((_MODEL, profile.name, {}))
     for name, local, found in plan:
-        entity = templates.fill(name, local, found, _origin(device, profile, uplink, city), uplink)
-        if entity is None:
-            values = _unmeasured(name, device, profile, uplink, city)
-            entity, wrong = _entity(name, entity_id(name, city, local), values, found, uplink)
-            problems += [InvalidEntityError(sentence, device_id=device.id) for sentence in wrong]
-            if entity is not None and not wrong:
-                moving = _moving(name, device)
-                templates.keep(local, entity, found, _origin(device, profile, uplink, city), moving)
+        values = _unmeasured(name, device, profile, uplink, city)
+        entity, wrong = _entity(
+            name, entity_id(name, city, local), values, found, uplink, moving_attributes(name, device)
+        )
+        problems += [InvalidEntityError(sentence, device_id=device.id) for sentence in wrong]
         if entity is not None:
             entities.append(entity)
     return Built(entities=tuple(entities), unmapped=unmapped, problems=tuple(problems))
@@ -103,68 +97,8 @@ _Found = dict[str, tuple[Any, "datetime"]]
 _Moving = dict[str, timedelta]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Template:
-    """An entity without what changes from message to message.
-
-    Attributes:
-        origin: all that it was made of; of another origin it is another entity.
-        moving: attributes that follow the time of observation, and how far behind they are.
-        still: the normalized rest. All messages share its values: bodies are read, never changed.
-    """
-
-    id: str
-    origin: tuple[Any, ...]
-    moving: _Moving
-    still: Mapping[str, Any]
-
-
-class Templates:
-    """The entities that devices have fed, to make the next ones from. It changes nothing but the speed."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], _Template] = {}
-
-    def fill(
-        self, type_name: str, local: str, found: _Found, origin: tuple[Any, ...], uplink: Uplink
-    ) -> EntityUpdate | None:
-        """Make an entity of its template; None: it has to be made as a whole."""
-        template = self._known.get((type_name, local, *found))
-        if template is None or template.origin != origin or uplink.network == REGISTRY:
-            return None
-        at = uplink.observed_at
-        changing = {name: at - behind for name, behind in template.moving.items()}
-        changing |= {name: value for name, (value, _) in found.items()}
-        try:
-            entity = _changing(type_name).model_validate({"id": template.id, "type": type_name, **changing})
-        except ValidationError:
-            return None  # and then it will be said what is wrong
-        body = {
-            **template.still,
-            **normalize(entity, {name: moment for name, (_, moment) in found.items()}),
-        }
-        return _update(TYPES[type_name].subject, at, tuple(found), body)
-
-    def keep(
-        self, local: str, entity: EntityUpdate, found: _Found, origin: tuple[Any, ...], moving: _Moving
-    ) -> None:
-        """Remember an entity that was made as a whole; too many: forget the oldest."""
-        still = {name: value for name, value in entity.body.items() if name not in found | moving}
-        if len(self._known) >= _TEMPLATES:
-            del self._known[next(iter(self._known))]
-        self._known[entity.type, local, *found] = _Template(
-            id=entity.id, origin=origin, moving=moving, still=still
-        )
-
-
-def _origin(device: Device, profile: Profile, uplink: Uplink, city: str) -> tuple[Any, ...]:
-    """Return what an entity is made of besides readings and times."""
-    position = uplink.position if device.position is None else None
-    return (device, profile, city, position, None if device.name else uplink.name)
-
-
-def _moving(type_name: str, device: Device) -> _Moving:
-    """Return the attributes of a type that follow the time of observation."""
+def moving_attributes(type_name: str, device: Device) -> _Moving:
+    """Return the attributes of a type that follow the time of observation, and how far behind it they are."""
     if type_name == _DEVICE:
         return {LAST_SEEN: timedelta()}
     period = timedelta(seconds=device.parameters.get("period", 0))
@@ -175,20 +109,6 @@ def _moving(type_name: str, device: Device) -> _Moving:
     }
 
 
-@cache
-def _changing(type_name: str) -> type[Entity]:
-    """Return the type with nothing but what changes from message to message."""
-    wanted = {target.attribute for known in quantities().values() if (target := known.targets.get(type_name))}
-    wanted |= {*TIME_ATTRIBUTES, LAST_SEEN}
-    fields: dict[str, Any] = {}
-    for name, info in TYPES[type_name].model_fields.items():
-        if (info.alias or name) in wanted:
-            optional = copy(info)
-            optional.default = None
-            fields[name] = (info.annotation, optional)
-    return create_model(type_name, __base__=Entity, **fields)
-
-
 def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found, tuple[str, ...]]:
     """Give each reading to the attribute of the first type that has one: value and time by attribute."""
     status: _Found = {}
@@ -196,9 +116,9 @@ def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found
     unmapped: list[str] = []
     for reading in readings:
         for name, found in ((type_name, measured), (_DEVICE, status)):
-            slot = _slot(name, reading.quantity)
-            if slot is not None:
-                attribute, values, factor_from, factor_to = slot
+            target = slot(name, reading.quantity)
+            if target is not None:
+                attribute, values, factor_from, factor_to = target
                 value: Any = reading.value
                 if values:
                     value = values.get(str(value).lower(), value)
@@ -211,8 +131,11 @@ def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found
     return measured, status, tuple(unmapped)
 
 
+Slot = tuple[str, "Mapping[str, Any]", "str | None", "str | None"]
+
+
 @cache
-def _slot(type_name: str, quantity: str) -> tuple[str, Mapping[str, Any], str | None, str | None] | None:
+def slot(type_name: str, quantity: str) -> Slot | None:
     """Return attribute, its enumeration, and the units to convert from and to (None: the same)."""
     known = quantities()[quantity]
     target = known.targets.get(type_name)
@@ -243,7 +166,9 @@ def _values(type_name: str, device: Device, uplink: Uplink, city: str) -> dict[s
         "refDevice": entity_id(_DEVICE, city, device.id),
         "stationID": device.place or device.id,
         "source": "simulation" if device.simulated else None,
-        **{name: uplink.observed_at - behind for name, behind in _moving(type_name, device).items()},
+        **{
+            name: uplink.observed_at - behind for name, behind in moving_attributes(type_name, device).items()
+        },
     }
     known = {name: value for name, value in values.items() if name in fields and value is not None}
     return {**known, **device.attributes}
@@ -291,8 +216,13 @@ def _controlled(profile: Profile) -> list[str]:
     return words or ["batterySupply"]
 
 
-def _entity(
-    type_name: str, urn: str, values: Mapping[str, Any], found: _Found, uplink: Uplink
+def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
+    type_name: str,
+    urn: str,
+    values: Mapping[str, Any],
+    found: _Found,
+    uplink: Uplink,
+    moving: Iterable[str],
 ) -> tuple[EntityUpdate | None, list[str]]:
     """Validate and normalize; return the entity, if it is one, and what is wrong with it.
 
@@ -316,20 +246,33 @@ def _entity(
             body = normalize(entity, times)
             # A registration observed nothing, so it can never be late.
             at = None if uplink.network == REGISTRY else uplink.observed_at
-            return _update(model.subject, at, tuple(found), body), wrong
+            return _update(model.subject, at, tuple(found), body, moving), wrong
 
 
 def _update(
-    subject: str, at: datetime | None, measured: tuple[str, ...], body: Mapping[str, Any]
+    subject: str,
+    at: datetime | None,
+    measured: tuple[str, ...],
+    body: Mapping[str, Any],
+    moving: Iterable[str],
 ) -> EntityUpdate:
+    changing = {"id", "type", *measured, *moving}
+    still = {name: value for name, value in body.items() if name not in changing}
     return EntityUpdate(
         id=body["id"],
         type=body["type"],
         subject=subject,
         observed_at=at,
-        measured=measured,
-        head=orjson.dumps(body)[:-1],
+        measured=shared(measured),
+        head=to_json({name: value for name, value in body.items() if name in changing})[:-1],
+        still=b"," + to_json(still)[1:-1] if still else b"",
     )
+
+
+@lru_cache(maxsize=_SETS)
+def shared(measured: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the one tuple that stands for all equal ones: updates are kept by the thousand."""
+    return measured
 
 
 def _sentence(type_name: str, urn: str, error: ValidationError) -> str:

@@ -6,24 +6,31 @@ A pure function of the message and of `World`, a snapshot of what the operator d
 JavaScript codecs leave the process. What stops a message, and each value left out of it, is a
 `MessageError` in `Translation.problems`; nothing is raised and nothing is dropped, not even where
 Volme itself has a defect: one message must not stop all others.
+
+There is one meaning and two ways to it. The whole way is in this module; messages that are like those
+before take the quick one of `adapters/templates.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.build import Templates, build_entities
-from adapters.derive import derive
+from adapters.build import build_entities
+from adapters.codecs.decoding import decode_table
+from adapters.codecs.javascript import PREFIX, Request
+from adapters.derive import battery_parameters, derive
 from adapters.fields import pick
 from adapters.networks.envelope import read_uplink
+from adapters.templates import Templates
 from models.errors import (
-    CodecError,
     ConfigurationError,
     ImplausibleValueError,
     ImpossibleTimeError,
@@ -38,9 +45,10 @@ from models.translation import Translation
 from ontology.loader import convert, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from adapters.codecs.decoding import Codecs
+    from adapters.codecs.decoding import Codecs, Decoded
+    from adapters.templates import Plan
     from models.device import Device, Profile
     from models.message import Message
     from models.uplink import Uplink
@@ -48,9 +56,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # A device's own clock: before the first LoRaWAN networks, or more than a day ahead of ours.
-_EARLIEST_YEAR = 2015
+_EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)
 _LONGEST_CAUSE = 200
+# Messages between two turns of everything else that the process does: some milliseconds.
+_AT_ONCE = 250
 _LARGEST = sys.float_info.max
 
 
@@ -77,31 +87,151 @@ class World:
 
 async def translate(message: Message, world: World) -> Translation:
     """Translate one message as far as it goes."""
-    done = Translation(message=message)
-    try:
-        uplink = done.uplink = _open_envelope(message, world)
-        if uplink.kind == "other":
-            return done
-        whose = "The device's clock" if uplink.device_time else "The network server"
-        _check_time(whose, uplink.observed_at, message.received_at)
-        device = done.device = _find_device(uplink, world)
-        profile = _find_profile(device, world)
-        await _decode(done, uplink, profile, world.codecs)
-        _expect_something(done, uplink, profile)
-        _add_status(done, uplink)
-        _leave_out_implausible(done, device)
-        _derive(done, device, profile)
-        _leave_out_implausible(done, device)
-        _build(done, device, profile, world)
-    except MessageError as problem:
+    (done,) = await translate_all((message,), world)
+    return done
+
+
+async def translate_all(messages: Sequence[Message], world: World) -> list[Translation]:
+    """Translate many messages, each as far as it goes; the answer has their order.
+
+    Only JavaScript codecs are waited for, by all messages that need one at the same time. Others have
+    their turn every few milliseconds.
+    """
+    translations: list[Translation] = []
+    waiting: list[_Undecoded] = []
+    for number, message in enumerate(messages):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        done = Translation(message=message)
+        translations.append(done)
+        try:
+            undecoded = _begin(done, world)
+            if undecoded is None:
+                continue
+            if undecoded.profile.codec.startswith(PREFIX):
+                waiting.append(undecoded)
+                continue
+            uplink = undecoded.uplink
+            decoded = decode_table(undecoded.profile.codec, uplink.payload, uplink.f_port)
+            _finish(undecoded, decoded, world)
+        except Exception as problem:  # noqa: BLE001 - one message must not stop all others
+            _stop(done, problem)
+    if waiting:
+        await _decode_waiting(waiting, world)
+    return translations
+
+
+class _Undecoded(Struct, kw_only=True):
+    """A message whose payload has to be decoded by our own codec."""
+
+    done: Translation
+    uplink: Uplink
+    device: Device
+    profile: Profile
+    plan: Plan | None
+
+
+def _begin(done: Translation, world: World) -> _Undecoded | None:
+    """Translate a message up to where its payload has to be decoded, else to its end."""
+    message = done.message
+    uplink = done.uplink = _open_envelope(message, world)
+    if uplink.kind == "other":
+        return None
+    _check_time(uplink, message.received_at)
+    device = done.device = _find_device(uplink, world)
+    profile = _find_profile(device, world)
+    plan = world.templates.find(device, profile, uplink, world.city)
+    if uplink.kind == "data":
+        if uplink.decoded:
+            if _fill(done, plan, uplink.decoded, "network", world):
+                return None
+            _read_decoded(done, uplink, profile)
+        if not done.readings and uplink.normalized:
+            _read_normalized(done, uplink)
+        if not done.readings and uplink.payload:
+            return _Undecoded(done=done, uplink=uplink, device=device, profile=profile, plan=plan)
+    elif _fill(done, plan, None, None, world):
+        return None
+    _complete(done, uplink, device, profile, world)
+    return None
+
+
+def _finish(undecoded: _Undecoded, decoded: Decoded, world: World) -> None:
+    """Translate a message from its decoded payload on."""
+    done, uplink, profile, plan = undecoded.done, undecoded.uplink, undecoded.profile, undecoded.plan
+    if _fill(done, plan, decoded.fields, profile.codec, world):
+        return
+    done.codec, done.fields = profile.codec, decoded.fields
+    done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
+        decoded.normalized, uplink.observed_at, done.message.received_at
+    )
+    _complete(done, uplink, undecoded.device, profile, world)
+
+
+async def _decode_waiting(waiting: Sequence[_Undecoded], world: World) -> None:
+    answers = await world.codecs.decode_many(
+        [
+            Request(
+                codec=undecoded.profile.codec,
+                payload=undecoded.uplink.payload,
+                f_port=undecoded.uplink.f_port,
+                received_at=undecoded.done.message.received_at,
+            )
+            for undecoded in waiting
+        ]
+    )
+    for number, (undecoded, answer) in enumerate(zip(waiting, answers, strict=True)):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        if isinstance(answer, MessageError):
+            _stop(undecoded.done, answer)
+            continue
+        try:
+            _finish(undecoded, answer, world)
+        except Exception as problem:  # noqa: BLE001 - one message must not stop all others
+            _stop(undecoded.done, problem)
+
+
+def _fill(
+    done: Translation, plan: Plan | None, fields: Mapping[str, Any] | None, codec: str | None, world: World
+) -> bool:
+    """Make the entities the quick way; False: they cannot be made so."""
+    if plan is None or done.uplink is None:
+        return False
+    filled = world.templates.fill(plan, done.uplink, fields)
+    if filled is None:
+        return False
+    done.entities, shape = filled
+    done.counted = shape.count
+    done.unmapped = shape.unmapped
+    if fields is not None:
+        done.codec, done.fields = codec, fields
+    return True
+
+
+def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:
+    """Go the whole way from readings to entities, and name all that is wrong."""
+    _expect_something(done, uplink, profile)
+    _add_status(done, uplink)
+    _leave_out_implausible(done, device)
+    _derive(done, device, profile)
+    _leave_out_implausible(done, device)
+    _build(done, uplink, device, profile, world)
+    world.templates.learn(done, profile, world.city, world.devices)
+
+
+def _stop(done: Translation, problem: Exception) -> None:
+    """Note what stopped a message."""
+    if isinstance(problem, MessageError):
         if problem.device_id is None and done.uplink is not None:
             problem.device_id = done.uplink.device_id
-        done.problems = (*done.problems, problem)
-    except Exception as defect:
-        log.exception("translate.defect", source=message.source, topic=message.topic)
-        done.readings = done.entities = ()
-        done.problems = (*done.problems, _defect(done.uplink, defect))
-    return done
+        # The frames that it came through would stay in memory with it.
+        done.problems = (*done.problems, problem.with_traceback(None))
+        return
+    message = done.message
+    log.error("translate.defect", source=message.source, topic=message.topic, exc_info=problem)
+    done.readings = done.entities = ()
+    done.problems = (*done.problems, _defect(done.uplink, problem))
 
 
 def _defect(uplink: Uplink | None, defect: Exception) -> MessageError:
@@ -117,13 +247,20 @@ def _open_envelope(message: Message, world: World) -> Uplink:
     return reader(message) if reader else read_uplink(message, "auto")
 
 
-def _check_time(whose: str, observed_at: datetime, received_at: datetime) -> None:
-    if observed_at.year < _EARLIEST_YEAR or observed_at > received_at + _AHEAD:
-        msg = (
-            f"{whose} says {observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
-            f" the message came in at {received_at:%Y-%m-%d %H:%M:%S} UTC."
+def _check_time(uplink: Uplink, received_at: datetime) -> None:
+    observed_at = uplink.observed_at
+    if observed_at is not received_at and not _EARLIEST <= observed_at <= received_at + _AHEAD:
+        raise _impossible(
+            "The device's clock" if uplink.device_time else "The network server", observed_at, received_at
         )
-        raise ImpossibleTimeError(msg)
+
+
+def _impossible(whose: str, observed_at: datetime, received_at: datetime) -> ImpossibleTimeError:
+    msg = (
+        f"{whose} says {observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
+        f" the message came in at {received_at:%Y-%m-%d %H:%M:%S} UTC."
+    )
+    return ImpossibleTimeError(msg)
 
 
 def _find_device(uplink: Uplink, world: World) -> Device:
@@ -149,29 +286,16 @@ def _find_profile(device: Device, world: World) -> Profile:
     return profile
 
 
-async def _decode(done: Translation, uplink: Uplink, profile: Profile, codecs: Codecs) -> None:
-    """Take the network server's decoded object, its normalised payload, or our codec: what measures first."""
-    if uplink.kind != "data":
-        return
+def _read_decoded(done: Translation, uplink: Uplink, profile: Profile) -> None:
+    """Take what the network server's own codec, or the device itself, made of the payload."""
     if uplink.decoded:
         done.codec, done.fields = "network", uplink.decoded
         done.readings = _mapped(uplink.decoded, profile, uplink.observed_at, "network")
-    if not done.readings and uplink.normalized:
-        done.codec = "normalized"
-        done.readings = _normalized(uplink.normalized, uplink.observed_at, done.message.received_at)
-    if done.readings or not uplink.payload:
-        return
-    try:
-        decoded = await codecs.decode(
-            profile.codec, payload=uplink.payload, f_port=uplink.f_port, received_at=done.message.received_at
-        )
-    except CodecError as error:
-        error.device_id = uplink.device_id
-        raise
-    done.codec, done.fields = profile.codec, decoded.fields
-    done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
-        decoded.normalized, uplink.observed_at, done.message.received_at
-    )
+
+
+def _read_normalized(done: Translation, uplink: Uplink) -> None:
+    done.codec = "normalized"
+    done.readings = _normalized(uplink.normalized, uplink.observed_at, done.message.received_at)
 
 
 def _mapped(
@@ -232,7 +356,9 @@ def _measured_at(text: str, received_at: datetime) -> datetime:
     if not known:
         msg = f"The codec dates a measurement “{text[:_LONGEST_CAUSE]}”, which is no time with a time zone."
         raise ImpossibleTimeError(msg)
-    _check_time("The codec", at, received_at)
+    if not _EARLIEST <= at <= received_at + _AHEAD:
+        whose = "The codec"
+        raise _impossible(whose, at, received_at)
     return at
 
 
@@ -261,9 +387,8 @@ def _add_status(done: Translation, uplink: Uplink) -> None:
 
 
 def _derive(done: Translation, device: Device, profile: Profile) -> None:
-    battery = dict(zip(("battery_empty", "battery_full"), profile.battery or (), strict=False))
     try:
-        parameters = {**battery, **device.parameters}
+        parameters = {**battery_parameters(profile.battery), **device.parameters}
         done.readings = tuple(
             reading for some in _by_moment(done.readings) for reading in derive(some, parameters)
         )
@@ -315,14 +440,11 @@ def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> No
         raise NothingMeasuredError(msg)
 
 
-def _build(done: Translation, device: Device, profile: Profile, world: World) -> None:
-    uplink = done.uplink
-    if uplink is None:
-        return
+def _build(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:
     for some in _by_moment(done.readings) or [()]:
         at = some[0].observed_at if some else uplink.observed_at
         frame = uplink if at == uplink.observed_at else replace(uplink, observed_at=at)
-        built = build_entities(some, device, profile, frame, city=world.city, templates=world.templates)
+        built = build_entities(some, device, profile, frame, city=world.city)
         done.entities += built.entities
         done.unmapped += tuple(name for name in built.unmapped if name not in done.unmapped)
         done.problems += built.problems

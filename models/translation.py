@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from models.uplink import Uplink
 
 
-@dataclass(kw_only=True, slots=True)
-class Translation:
+class Translation(Struct, kw_only=True):
     """The steps of one message's translation, as far as it came.
 
     Attributes:
@@ -27,7 +27,9 @@ class Translation:
         device: the registered device; None: nobody has registered it.
         codec: what decoded the payload; None: nothing had to be decoded.
         fields: the decoded fields, or the network server's own decoded object.
-        readings: measured and derived, all plausible.
+        readings: measured and derived, all plausible. Empty where a message was translated quickly:
+            then they are only counted.
+        counted: how many readings there are, where they were only counted.
         unmapped: quantities for which the device's type has no attribute.
         entities: ready for the broker. Empty where nothing was measured.
         problems: why it stopped, or which values were left out; each becomes a dead letter.
@@ -39,6 +41,12 @@ class Translation:
     codec: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
+    counted: int = 0
     unmapped: tuple[str, ...] = ()
     entities: tuple[EntityUpdate, ...] = ()
     problems: tuple[MessageError, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many readings there are."""
+        return self.counted or len(self.readings)

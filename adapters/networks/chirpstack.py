@@ -9,10 +9,11 @@ Source: ChirpStack's `api/proto/integration/integration.proto` and `gw/gw.proto`
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from typing import TYPE_CHECKING, Any
 
-from adapters.networks.fields import Fields
-from adapters.networks.signal import Signal, strongest
+from adapters.networks.fields import Fields, are_texts, quick_rfc3339
+from adapters.networks.signal import Signal, quick_strongest, strongest
 from models.errors import EnvelopeError, UnknownEnvelopeError
 from models.uplink import Uplink
 
@@ -38,6 +39,8 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:
         UnknownEnvelopeError: no event of ChirpStack.
         EnvelopeError: a field is of a wrong type or impossible; the sentence names it.
     """
+    if (uplink := _quick_up(topic, body)) is not None:
+        return uplink
     envelope = Fields.of(body)
     info = envelope.section("deviceInfo")
     device_id = info.dev_eui("devEui")
@@ -53,6 +56,79 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:
     except EnvelopeError as error:
         error.device_id = device_id
         raise
+
+
+def _quick_up(topic: str, body: Any) -> Uplink | None:
+    """Read an `up` event in which all is as it should be; None: it is another one, or something is odd.
+
+    It says the same as `_up`, which knows what is wrong, and takes a quarter of the time.
+    """
+    if not topic.endswith("/event/up") or type(body) is not dict:
+        return None
+    get = body.get
+    info = get("deviceInfo")
+    if type(info) is not dict:
+        return None
+    about = info.get
+    device_id, name, profile, tags = (
+        about("devEui"),
+        about("deviceName"),
+        about("deviceProfileName"),
+        about("tags"),
+    )
+    f_port, f_cnt, data, decoded = get("fPort"), get("fCnt"), get("data"), get("object")
+    key, time, heard = get("deduplicationId"), get("time"), get("rxInfo")
+    if (
+        type(device_id) is not str
+        or type(name) is not str
+        or type(profile) is not str
+        or type(f_port) is not int
+        or type(f_cnt) is not int
+        or type(data) is not str
+        or type(key) is not str
+        or type(time) is not str
+        or type(heard) is not list
+        or (decoded is not None and type(decoded) is not dict)
+        or not 0 < f_port <= _MOST_PORT
+        or not 0 <= f_cnt <= _MOST_COUNT
+        or not key
+        or (tags and not are_texts(tags))
+        or _LOWER_DEV_EUI.fullmatch(device_id) is None
+    ):
+        return None
+    observed_at = quick_rfc3339(time)
+    best = quick_strongest(heard, _gateway)
+    if observed_at is None or best is None:
+        return None
+    try:
+        payload = a2b_base64(data, strict_mode=True)
+    except ValueError:
+        return None
+    return Uplink(
+        network=NETWORK,
+        kind="data" if payload or decoded else "status",
+        device_id=device_id,
+        observed_at=observed_at,
+        key=key,
+        payload=payload,
+        f_port=f_port,
+        f_cnt=f_cnt,
+        decoded=decoded or None,
+        rssi=best[0],
+        snr=best[1],
+        gateway=best[2],
+        name=name or None,
+        model=(profile,) if profile else (),
+        tags=tags or {},
+    )
+
+
+def _gateway(heard: Mapping[str, Any]) -> Any:
+    return heard.get("gatewayId")
+
+
+_LOWER_DEV_EUI = re.compile(r"[0-9a-f]{16}")
+_MOST_PORT, _MOST_COUNT = 255, 0xFFFF_FFFF
 
 
 def _event(topic: str, body: Mapping[str, Any]) -> str | None:

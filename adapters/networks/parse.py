@@ -39,10 +39,14 @@ def parse_json(payload: bytes, *, limit: int = SIZE_LIMIT) -> Any:
         parsed = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise MalformedPayloadError(_why(payload, error)) from None
-    # Counting brackets costs nothing; only what has many is walked through.
-    if payload.count(b"{") + payload.count(b"[") > DEPTH_LIMIT and _depth(parsed) > DEPTH_LIMIT:
+    # Looking for single bytes costs next to nothing; only what has many brackets is walked through.
+    if (
+        len(payload) > 2 * DEPTH_LIMIT
+        and payload.count(b"{") + payload.count(b"[") > DEPTH_LIMIT
+        and _depth(parsed) > DEPTH_LIMIT
+    ):
         raise MalformedPayloadError(_TOO_DEEP)
-    if rb"\u0000" in payload and b"\x00" in _unescaped(parsed):
+    if b"\\" in payload and rb"\u0000" in payload and b"\x00" in _unescaped(parsed):
         sentence = "The message has the character U+0000, which no database stores."
         raise MalformedPayloadError(sentence)
     return parsed

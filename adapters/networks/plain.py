@@ -7,11 +7,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from adapters.networks.fields import Fields, rfc3339
+from adapters.networks.fields import Fields, quick_rfc3339, rfc3339
 from models.errors import ConfigurationError, EnvelopeError, UnknownEnvelopeError
 from models.uplink import Uplink
 
@@ -50,9 +50,11 @@ class PlainFormat:
     time_unit: Literal["auto", "rfc3339", "s", "ms"] = "auto"
     fields: str | None = None
     key: str | None = None
+    _around: tuple[str, str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         compile_topic(self.topic)
+        object.__setattr__(self, "_around", _around(self.topic))
         if self.device == "{device}" and "{device}" not in self.topic:
             sentence = f"The plain format for {self.topic} does not say where the device's id is."
             raise ConfigurationError(sentence)
@@ -62,6 +64,8 @@ class PlainFormat:
 
     def matches(self, topic: str) -> bool:
         """Tell whether messages of this topic are of this format."""
+        if self._around is not None:
+            return _between(self._around, topic) is not None
         return compile_topic(self.topic).fullmatch(topic) is not None
 
     def read(self, topic: str, body: Any, *, received_at: datetime) -> Uplink:
@@ -71,12 +75,10 @@ class PlainFormat:
             UnknownEnvelopeError: the topic does not match, or the payload is no object.
             EnvelopeError: a declared field is missing or of a wrong type.
         """
-        match = compile_topic(self.topic).fullmatch(topic)
-        if match is None:
-            sentence = f"The topic {topic} does not match {self.topic}."
-            raise UnknownEnvelopeError(sentence)
-        Fields.of(body)
-        device_id = self._device(match.groupdict(), body)
+        levels = self._levels(topic)
+        if type(body) is not dict:
+            Fields.of(body)
+        device_id = self._device(levels, body)
         try:
             return Uplink(
                 network=NETWORK,
@@ -84,33 +86,45 @@ class PlainFormat:
                 observed_at=received_at if self.time is None else self._time(body, self.time),
                 device_time=self.time is not None,
                 key=None if self.key is None else _scalar(body, self.key),
-                decoded=self._fields(body),
+                decoded=body if self.fields is None else self._fields(body, self.fields),
             )
         except EnvelopeError as error:
             error.device_id = device_id
             raise
 
+    def _levels(self, topic: str) -> Mapping[str, str]:
+        """Return the named levels of a topic."""
+        if self._around is not None:
+            device = _between(self._around, topic)
+            if device is not None:
+                return {"device": device}
+        else:
+            match = compile_topic(self.topic).fullmatch(topic)
+            if match is not None:
+                return match.groupdict()
+        sentence = f"The topic {topic} does not match {self.topic}."
+        raise UnknownEnvelopeError(sentence)
+
     def _device(self, levels: Mapping[str, str], body: Any) -> str:
+        if self.device == "{device}" and "device" in levels:
+            return _checked(levels["device"])
         template = self.device if "{" in self.device else f"{{{self.device}}}"
         device_id = re.sub(
             r"\{([^{}]+)\}", lambda name: levels.get(name[1]) or _scalar(body, name[1]), template
         )
-        if _DEVICE_ID.fullmatch(device_id) is None:
-            sentence = "The device's id has spaces, control characters or more than 200 characters."
-            raise EnvelopeError(sentence)
-        return device_id
+        return _checked(device_id)
 
-    def _fields(self, body: Any) -> Mapping[str, Any]:
-        found = body if self.fields is None else _find(body, self.fields)
+    def _fields(self, body: Any, path: str) -> Mapping[str, Any]:
+        found = _find(body, path)
         if not isinstance(found, Mapping):
-            sentence = (
-                f"The field {self.fields} is missing or no object, and the format says that it is measured."
-            )
+            sentence = f"The field {path} is missing or no object, and the format says that it is measured."
             raise EnvelopeError(sentence)
         return found
 
     def _time(self, body: Any, path: str) -> datetime:
         value = _find(body, path)
+        if type(value) is str and self.time_unit == "auto" and (moment := quick_rfc3339(value)) is not None:
+            return moment
         if isinstance(value, str) and self.time_unit in {"auto", "rfc3339"}:
             return rfc3339(value, Fields(body), path)
         if isinstance(value, int | float) and not isinstance(value, bool) and self.time_unit != "rfc3339":
@@ -126,6 +140,28 @@ class PlainFormat:
             f"The field {path} is missing or no time ({self.time_unit}), and the format says that it is one."
         )
         raise EnvelopeError(sentence)
+
+
+def _checked(device_id: str) -> str:
+    if _DEVICE_ID.fullmatch(device_id) is None:
+        sentence = "The device's id has spaces, control characters or more than 200 characters."
+        raise EnvelopeError(sentence)
+    return device_id
+
+
+def _around(topic: str) -> tuple[str, str] | None:
+    """Return what stands before and after a topic's only changing level; None: there are others."""
+    before, device, after = topic.partition("{device}")
+    return (before, after) if device and not any(sign in before + after for sign in "+#{") else None
+
+
+def _between(around: tuple[str, str], topic: str) -> str | None:
+    """Return the level between, in a third of the time that a pattern takes; None: it is another topic."""
+    before, after = around
+    if not (topic.startswith(before) and topic.endswith(after)):
+        return None
+    level = topic[len(before) : len(topic) - len(after)]
+    return level if level and "/" not in level else None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -160,6 +196,8 @@ def _level(level: str, topic: str) -> str:
 
 
 def _find(body: Any, path: str) -> Any:
+    if "." not in path and type(body) is dict:
+        return body.get(path)
     found = body
     for step in path.split("."):
         if isinstance(found, Mapping):

@@ -1,0 +1,311 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The quick way from decoded fields to entities, for devices whose messages are as they were before.
+
+`adapters/translate.py` and `adapters/build.py` say what a message means: validated, normalized, every
+problem named. Once a device's message went that way without any problem, its entities' unchanging part is
+kept here (`Plan`), and what its profile measures is worked out once for all devices of its kind (`Kind`).
+From then on entities are filled in (`adapters/shapes.py`), and come out the same. What is odd in any way
+goes the whole way again.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from adapters.build import entity_id, moving_attributes
+from adapters.derive import battery_parameters
+from adapters.fields import pick
+from adapters.shapes import DEVICE, Unchanging, limits, make_shape
+from models.types import TYPES, attributes
+from models.uplink import REGISTRY
+from ontology.loader import _conversion as conversion
+from ontology.loader import quantities
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from adapters.shapes import Shape
+    from models.device import Device, FieldMapping, Profile
+    from models.reading import EntityUpdate
+    from models.translation import Translation
+    from models.uplink import Position, Uplink
+
+# Sets of quantities that the devices of one kind measure together, and kinds: far more than a city has.
+_SHAPES = 512
+_KINDS = 4096
+# Plans of devices that nobody has registered any more are thrown away when there are as many.
+_FORGOTTEN = 1000
+
+_BATTERY = "battery.level"
+_SIGNAL = "signal.rssi"
+_HAS_BATTERY, _HAS_SIGNAL = 1, 2
+_LEVELS, _SIGNALS = limits(_BATTERY), limits(_SIGNAL)
+_NOTHING: tuple[int, list[Any]] = (0, [])
+_TYPES = {"number": float, "boolean": bool, "text": str}
+
+
+class OddError(Exception):
+    """A message is not as those before: it has to go the whole way."""
+
+
+class Kind:
+    """What devices have in common that make the same entities of the same fields.
+
+    Attributes:
+        profile: of the devices.
+        city: in the entities' ids.
+        type_name: what the devices feed.
+        battery: the profile's own parameters, for what is derived.
+        key: equal for devices of one kind.
+    """
+
+    __slots__ = (
+        "_levels",
+        "_moving",
+        "_rows",
+        "_shapes",
+        "_signals",
+        "battery",
+        "city",
+        "key",
+        "profile",
+        "type_name",
+    )
+
+    def __init__(self, profile: Profile, city: str, device: Device) -> None:
+        self.profile = profile
+        self.city = city
+        self.type_name = device.entity_type or profile.entity_type
+        self.battery = battery_parameters(profile.battery)
+        self._rows = tuple(_row(mapping, number) for number, mapping in enumerate(profile.fields, 2))
+        # The rows by which the device itself says what a network server knows too.
+        self._levels = sum(row[-1] for row in self._rows if row[2].quantity == _BATTERY)
+        self._signals = sum(row[-1] for row in self._rows if row[2].quantity == _SIGNAL)
+        self._moving: Mapping[str, Mapping[str, timedelta]] = {
+            name: moving_attributes(name, device) for name in (self.type_name, DEVICE)
+        }
+        # By rows and status that a message has; None: it has to go the whole way.
+        self._shapes: dict[int, Shape | None] = {}
+        following = tuple(self._moving[self.type_name].items())
+        self.key = (id(profile), city, self.type_name, frozenset(device.parameters), following)
+
+    def gather(self, fields: Any) -> tuple[int, list[Any]]:
+        """Return which rows the fields have, a bit each from 4 on, and their values in the quantities' units.
+
+        Raises:
+            OddError: something is not plausible.
+            OverflowError: likewise.
+        """
+        if type(fields) is not dict:
+            raise OddError
+        values: list[Any] = []
+        found = 0
+        for key, number, mapping, kind, factor, shift, low, high, bit in self._rows:
+            # Every other key is a path, or the value has to be looked up: `pick` knows how.
+            value: Any = fields.get(key)
+            if not number or (type(value) is not float and type(value) is not int):
+                if number and value is None:
+                    continue
+                value = pick(fields, mapping)
+                if value is None:
+                    continue
+                if type(value) is not kind and (kind is not float or type(value) is not int):
+                    raise OddError
+            if kind is float:
+                if factor is not None:
+                    value = float(f"{value * factor + shift:.12g}")  # as `ontology.loader.convert`
+                if not low <= value <= high:
+                    raise OddError
+            values.append(value)
+            found |= bit
+        return found, values
+
+    def add_status(self, uplink: Uplink, found: int, values: list[Any]) -> tuple[int, list[Any]]:
+        """Add what the network server knows of the device, and the device itself does not say.
+
+        Raises:
+            OddError: it is not plausible.
+        """
+        battery, rssi = uplink.battery, uplink.rssi
+        if battery is not None and not found & self._levels:
+            low, high = _LEVELS
+            if not low <= battery * 100 <= high:
+                raise OddError
+            values = [*values, battery * 100]
+            found |= _HAS_BATTERY
+        if rssi is not None and not found & self._signals:
+            low, high = _SIGNALS
+            if not low <= rssi <= high:
+                raise OddError
+            values = [*values, rssi]
+            found |= _HAS_SIGNAL
+        return found, values
+
+    def shape(self, found: int, values: list[Any], parameters: Mapping[str, float]) -> Shape | None:
+        """Return the shape of what was found, the first time after working it out; None: not this way."""
+        shape = self._shapes.get(found)
+        if shape is not None or found in self._shapes or len(self._shapes) >= _SHAPES:
+            return shape
+        given = [row[2].quantity for row in self._rows if found & row[-1]]
+        given += [name for name, bit in ((_BATTERY, _HAS_BATTERY), (_SIGNAL, _HAS_SIGNAL)) if found & bit]
+        shape = make_shape(tuple(given), values, parameters, self.type_name, self._moving)
+        self._shapes[found] = shape
+        return shape
+
+
+# Field, whether it is simply a number, its row in the profile, type, factor and shift of the conversion,
+# least and greatest value, bit.
+_Row = tuple[str, bool, "FieldMapping", type, float | None, float, float, float, int]
+
+
+def _row(mapping: FieldMapping, number: int) -> _Row:
+    quantity = quantities()[mapping.quantity]
+    plain = quantity.kind == "number" and not (
+        mapping.values or mapping.missing or "." in mapping.path or mapping.path.endswith("*")
+    )
+    converts = mapping.unit is not None and quantity.unit is not None and mapping.unit != quantity.unit
+    factor, shift = conversion(mapping.unit or "", quantity.unit or "") if converts else (None, 0.0)
+    low, high = limits(quantity.name)
+    return mapping.path, plain, mapping, _TYPES[quantity.kind], factor, shift, low, high, 1 << number
+
+
+class Plan(Unchanging, kw_only=True, gc=False):
+    """What is kept of one device.
+
+    Attributes:
+        device: as it was registered; of another registration they are other entities.
+        kind: of the device.
+        position: where the network server said that it is, where its registration does not.
+        name: what the network server called it, likewise.
+    """
+
+    device: Device
+    kind: Kind
+    position: Position | None
+    name: str | None
+
+
+class Templates:
+    """The plans of all devices. They change nothing but the speed.
+
+    Attributes:
+        quick: messages that went the quick way.
+        whole: messages that went the whole way.
+    """
+
+    def __init__(self) -> None:
+        self.quick = 0
+        self.whole = 0
+        self._plans: dict[str, Plan] = {}
+        self._kinds: dict[tuple[Any, ...], Kind] = {}
+
+    def find(self, device: Device, profile: Profile, uplink: Uplink, city: str) -> Plan | None:
+        """Return the plan of a device; None: it has none, or not for what is known of it now."""
+        plan = self._plans.get(device.id)
+        if (
+            plan is None
+            or plan.device is not device
+            or plan.kind.profile is not profile
+            or plan.kind.city != city
+            or (device.position is None and plan.position != uplink.position)
+            or (plan.name != uplink.name and not device.name)
+            or uplink.network == REGISTRY
+        ):
+            return None
+        return plan
+
+    def fill(self, plan: Plan, uplink: Uplink, fields: Any) -> tuple[tuple[EntityUpdate, ...], Shape] | None:
+        """Make the entities of one message; None: it has to go the whole way.
+
+        Args:
+            plan: the device's.
+            uplink: the message.
+            fields: what was decoded; None: the message brings the network server's status alone.
+        """
+        kind = plan.kind
+        try:
+            found, values = _NOTHING if fields is None else kind.gather(fields)
+            if not found and fields is not None:
+                return None
+            found, values = kind.add_status(uplink, found, values)
+            parameters = plan.device.parameters
+            if kind.battery:
+                parameters = {**kind.battery, **parameters}
+            shape = kind.shape(found, values, parameters)
+            if shape is None:
+                return None
+            updates = shape.fill(values, uplink.observed_at, parameters, plan)
+        except (OddError, OverflowError, ValueError):
+            return None  # a value that cannot be, or a number or a time beyond all bounds
+        if updates is None:
+            return None
+        self.quick += 1
+        return updates, shape
+
+    def learn(self, done: Translation, profile: Profile, city: str, devices: Mapping[str, Device]) -> None:
+        """Keep of a message that went the whole way what stays the same, if it had no problem.
+
+        Its entities share from now on what stays the same with those of other messages.
+
+        Args:
+            done: the message; its entities are replaced by the same ones.
+            profile: of its device.
+            city: in the entities' ids.
+            devices: all that are registered.
+        """
+        device, uplink = done.device, done.uplink
+        self.whole += 1
+        if device is None or uplink is None or not done.entities:
+            return
+        before = self._plans.get(device.id)
+        if before is not None:
+            done.entities = tuple(_shared(update, before) for update in done.entities)
+        type_name = device.entity_type or profile.entity_type
+        if done.problems or uplink.network == REGISTRY:
+            return
+        if device.attributes and not _feedable(type_name).isdisjoint(device.attributes):
+            return  # what is known and what was measured may be the same attribute
+        plan = self.find(device, profile, uplink, city) or Plan(
+            device=device,
+            kind=self._kind(device, profile, city),
+            position=uplink.position if device.position is None else None,
+            name=None if device.name else uplink.name,
+            feeds_id=entity_id(type_name, city, device.place or device.id),
+            feeds_still=None,
+            device_id=entity_id(DEVICE, city, device.id),
+            device_still=None,
+        )
+        for update in done.entities:
+            if update.type == DEVICE:
+                plan.device_id, plan.device_still = update.id, update.still
+            else:
+                plan.feeds_id, plan.feeds_still = update.id, update.still
+        if len(self._plans) > 2 * len(devices) + _FORGOTTEN:
+            self._plans = {name: kept for name, kept in self._plans.items() if name in devices}
+        self._plans[device.id] = plan
+
+    def _kind(self, device: Device, profile: Profile, city: str) -> Kind:
+        made = Kind(profile, city, device)
+        if len(self._kinds) >= _KINDS:
+            self._kinds.clear()
+        return self._kinds.setdefault(made.key, made)
+
+
+def _shared(update: EntityUpdate, plan: Plan) -> EntityUpdate:
+    """Return the same update with the very bytes of the plan, where they are equal."""
+    known = plan.feeds_still if update.id == plan.feeds_id else plan.device_still
+    if known is None or known is update.still or known != update.still:
+        return update
+    return replace(update, still=known)
+
+
+@cache
+def _feedable(type_name: str) -> frozenset[str]:
+    """Return the attributes of a type that can be measured, by all names that they have."""
+    names = {target.attribute for known in quantities().values() if (target := known.targets.get(type_name))}
+    return frozenset(names | {row.field for row in attributes(TYPES[type_name]) if row.name in names})
