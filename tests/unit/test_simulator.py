@@ -60,9 +60,13 @@ def berlin(*numbers: int) -> datetime:
 # --- what hangs where --------------------------------------------------------------------------------
 
 
-def test_some_forty_devices_with_ids_and_places_of_their_own() -> None:
+def test_one_device_of_every_profile_and_few_of_most() -> None:
+    assert {device.profile for device in devices()} == set(load_profiles())
+    assert 70 <= len(devices()) <= 100
+
+
+def test_ids_and_places_of_their_own() -> None:
     known = devices()
-    assert 40 <= len(known) <= 60
     assert len({device.id for device in known}) == len(known)
     assert len({(device.entity_type, device.place) for device in known}) == len(known)
     assert len({device.name for device in known}) == len(known)
@@ -83,7 +87,7 @@ def test_everything_is_within_hagen() -> None:
         assert 51.28 <= position.latitude <= 51.43
 
 
-def test_all_ten_impact_areas_and_all_ten_types_are_served() -> None:
+def test_all_ten_impact_areas_and_the_types_of_devices_are_served() -> None:
     assert {area for place in PLACES.values() for area in place.impact_areas} == {
         "Mobilität",
         "Klima und Nachhaltigkeit",
@@ -107,6 +111,12 @@ def test_all_ten_impact_areas_and_all_ten_types_are_served() -> None:
         "ParkingSpot",
         "WasteContainer",
         "CrowdFlowObserved",
+        "TrafficFlowObserved",
+        "WaterQualityObserved",
+        "PhreaticObserved",
+        "AgriParcelRecord",
+        "ACMeasurement",
+        "SmartMeteringObservation",
     }
 
 
@@ -267,6 +277,37 @@ async def test_a_year_of_frames_becomes_entities_without_a_problem() -> None:
             types[main.type] += 1
     await codecs.close()
     assert sum(types.values()) == 34 * len(PLACES)
+
+
+async def test_every_device_says_what_its_profile_reads_and_what_its_course_measured() -> None:
+    profiles, codecs = load_profiles(), Codecs()
+    world = World(
+        city="hagen",
+        devices={device.id: device for device in devices()},
+        profiles=profiles,
+        codecs=codecs,
+        readers={"mqtt": read},
+    )
+    for place in PLACES.values():
+        message = message_at(place, NOON)
+        done = await translate(message, world)
+        measured = COURSES[place.choice("kind")](Moment.of(SEED, place, read(message).observed_at))
+        wanted = {row.quantity for row in profiles[place.device.profile].fields} - AS_SENT
+        if place.device.profile not in ("cayenne-lpp", "normalized"):
+            assert wanted <= {reading.quantity for reading in done.readings}, place.device.place
+        for reading in done.readings:
+            expected = measured.get(reading.quantity)
+            if isinstance(expected, str | bool):
+                assert reading.value == expected
+            elif expected is not None:
+                # To the device's resolution: a percent, a degree, 10 µg/m³ of formaldehyde.
+                step = 6.0 if reading.quantity == "air.hcho" else 1.0
+                assert reading.value == pytest.approx(expected, rel=0.03, abs=step), reading
+    await codecs.close()
+
+
+# What says something of the device, and not of its place.
+AS_SENT = {"battery.level", "battery.voltage"}
 
 
 # --- courses -----------------------------------------------------------------------------------------

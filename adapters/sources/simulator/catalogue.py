@@ -110,7 +110,7 @@ def _installation(city: str, row: Mapping[str, Any]) -> Installation:
     if row["type"] in _OVER_A_PERIOD:
         parameters["period"] = row["interval"]
     attributes = {"areaServed": row["district"], **row.get("attributes", {})}
-    if row["type"] == "FloodMonitoring":
+    if "reference_level" in parameters and row["type"] == "FloodMonitoring":
         attributes["referenceLevel"] = parameters["reference_level"]
     device = Device(
         id=row["id"],

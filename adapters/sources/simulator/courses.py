@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapters.sources.simulator.chance import chance
 from adapters.sources.simulator.life import OCCUPANCY, flow
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from adapters.sources.simulator.moment import Moment
 
-Values = dict[str, float]  # and true or false
+Values = dict[str, Any]  # numbers, true or false, words
 
 _HOUR = 3600.0
 _OUTDOOR_CO2 = 425.0
 _BELOW_SENSOR_M = 0.6
+_BAR_PER_M = 0.0980665  # of water
+_SOMEBODY, _OFTEN, _SELDOM = 0.3, 0.8, 0.7
+_MOST_SEEN = 250  # by a camera overhead
 
 
 def outdoors(moment: Moment) -> Values:
@@ -40,6 +43,22 @@ def outdoors(moment: Moment) -> Values:
         "wind.direction": now.wind_direction,
         "rain.amount": now.rain_rate * moment.installation.interval / _HOUR,
         "solar.irradiance": now.irradiance,
+        "air.lightIntensity": 115 * now.irradiance,  # daylight, lx for each W/m²
+        "air.uvIndex": 0.009 * now.irradiance,
+        "rain.intensity": now.rain_rate,
+        "rain.cumulative": sum(mm for mm, _ in rain_before(moment.seed, moment.seconds, moment.hour)),
+    }
+
+
+def road(moment: Moment) -> Values:
+    """A road: the sun warms it, a clear night cools it below the air."""
+    now = weather(moment)
+    surface = now.temperature + 0.02 * now.irradiance - (1.8 if now.irradiance <= 0 else 0)
+    return {
+        "surface.temperature": surface + 0.3 * moment.flicker("surface"),
+        "air.temperature": now.temperature,
+        "air.relativeHumidity": now.humidity,
+        "air.dewPoint": now.temperature - (100 - now.humidity) / 5,
     }
 
 
@@ -66,7 +85,20 @@ def river(moment: Moment) -> Values:
     }
     if reference is not None:
         values["level.distance"] = reference - level
+    over_sensor = level - moment.installation.device.parameters.get("sensor_level", 0.0)
+    values["water.pressure"] = over_sensor * _BAR_PER_M
     return values
+
+
+def pond(moment: Moment) -> Values:
+    """Water that rain muddies and the warm half of the year makes poor in oxygen."""
+    washed_in = sum(mm / (1 + age) for mm, age in rain_before(moment.seed, moment.seconds, 12))
+    warm = max(0.5, 11 - 8 * moment.winter + moment.wander("pond", 30 * _HOUR))
+    return {
+        "water.temperature": warm,
+        "water.turbidity": 3 + 9 * washed_in + 0.3 * moment.flicker("turbidity"),
+        "water.oxygen": 13.5 - 0.22 * warm + 0.2 * moment.wander("oxygen", 6 * _HOUR),
+    }
 
 
 def soil(moment: Moment) -> Values:
@@ -82,6 +114,10 @@ def soil(moment: Moment) -> Values:
         "soil.moisture": moisture,
         "soil.temperature": 10.5 - 7.5 * moment.winter + 0.15 * (now.temperature - 10),
         "soil.ec": 0.08 + 0.011 * moisture,
+        "soil.waterPotential": -10 - 3 * max(0.0, wet - moisture),  # kPa: the drier, the harder to drink
+        "soil.pH": 6.4 + 0.1 * moment.wander("pH", 90 * _HOUR),
+        "leaf.wetness": min(100.0, max(0.0, 60 * now.rain_rate + 1.2 * (now.humidity - 55))),
+        "leaf.temperature": now.temperature - 0.5,
     }
 
 
@@ -98,6 +134,9 @@ def air(moment: Moment) -> Values:
         "air.pm10": max(1.0, pm10 + 0.4 * moment.flicker("pm10")),
         "air.pm2_5": max(0.6, pm2_5),
         "air.pm1_0": max(0.4, pm2_5 * 0.78),
+        "air.co2": _OUTDOOR_CO2 + 60 * street + 8 * moment.wander("co2", _HOUR),
+        "air.hcho": 4 + 6 * street,
+        "occupancy.occupied": street > _SOMEBODY,
         "air.no2": no2,
         "air.o3": max(3.0, 38 + 0.075 * now.irradiance - 0.7 * no2 - 12 * still),
         "air.temperature": now.temperature + 0.8,
@@ -111,7 +150,11 @@ def noise(moment: Moment) -> Values:
     quiet, loud = moment.installation.setting("quiet"), moment.installation.setting("loud")
     level = quiet + (loud - quiet) * min(1.0, flow("traffic", moment.local)) ** 0.5
     level += 1.5 * moment.wander("noise", 900) + moment.flicker("noise")
-    return {"noise.laeq": level, "noise.lamax": level + 11 + 5 * moment.flicker("peak")}
+    return {
+        "noise.laeq": level,
+        "noise.las": level + 0.5 * moment.flicker("slow"),
+        "noise.lamax": level + 11 + 5 * moment.flicker("peak"),
+    }
 
 
 def room(moment: Moment) -> Values:
@@ -132,6 +175,10 @@ def room(moment: Moment) -> Values:
         "air.lightIntensity": 4 + 0.45 * now.irradiance + (380 if used else 0),
         "air.tvoc": 60 + 180 * breath + 20 * moment.wander("tvoc", _HOUR),
         "action.motion.count": round(12 + 10 * moment.flicker("motion")) if used else 0,
+        "action.motion.detected": used and moment.flicker("somebody") > -_OFTEN,
+        "occupancy.occupied": used,
+        "action.contactState": "open" if used and moment.flicker("door") > _SELDOM else "closed",
+        "water.leak": False,
     }
 
 
@@ -171,7 +218,63 @@ def people(moment: Moment) -> Values:
     coming = min(0.9, max(0.1, 0.5 + 0.2 * math.cos(math.pi * (moment.hour - 9) / 10)))
     came = round(count * coming)
     went = round(count * (1 - coming))
-    return {"people.in": came, "people.out": went, "people.total": came + went}
+    return {
+        "people.in": came,
+        "people.out": went,
+        "people.total": came + went,
+        "people.present": min(_MOST_SEEN, round(count / 6)),
+        "people.cumulative.in": _counted(moment, place.setting("peak")) % 2**16,
+        "people.cumulative.out": _counted(moment, 0.99 * place.setting("peak")) % 2**16,
+    }
+
+
+def _counted(moment: Moment, per_day: float) -> int:
+    """Return a counter's state: it never falls, and is at 0 when the device was installed."""
+    return math.floor(_since_installed(moment, per_day))
+
+
+def _since_installed(moment: Moment, per_day: float) -> float:
+    installed = moment.installation.device.installed_at
+    days = max(0.0, (moment.at - installed) / timedelta(days=1)) if installed else 0.0
+    # More by day than by night, and never backwards.
+    return per_day * (days - 0.15 * math.sin(2 * math.pi * days) / (2 * math.pi))
+
+
+def electricity(moment: Moment) -> Values:
+    """A building's meter: `per_day` kWh drawn, and `sun` kWh fed in from its roof."""
+    place = moment.installation
+    return {
+        "metering.energy.total": 20_000 + _since_installed(moment, place.setting("per_day")),
+        "metering.energy.exported": _since_installed(moment, place.setting("sun")),
+    }
+
+
+def heat(moment: Moment) -> Values:
+    """District heating: up to `kilowatts` in the cold, hardly any in summer."""
+    most = moment.installation.setting("kilowatts")
+    share = min(1.0, max(0.05, (18 - weather(moment).temperature) / 28))
+    power = most * share * (1 + 0.05 * moment.flicker("heat"))
+    ahead, back = 70 + 20 * share, 45 - 8 * share
+    return {
+        "metering.heat.total": 150_000 + _since_installed(moment, 24 * 0.3 * most),
+        "metering.heat.volume": 4_000 + _since_installed(moment, 0.12 * most),
+        "metering.heat.power": power,
+        "metering.heat.flow": power / 1.163 / (ahead - back),  # 1.163 kWh heat a m³ of water by 1 K
+        "metering.heat.flowTemperature": ahead,
+        "metering.heat.returnTemperature": back,
+    }
+
+
+def traffic(moment: Moment) -> Values:
+    """Vehicles since the last frame: `peak` at most; the more there are the slower they go."""
+    place = moment.installation
+    busy = flow("traffic", moment.local)
+    count = round(place.setting("peak") * busy * (1 + 0.2 * moment.flicker("vehicles")))
+    slow = 14 * min(1.0, busy)
+    return {
+        "traffic.count": count,
+        "traffic.speed": place.setting("speed") - slow + 2 * moment.flicker("speed"),
+    }
 
 
 def container(moment: Moment) -> Values:
@@ -201,6 +304,11 @@ def _last_emptied(now: datetime, weekdays: tuple[int, ...]) -> datetime:
 
 
 COURSES: Mapping[str, Callable[[Moment], Values]] = {
+    "electricity": electricity,
+    "heat": heat,
+    "pond": pond,
+    "road": road,
+    "traffic": traffic,
     "outdoors": outdoors,
     "river": river,
     "soil": soil,

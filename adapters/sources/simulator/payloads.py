@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """From quantities to what a device model sends: the profile's table read backwards.
 
-A model that Volme decodes itself is encoded by the same codec; of one that only its network
-server decodes, the bytes are those of the vendor's protocol, and the object is that of its decoder.
+A model that Volme decodes itself is encoded by the same codec; of the one that only its network server
+decodes, the byte is that of the vendor's protocol, and the object is that of its decoder.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from adapters.profiles import load_profiles
 from ontology.loader import convert, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from adapters.sources.simulator.catalogue import Form
-    from models.device import Device, Profile
+    from models.device import Device, FieldMapping, Profile
 
 _PER_YEAR = 0.16  # of a battery
 _YEAR_S = 365.25 * 86400
@@ -59,15 +59,23 @@ def battery(device: Device, seconds: float) -> dict[str, float]:
     return {"battery.level": 100 * left, "battery.voltage": empty + left * (full - empty)}
 
 
-def fields_of(profile: Profile, values: Mapping[str, float]) -> dict[str, Any]:
+def fields_of(profile: Profile, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a profile that say the values, in the fields' units and usual digits."""
     fields: dict[str, Any] = {}
     said: set[str] = set()
     for mapping in profile.fields:
         if mapping.quantity in values and mapping.quantity not in said:
             said.add(mapping.quantity)
-            fields[mapping.path] = _number(mapping.quantity, mapping.unit, values[mapping.quantity])
+            fields[mapping.path] = _said(mapping, values[mapping.quantity])
     return fields
+
+
+def _said(mapping: FieldMapping, value: Any) -> Any:
+    """Return what the device says for a value: the word or number that its profile reads so."""
+    for said, read in mapping.values.items():
+        if read == value and type(read) is type(value):
+            return int(said) if said.isdecimal() else said
+    return value if isinstance(value, str) else _number(mapping.quantity, mapping.unit, value)
 
 
 # Digits behind the point, where not one: of a quantity, else of a unit.
@@ -96,7 +104,7 @@ def _number(quantity: str, unit: str | None, value: float) -> float:
     return round(value, digits) if digits else round(value)
 
 
-def payload(device: Device, form: Form, values: Mapping[str, float]) -> Payload:
+def payload(device: Device, form: Form, values: Mapping[str, Any]) -> Payload:
     """Return what the network server has of the frame that says the values."""
     profile = profile_of(device.profile)
     if profile.name in ("cayenne-lpp", "normalized"):
@@ -104,16 +112,18 @@ def payload(device: Device, form: Form, values: Mapping[str, float]) -> Payload:
     fields = fields_of(profile, values)
     if profile.codec in TABLES:
         return _by_table(profile.codec, form, {**_ALWAYS.get(profile.codec, {}), **fields})
-    f_port, raw, more = _RAW[profile.name](fields)
-    return Payload(f_port=f_port, raw=raw, decoded={**fields, **more})
+    return _nwave(fields)
 
 
 # Fields that the device sends beside what was measured.
 _ALWAYS: Mapping[str, Mapping[str, Any]] = {
     "decentlab.dl_mbx": {"device_id": 303, "number_of_valid_samples": 8},
+    "decentlab.dl_lid": {"device_id": 304, "number_of_samples": 30},
     "decentlab.dl_pm": {"device_id": 6992, "pm4_mass_concentration": 0},
     "decentlab.dl_atm41": {"device_id": 858},
-    "dragino.ldds75": {"Sensor_flag": 1},
+    "klax": {"server_id": "0a01454d48000058e095"},
+    "elvaco.cmi": {"meter_id": 58095001},
+    "parametric.pcr2": {"temp": 24.5},
 }
 
 
@@ -169,88 +179,11 @@ def _tree(said: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-# --- models that only their network server decodes: the vendors' bytes -------------------------------
-# Each gives port, bytes and what its decoder says beside the mapped fields.
-
-_Raw = tuple[int, bytes, dict[str, Any]]
-
-# Milesight: channel, type, little-endian value; per field also its steps per unit and its bytes.
-_MILESIGHT = {
-    "battery": (0x01, 0x75, 1, 1),
-    "temperature": (0x03, 0x67, 10, 2),
-    "humidity": (0x04, 0x68, 2, 1),
-    "co2": (0x07, 0x7D, 1, 2),
-    "tvoc": (0x08, 0x7D, 1, 2),
-    "pressure": (0x09, 0x73, 10, 2),
-}
+# --- the model that only its network server decodes: the vendor's byte --------------------------------
 
 
-def _milesight(fields: Mapping[str, Any], **other: tuple[int, int, int, int]) -> _Raw:
-    rows = {**_MILESIGHT, **other}
-    return 85, b"".join(_milesight_value(*rows[name], fields[name]) for name in rows if name in fields), {}
-
-
-def _milesight_value(channel: int, kind: int, per: int, size: int, value: float) -> bytes:
-    return bytes((channel, kind)) + round(value * per).to_bytes(size, "little", signed=kind == 0x67)  # noqa: PLR2004 - temperature
-
-
-def _vs121(fields: Mapping[str, Any]) -> _Raw:
-    _, total, _ = _milesight(
-        {"people_count_all": fields["people_count_all"]}, people_count_all=(0x04, 0xC9, 1, 2)
-    )
-    passed = b"".join(fields[name].to_bytes(2, "little") for name in ("people_in", "people_out"))
-    return 85, total + bytes((0x05, 0xCC)) + passed, {}
-
-
-def _am107(fields: Mapping[str, Any]) -> _Raw:
-    return _milesight(fields, illumination=(0x06, 0x65, 1, 6))
-
-
-def _bosch(fields: Mapping[str, Any]) -> _Raw:
-    return 1, bytes((fields["occupied"],)), {"type": "parking status"}
-
-
-def _nwave(fields: Mapping[str, Any]) -> _Raw:
+def _nwave(fields: Mapping[str, Any]) -> Payload:
     minutes = 40  # since the state before
     said = {"previous_state_duration": minutes, "previous_state_duration_overflow": False}
-    return 1, bytes((fields["occupied"] << 7 | minutes,)), {**said, "type": "parking_status"}
-
-
-def _lse01(fields: Mapping[str, Any]) -> _Raw:
-    conductivity = fields.get("conduct_SOIL", 250)  # µS/cm, where the profile leaves it out
-    numbers = (
-        fields["Bat"] * 1000,
-        0,  # no probe
-        fields["water_SOIL"] * 100,
-        fields["temp_SOIL"] * 100,
-        conductivity,
-    )
-    raw = b"".join(round(number).to_bytes(2, "big", signed=number < 0) for number in numbers) + b"\x10"
-    # Its decoder writes these as text.
-    texts = {name: f"{fields[name]:.2f}" for name in ("water_SOIL", "temp_SOIL")}
-    return 2, raw, {**texts, "conduct_SOIL": conductivity}
-
-
-def _df702(fields: Mapping[str, Any]) -> _Raw:
-    level, temperature = fields["level"], round(fields["temperature"])
-    raw = (
-        bytes((0x80, 0, 1, 0x11, 0x11))
-        + level.to_bytes(2, "big")
-        + bytes((0, temperature & 0xFF))
-        + bytes(6)
-        + b"\x81"
-    )
-    flags = dict.fromkeys(("full", "fire", "tilt", "battery"), False)
-    return 3, raw, {**flags, "level": f"{level} mm", "temperature": f"{temperature} ℃"}
-
-
-_RAW: Mapping[str, Callable[[Mapping[str, Any]], _Raw]] = {
-    "milesight-em500-udl": lambda fields: _milesight(fields, distance=(0x03, 0x82, 1, 2)),
-    "milesight-em400-mud": lambda fields: _milesight(fields, distance=(0x04, 0x82, 1, 2)),
-    "milesight-am107": _am107,
-    "milesight-vs121": _vs121,
-    "bosch-tps110": _bosch,
-    "nwave-nps405": _nwave,
-    "dragino-lse01": _lse01,
-    "dingtek-df702": _df702,
-}
+    raw = bytes((fields["occupied"] << 7 | minutes,))
+    return Payload(f_port=1, raw=raw, decoded={**fields, **said, "type": "parking_status"})
