@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from models.device import Device
 from models.uplink import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _PACKET_IDS = 65_535
 _QOS_1 = 0x32
@@ -35,12 +35,14 @@ class Kind:
     Attributes:
         profile: in the registry.
         entity_type: what its measures become; `subject`: whose context names the terms.
+        title: for the table of figures.
         topics: what Volme subscribes to.
         device_id: of the device with this number.
         message: (device's id, number of the measure, its time) → topic and payload.
     """
 
     name: str
+    title: str
     profile: str
     entity_type: str
     subject: str
@@ -57,27 +59,76 @@ class Kind:
             position=Position(longitude=round(7.4 + number / 10_000, 4), latitude=51.36),
         )
 
+    def messages(self, first: int, count: int, devices: int, epoch: datetime) -> Iterator[tuple[str, bytes]]:
+        """Give topics and payloads; devices take turns."""
+        for n in range(first, first + count):
+            yield self.message(self.device_id(n % devices), n, _time(epoch, n))
+
     def packets(self, first: int, count: int, devices: int, epoch: datetime) -> list[bytes]:
-        """Return MQTT PUBLISH packets with QoS 1, ready to be sent; devices take turns."""
-        return [
-            _publish(n, *self.message(self.device_id(n % devices), n, _time(epoch, n)))
-            for n in range(first, first + count)
-        ]
+        """Return MQTT PUBLISH packets with QoS 1, ready to be sent."""
+        messages = self.messages(first, count, devices, epoch)
+        return [_publish(n, topic, payload) for n, (topic, payload) in enumerate(messages, first)]
 
 
-#: The profile of the plain devices, which is no product's: part of the benchmark's configuration.
-PLAIN_PROFILE: Mapping[str, Any] = {
-    "vendor": "Volme",
-    "model": "benchmark, JSON",
-    "codec": "network",
-    "entity_type": "WeatherObserved",
-    "fields": {
-        "temperature": "air.temperature",
-        "humidity": "air.relativeHumidity",
-        "pressure": "air.pressure",
-        "light": "air.lightIntensity",
+#: Profiles of no product: part of the benchmark's configuration.
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "benchmark-json": {
+        "vendor": "Volme",
+        "model": "benchmark, JSON",
+        "codec": "network",
+        "entity_type": "WeatherObserved",
+        "fields": {
+            "temperature": "air.temperature",
+            "humidity": "air.relativeHumidity",
+            "pressure": "air.pressure",
+            "light": "air.lightIntensity",
+        },
+    },
+    "benchmark-javascript": {
+        "vendor": "Volme",
+        "model": "benchmark, JavaScript",
+        "codec": "javascript:benchmark",
+        "entity_type": "IndoorEnvironmentObserved",
+        "fields": {
+            "temperature": "air.temperature",
+            "humidity": "air.relativeHumidity",
+            "light": "air.lightIntensity",
+            "motion": "action.motion.count",
+            "co2": "air.co2",
+        },
     },
 }
+
+#: What a vendor would write for the payload of `_lorawan`.
+JAVASCRIPT = """
+function decodeUplink(input) {
+  var bytes = input.bytes;
+  var data = {};
+  for (var i = 0; i < bytes.length; ) {
+    var type = bytes[i++];
+    if (type === 0x01) {
+      data.temperature = (((bytes[i] << 24) >> 16) | bytes[i + 1]) / 10;
+      i += 2;
+    } else if (type === 0x02) {
+      data.humidity = bytes[i++];
+    } else if (type === 0x04) {
+      data.light = (bytes[i] << 8) | bytes[i + 1];
+      i += 2;
+    } else if (type === 0x05) {
+      data.motion = bytes[i++];
+    } else if (type === 0x06) {
+      data.co2 = (bytes[i] << 8) | bytes[i + 1];
+      i += 2;
+    } else if (type === 0x07) {
+      data.vdd = (bytes[i] << 8) | bytes[i + 1];
+      i += 2;
+    } else {
+      return { errors: ["unknown type " + type] };
+    }
+  }
+  return { data: data };
+}
+"""
 
 
 def _plain(device_id: str, n: int, time: str) -> tuple[str, bytes]:
@@ -146,9 +197,10 @@ def _lorawan(device_id: str, n: int, time: str) -> tuple[str, bytes]:
     return f"application/{application}/device/{device_id}/event/up", orjson.dumps(envelope)
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "plain": Kind(
         name="plain",
+        title="JSON over MQTT",
         profile="benchmark-json",
         entity_type="WeatherObserved",
         subject="Weather",
@@ -158,6 +210,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "lorawan": Kind(
         name="lorawan",
+        title="LoRaWAN, table codec",
         profile="elsys-ers-co2",
         entity_type="IndoorEnvironmentObserved",
         subject="Environment",
@@ -166,6 +219,15 @@ KINDS: Mapping[str, Kind] = {
         message=_lorawan,
     ),
 }
+
+
+KINDS["javascript"] = replace(
+    KINDS["lorawan"],
+    name="javascript",
+    title="LoRaWAN, JavaScript codec",
+    profile="benchmark-javascript",
+    device_id="a81758ffff{:06x}".format,
+)
 
 
 def _time(epoch: datetime, n: int) -> str:
@@ -210,8 +272,9 @@ def find(requests: Iterable[tuple[float, bytes]], kind: Kind, epoch: datetime) -
     last: dict[str, int] = {}
     seen: Counter[str] = Counter()
     for moment, body in requests:
-        for entity in orjson.loads(body):
-            if entity["type"] != kind.entity_type:
+        entities = orjson.loads(body)
+        for entity in entities if isinstance(entities, list) else [entities]:
+            if entity.get("type") != kind.entity_type:
                 continue
             n = number_of(_observed_at(entity), epoch)
             if n in arrived:
@@ -226,6 +289,7 @@ def find(requests: Iterable[tuple[float, bytes]], kind: Kind, epoch: datetime) -
 def _observed_at(entity: Mapping[str, Any]) -> datetime:
     return max(
         datetime.fromisoformat(value["observedAt"])
-        for value in entity.values()
+        for attribute in entity.values()
+        for value in (attribute if isinstance(attribute, list) else [attribute])
         if isinstance(value, dict) and "observedAt" in value
     )

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """An NGSI-LD broker that takes everything at once and keeps nothing.
 
-    python -m benchmarks.sink FILE
+    python -m benchmarks.sink FILE TYPE
 
-Prints its port. Batch upserts are answered 204 as soon as they are whole, and written to FILE with the
-time of their arrival; queries find nothing. A line on standard input is answered, once the file is
-whole, with the processor time used so far; at its end the sink ends.
+Prints its port. Whatever is posted is answered 204 as soon as it is whole, and written to FILE with the
+time of its arrival; queries find nothing. Entities of TYPE are counted in FILE.count, by a search for
+their type's name: what they say is read after the run. A line on standard input is answered, once the
+file is whole, with the processor time used so far; at its end the sink ends.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import uvloop
 
+from benchmarks.counter import Counter
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,8 +36,10 @@ _NOTHING = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length
 class Sink(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, counted: bytes, counter: Counter) -> None:
         self._file = file
+        self._counted = counted
+        self._counter = counter
         self._buffer = bytearray()
         self._needed = 0
         self._transport: Any = None
@@ -62,6 +67,12 @@ class Sink(asyncio.Protocol):
         self._transport.write(_DONE if upsert else _NOTHING)
         if upsert:
             self._file.write(_RECORD.pack(time.monotonic(), len(body)) + body)
+            self._counter.add(body.count(self._counted))
+
+
+def counter(path: Path) -> Counter:
+    """Return the counter of the sink that writes to a file."""
+    return Counter(path.with_suffix(".count"))
 
 
 def requests(path: Path, start: int = 0) -> Iterator[tuple[float, bytes]]:
@@ -73,11 +84,12 @@ def requests(path: Path, start: int = 0) -> Iterator[tuple[float, bytes]]:
             yield moment, file.read(length)
 
 
-async def main(path: Path) -> None:
+async def main(path: Path, entity_type: str) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
+    counted, count = f'"{entity_type}"'.encode(), counter(path)
     with path.open("wb") as file:
-        server = await loop.create_server(lambda: Sink(file), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: Sink(file, counted, count), "127.0.0.1", 0)
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
         while await asyncio.to_thread(sys.stdin.readline):
@@ -88,4 +100,4 @@ async def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1])))
+    uvloop.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,30 +1,37 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""What is measured: the ways through Volme, and the bare loops beside them."""
+"""What is measured: the ways through Volme."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from benchmarks.measures import KINDS, find, number_of
-from benchmarks.parts import Volme, helper, processor_seconds, register, volme
+from benchmarks.measures import find, number_of
+from benchmarks.parts import helper
 from benchmarks.profile import profiled
-from benchmarks.sink import requests
+from benchmarks.sink import counter, requests
+from benchmarks.volme import fill, register, volme
 from broker.client import NgsiLdClient
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from benchmarks.measures import Kind
-    from benchmarks.parts import Helper, Postgres
+    from benchmarks.counter import Counter
+    from benchmarks.measures import Found, Kind
+    from benchmarks.parts import Helper, MqttBroker, Postgres
+    from benchmarks.volme import Volme
 
-_TAIL = 0.99
+#: Measures published and not at the sink yet: enough for Volme to be busy, and the publisher is, too.
+_ON_THE_WAY = 5_000
+_STEADY = (0.1, 0.9)
+_IDLE_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +47,7 @@ class Stage:
 
     folder: Path
     epoch: datetime
-    mqtt_port: int
+    mqtt: MqttBroker
     postgres: Postgres
     devices: int
     messages: int
@@ -55,8 +62,9 @@ class Figures:
     Attributes:
         rate: messages a second.
         processor_s: processor seconds for 1,000 messages; `database_s`: PostgreSQL's part of them.
+        beside: the same of the processes that are not Volme's.
         delays: seconds from publishing to the sink, at half the rate: median and 99th percentile.
-        memory: bytes of Volme's main process.
+        memory: bytes of Volme's processes.
         faults: what went wrong with messages, by kind; nothing has a count of 0.
         profile: stacks and how often they were seen.
     """
@@ -65,61 +73,193 @@ class Figures:
     rate: float
     processor_s: float
     database_s: float = 0.0
+    beside: Mapping[str, float] = field(default_factory=dict)
     delays: tuple[float, float] | None = None
     memory: int | None = None
     faults: dict[str, int] = field(default_factory=dict)
     profile: dict[str, int] = field(default_factory=dict)
 
 
-async def into_sink(stage: Stage, kind: Kind) -> Figures:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scene:
+    """One way, set up: its database and its two ends; Volme comes and goes."""
+
+    stage: Stage
+    kind: Kind
+    name: str
+    dsn: str
+    publisher: Helper
+    sink: Helper
+    sink_port: int
+    spool: Path
+    arrived: Counter
+
+    @asynccontextmanager
+    async def running(self, *, embedded: bool = False) -> AsyncIterator[Volme]:
+        """Run Volme until the end of the `with`."""
+        async with volme(
+            self.stage.folder / self.name,
+            mqtt_port=self.stage.mqtt.port,
+            database=self.stage.postgres,
+            dsn=self.dsn,
+            kind=self.kind,
+            sink_port=None if embedded else self.sink_port,
+        ) as running:
+            yield running
+
+    async def found(self, mark: int = 0) -> Found:
+        """Read what arrived at the sink, from a place in its file on."""
+        await self.sink.ask("flush")
+        return find(requests(self.spool, mark), self.kind, self.stage.epoch)
+
+
+@asynccontextmanager
+async def _scene(stage: Stage, kind: Kind, name: str) -> AsyncIterator[_Scene]:
+    """Register the devices, and make the packets of all messages."""
+    spool = stage.folder / f"{name}.sink"
+    arrived = counter(spool)
+    dsn = await stage.postgres.database(f"bench_{name}")
+    await register(dsn, kind, stage.devices)
+    async with (
+        helper("sink", spool, kind.entity_type) as sink,
+        helper(
+            "publisher",
+            *(
+                stage.mqtt.port,
+                kind.name,
+                stage.devices,
+                stage.epoch.isoformat(),
+                spool.with_suffix(".count"),
+            ),
+        ) as publisher,
+    ):
+        sink_port = await sink.line()
+        await publisher.ask({"first": 0, "count": stage.messages})
+        yield _Scene(
+            stage=stage,
+            kind=kind,
+            name=name,
+            dsn=dsn,
+            publisher=publisher,
+            sink=sink,
+            sink_port=sink_port,
+            spool=spool,
+            arrived=arrived,
+        )
+
+
+async def into_sink(stage: Stage, kind: Kind, *, paced: bool = True) -> Figures:
     """MQTT broker → Volme → a sink that answers at once; then at half the rate, for the delays."""
-    async with AsyncExitStack() as stack:
-        spool = stage.folder / f"{kind.name}.sink"
-        sink = await stack.enter_async_context(helper("sink", spool))
-        publisher, running = await _set_up(stack, stage, kind, f"{kind.name}_sink", await sink.line())
-        began, used, profile = await _rush(stage, publisher, running)
-        await sink.ask("flush")
-        found = find(requests(spool), kind, stage.epoch)
-        rate = stage.messages / (max(found.arrived.values()) - began)
-        mark = spool.stat().st_size
-        count = int(rate / 2 * stage.paced_s)
-        await publisher.ask({"first": stage.messages, "count": count})
-        sent = (await publisher.ask({"rate": rate / 2}))["sent"]
-        await running.settled(stage.messages + count)
-        await sink.ask("flush")
-        paced = find(requests(spool, mark), kind, stage.epoch)
-        delays = sorted(at - sent[n - stage.messages] for n, at in paced.arrived.items())
-        cuts = quantiles(delays, n=100)
-        faults = {
-            "lost": stage.messages + count - len(found.arrived) - len(paced.arrived),
-            "twice": found.twice + paced.twice,
-            "overtaken": found.overtaken + paced.overtaken,
-            **await _unsettled(running, stage.messages + count),
-        }
-        return Figures(
-            name=f"{kind.name} → sink",
-            rate=rate,
+    name = f"{kind.name}_sink_{stage.devices}"
+    async with _scene(stage, kind, name) as scene, scene.running() as running:
+        spent = await _beside(scene)
+        used, sent_s, profile = await _rush(scene, running, window=_ON_THE_WAY)
+        beside = {name: used - spent[name] for name, used in (await _beside(scene, sent_s)).items()}
+        found = await scene.found()
+        figures = Figures(
+            name=f"{kind.title} → sink",
+            rate=_steady_rate(found),
             processor_s=sum(used),
             database_s=used[1],
-            delays=(cuts[49], cuts[98]),
+            beside={name: 1000 * seconds / stage.messages for name, seconds in beside.items()},
             memory=running.memory(),
-            faults={name: number for name, number in faults.items() if number},
+            faults=_faults(stage.messages, found, await running.account()),
+            profile=profile,
+        )
+        return await _at_half(scene, running, figures) if paced and found.arrived else figures
+
+
+async def _at_half(scene: _Scene, running: Volme, figures: Figures) -> Figures:
+    """Publish at half the rate that was measured, and add the delays."""
+    stage = scene.stage
+    mark = scene.spool.stat().st_size
+    rate = figures.rate / 2
+    count = int(rate * stage.paced_s)
+    await scene.publisher.ask({"first": stage.messages, "count": count})
+    sent = (await scene.publisher.ask({"rate": rate}))["sent"]
+    await running.settled(stage.messages + count, scene.arrived)
+    found = await scene.found(mark)
+    delays = sorted(at - sent[n - stage.messages] for n, at in found.arrived.items())
+    cuts = quantiles(delays, n=100)
+    account = await running.account()
+    more = _faults(count, found, {**account, "delivered": account["delivered"] - stage.messages})
+    faults = {name: figures.faults.get(name, 0) + more.get(name, 0) for name in {**figures.faults, **more}}
+    return replace(
+        figures, delays=(cuts[49], cuts[98]), faults=faults, memory=max(running.memory(), figures.memory or 0)
+    )
+
+
+async def devices(stage: Stage, kind: Kind, counts: tuple[int, ...]) -> AsyncIterator[Figures]:
+    """Give the same for different numbers of devices, each of which says something at least once."""
+    for count in counts:
+        of_these = replace(stage, devices=count, messages=max(stage.messages, count))
+        figures = await into_sink(of_these, kind, paced=False)
+        yield replace(figures, name=f"{kind.title}, {count:,} devices")
+
+
+async def drain(stage: Stage, kind: Kind) -> Figures:
+    """What waits in the session that the MQTT broker keeps while Volme is away → sink."""
+    async with _scene(stage, kind, f"{kind.name}_drain") as scene:
+        idle = await _started(scene)  # the broker knows the session from here on
+        await scene.publisher.ask({"rate": None})
+        return replace(await _caught_up(scene, idle), name="drained from the MQTT broker → sink")
+
+
+async def backlog(stage: Stage, kind: Kind) -> Figures:
+    """What waits in the journal when Volme starts → sink."""
+    async with _scene(stage, kind, f"{kind.name}_backlog") as scene:
+        idle = await _started(scene)
+        await fill(scene.dsn, kind.messages(0, stage.messages, stage.devices, stage.epoch))
+        return replace(await _caught_up(scene, idle), name="backlog of the journal → sink")
+
+
+async def _started(scene: _Scene) -> tuple[float, float]:
+    """Start Volme once with nothing to do; return the processor time of that, to be taken off later."""
+    before = scene.stage.postgres.processor_seconds()
+    async with scene.running() as running:
+        await asyncio.sleep(_IDLE_S)
+        own, database = running.processor_seconds()
+        return own, database - before
+
+
+async def _caught_up(scene: _Scene, idle: tuple[float, float]) -> Figures:
+    """Start Volme and wait until it has done what waited."""
+    stage = scene.stage
+    before = stage.postgres.processor_seconds()
+    async with (
+        scene.running() as running,
+        profiled(running.pid, stage.folder, wanted=stage.profile) as profile,
+    ):
+        await running.settled(stage.messages, scene.arrived)
+        own, database = running.processor_seconds()
+        used = own - idle[0], database - before - idle[1]
+        found = await scene.found()
+        moments = sorted(found.arrived.values())
+        return Figures(
+            name="",
+            rate=len(moments) / (moments[-1] - moments[0]) if len(moments) > 1 else 0.0,
+            processor_s=1000 * sum(used) / stage.messages,
+            database_s=1000 * used[1] / stage.messages,
+            memory=running.memory(),
+            faults=_faults(stage.messages, found, await running.account()),
             profile=profile,
         )
 
 
 async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
     """MQTT broker → Volme with its embedded NGSI-LD broker, whose last states are then compared."""
-    async with AsyncExitStack() as stack:
-        publisher, running = await _set_up(stack, stage, kind, f"{kind.name}_embedded", None)
-        began, used, profile = await _rush(stage, publisher, running)
+    async with (
+        _scene(stage, kind, f"{kind.name}_embedded") as scene,
+        scene.running(embedded=True) as running,
+    ):
+        began = time.monotonic()
+        used, _, profile = await _rush(scene, running, window=None)
         seconds = time.monotonic() - began
-        faults = {
-            "devices not at their last measure": await _stale(stage, kind, running),
-            **await _unsettled(running, stage.messages),
-        }
+        stale = await _stale(stage, kind, running)
+        unsettled = _unsettled(stage.messages, await running.account())
+        faults = {"devices not at their last measure": stale, **unsettled}
         return Figures(
-            name=f"{kind.name} → embedded broker",
+            name=f"{kind.title} → embedded broker",
             rate=stage.messages / seconds,
             processor_s=sum(used),
             database_s=used[1],
@@ -129,50 +269,54 @@ async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
         )
 
 
-async def _set_up(
-    stack: AsyncExitStack, stage: Stage, kind: Kind, name: str, sink_port: int | None
-) -> tuple[Helper, Volme]:
-    dsn = await stage.postgres.database(f"bench_{name}")
-    await register(dsn, kind, stage.devices)
-    publisher = await stack.enter_async_context(
-        helper("publisher", stage.mqtt_port, kind.name, stage.devices, stage.epoch.isoformat())
-    )
-    await publisher.ask({"first": 0, "count": stage.messages})
-    running = await stack.enter_async_context(
-        volme(
-            stage.folder / name,
-            mqtt_port=stage.mqtt_port,
-            database=stage.postgres,
-            dsn=dsn,
-            kind=kind,
-            sink_port=sink_port,
-        )
-    )
-    return publisher, running
-
-
 async def _rush(
-    stage: Stage, publisher: Helper, running: Volme
-) -> tuple[float, tuple[float, float], dict[str, int]]:
-    """Publish as fast as the MQTT broker takes it, and wait until Volme is done.
+    scene: _Scene, running: Volme, *, window: int | None
+) -> tuple[tuple[float, float], float, dict[str, int]]:
+    """Publish as fast as all parts go together, and wait until Volme is done.
 
     Returns:
-        When the first message went out, processor seconds for 1,000 of Volme and of its
-        PostgreSQL, and the profile.
+        Processor seconds for 1,000 messages of Volme and of its PostgreSQL; those of the publisher in
+        all; and the profile.
     """
+    stage = scene.stage
     async with profiled(running.pid, stage.folder, wanted=stage.profile) as profile:
         before = running.processor_seconds()
-        sent = (await publisher.ask({"rate": None}))["sent"]
-        await running.settled(stage.messages)
+        answer = await scene.publisher.ask({"rate": None, "window": window})
+        await running.settled(stage.messages, None if window is None else scene.arrived)
         after = running.processor_seconds()
     own, database = (
         1000 * (late - early) / stage.messages for early, late in zip(before, after, strict=True)
     )
-    return sent[0], (own, database), profile
+    return (own, database), answer["processor_s"], profile
 
 
-async def _unsettled(running: Volme, published: int) -> dict[str, int]:
-    account = await running.account()
+async def _beside(scene: _Scene, publisher_s: float = 0.0) -> dict[str, float]:
+    """Return the processor time that the processes beside Volme have used."""
+    return {
+        "publisher": publisher_s,
+        scene.stage.mqtt.name: scene.stage.mqtt.processor_seconds(),
+        "sink": float(await scene.sink.ask("flush")),
+    }
+
+
+def _steady_rate(found: Found) -> float:
+    """Return the rate at the sink between the first and the last tenth: while everything was at work."""
+    moments = sorted(found.arrived.values())
+    first, last = (int(share * (len(moments) - 1)) for share in _STEADY)
+    return (last - first) / (moments[last] - moments[first]) if last > first else 0.0
+
+
+def _faults(published: int, found: Found, account: Mapping[str, int]) -> dict[str, int]:
+    faults = {
+        "lost": published - len(found.arrived),
+        "twice": found.twice,
+        "overtaken": found.overtaken,
+        **_unsettled(published, account),
+    }
+    return {name: number for name, number in faults.items() if number}
+
+
+def _unsettled(published: int, account: Mapping[str, int]) -> dict[str, int]:
     return {
         "not delivered": published - account["delivered"],
         "duplicates": account["duplicate"],
@@ -197,47 +341,3 @@ async def _stale(stage: Stage, kind: Kind, running: Volme) -> int:
         urn: max(number_of(at, stage.epoch) for at in times.values()) for urn, times in observed.items()
     }
     return sum(newest.get(urn) != n for urn, n in last.items())
-
-
-async def bare_receive(stage: Stage) -> Figures:
-    """MQTT broker → Volme's MQTT client, which acknowledges at once."""
-    kind = KINDS["plain"]
-    async with (
-        helper("publisher", stage.mqtt_port, kind.name, stage.devices, stage.epoch.isoformat()) as publisher,
-        helper("references", "receive", stage.mqtt_port, kind.topics, stage.messages) as loop,
-    ):
-        await publisher.ask({"first": 0, "count": stage.messages})
-        await loop.line()
-        _, result = await asyncio.gather(publisher.ask({"rate": None}), loop.line())
-    return _bare("receive", result, per_message=1)
-
-
-async def bare_post(stage: Stage) -> Figures:
-    """Batches, written beforehand, → the sink; a message makes two entities."""
-    async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(helper("sink", stage.folder / "bare.sink"))
-        loop = await stack.enter_async_context(
-            helper("references", "post", await sink.line(), 2 * stage.messages)
-        )
-        result = await loop.line()
-    return _bare("post", result, per_message=2)
-
-
-async def bare_commit(stage: Stage) -> Figures:
-    """Rows → PostgreSQL by COPY, with PostgreSQL's processor time."""
-    dsn = await stage.postgres.database("bench_bare")
-    size = len(KINDS["plain"].packets(0, 1, 1, stage.epoch)[0])
-    before = processor_seconds(stage.postgres.pid)
-    async with helper("references", "commit", dsn, stage.messages, size) as loop:
-        result = await loop.line()
-    result["processor_s"] += processor_seconds(stage.postgres.pid) - before
-    return _bare("commit", result, per_message=1)
-
-
-def _bare(name: str, result: dict[str, float], per_message: int) -> Figures:
-    messages = result["count"] / per_message
-    return Figures(
-        name=name,
-        rate=messages / result["seconds"],
-        processor_s=1000 * result["processor_s"] / messages,
-    )
