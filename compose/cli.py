@@ -21,6 +21,7 @@ _COMMANDS = {
     "translate": ("compose.commands.translate", "translate"),
     "devices": ("compose.commands.devices", "devices"),
     "profiles": ("compose.commands.profiles", "profiles"),
+    "codecs": ("compose.commands.codecs", "codecs"),
     "dead-letters": ("compose.commands.dead_letters", "dead_letters"),
     "replay": ("compose.commands.replay", "replay"),
     "listen": ("compose.commands.look", "listen"),

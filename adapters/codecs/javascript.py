@@ -229,6 +229,11 @@ class JavaScriptPool:
         except (TimeoutError, EOFError, OSError, ValueError) as error:
             await child.kill()
             self._broke_down(waiting, late=isinstance(error, TimeoutError))
+        except Exception as defect:  # noqa: BLE001 - whoever waits must not wait for ever
+            await child.kill()
+            _log.exception("codec.defect", codecs=sorted(groups))
+            for job in waiting:
+                job.put(CodecError(f"The codec {job.codec!r} could not be asked ({type(defect).__name__})."))
         except BaseException:
             await child.kill()  # the pool is being closed
             raise

@@ -59,8 +59,8 @@ _NAMES = "JSON.stringify(Object.getOwnPropertyNames(globalThis))"
 # A script's variables cannot be deleted from the global object; what it assigned there can.
 _DECLARED = """JSON.stringify(Object.entries(Object.getOwnPropertyDescriptors(globalThis))
     .filter(([name, found]) => !found.configurable).map(([name]) => name))"""
-# What makes a script's variables and those of a function differ; seen in no public codec.
-_GLOBAL = re.compile(r"\b(?:globalThis|eval)\b")
+# Who names the global object may list its members, which a script's variables are and a function's not.
+_GLOBAL = re.compile(r"\bglobalThis\b")
 
 _WORD = re.compile(r"\w+")
 

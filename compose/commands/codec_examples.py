@@ -13,6 +13,7 @@ normalizedOutput?}; those of a `type` other than `uplink` are left out.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,15 +31,17 @@ if TYPE_CHECKING:
 
     from adapters.codecs.decoding import Decoded
 
+    #: Reads JSON with comments and hexadecimal numbers.
+    ReadLoose = Callable[[str], Awaitable[Any]]
+
 _LARGEST_FILE = 4 << 20
-_LARGEST_PAYLOAD = 1024
+_LARGEST_PORT = 255
+_DEEPEST = 64
+_BRACKET = re.compile(r"[\[\]{}]")
 _SHOWN = 60
 _NEAR = 1e-9
 #: Where the clock of an example stands that names no time.
 _RECEIVED = datetime(2023, 1, 1, tzinfo=UTC)
-
-#: Reads JSON with comments and hexadecimal numbers.
-ReadLoose = "Callable[[str], Awaitable[Any]]"
 
 
 class UnreadableError(ValueError):
@@ -102,7 +105,7 @@ def find(root: Path) -> Iterator[tuple[Path, Path | None]]:
             yield path, path
     for path in paths:
         if path.suffix == ".js" and path.resolve() not in named:
-            tests = _beside(path, alone=scripts_in[path.parent] == 1)
+            tests: list[Path | None] = [*_beside(path, alone=scripts_in[path.parent] == 1)]
             yield from ((path, test) for test in tests or [None])
 
 
@@ -135,6 +138,7 @@ def _beside(script: Path, *, alone: bool) -> list[Path]:
 
 async def read(root: Path, script: Path, examples: Path | None, loose: ReadLoose) -> Codec:
     """Read one of those that `find` found; whatever is wrong with it is in its `problems`."""
+    vendor = _vendor(root, script)
     raw: list[Any] = []
     problems: list[str] = []
     source = None
@@ -142,9 +146,12 @@ async def read(root: Path, script: Path, examples: Path | None, loose: ReadLoose
         if examples is not None and examples.suffix != ".json":
             name, raw = _read_yaml(examples)
             script = examples.parent / name
+            if script.suffix != ".js":
+                problems.append(f"{examples.name} names {_shown(name)}, which is no *.js")
+                raw = []
         elif examples is not None:
             raw = await _read_json(examples, loose)
-        source = _text(script)
+        source = _text(script) if script.suffix == ".js" else None
     except UnreadableError as error:
         problems.append(str(error))
     tried: list[Example] = []
@@ -156,7 +163,7 @@ async def read(root: Path, script: Path, examples: Path | None, loose: ReadLoose
         except (UnreadableError, RecursionError) as error:
             problems.append(f"example {place}: {error}")
     return Codec(
-        vendor=_vendor(root, script),
+        vendor=vendor,
         name=_within(root, script),
         source=source,
         examples=tuple(tried),
@@ -164,13 +171,13 @@ async def read(root: Path, script: Path, examples: Path | None, loose: ReadLoose
     )
 
 
-def _vendor(root: Path, script: Path) -> str:
+def _vendor(root: Path, place: Path) -> str:
     """Return the folder below `vendor` or `vendors`, or else the first one below what was asked for."""
-    parts = script.absolute().parts[:-1]
+    parts = place.absolute().parts[:-1]
     for at in range(len(parts) - 1, 0, -1):
         if parts[at - 1] in {"vendor", "vendors"}:
             return parts[at]
-    below = script.absolute().parent.relative_to(root.absolute() if root.is_dir() else root.absolute().parent)
+    below = place.absolute().parent.relative_to(root.absolute() if root.is_dir() else root.absolute().parent)
     return below.parts[0] if below.parts else parts[-1]
 
 
@@ -204,10 +211,15 @@ _Words.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_
 def _read_yaml(path: Path) -> tuple[str, list[Any]]:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Words
+    text = _text(path)
+    if _depth(text) > _DEEPEST:
+        msg = f"{path.name} is nested too deep"
+        raise UnreadableError(msg)
     try:
-        table = yaml.load(_text(path))
+        table = yaml.load(text)
     except (YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
-        msg = f"{path.name} is no YAML that can be read: {str(error).partition(chr(10))[0] or type(error).__name__}"
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        msg = f"{path.name} is no YAML that can be read: {reason}"
         raise UnreadableError(msg) from error
     decoder = table.get("uplinkDecoder") if isinstance(table, dict) else None
     if not isinstance(decoder, dict) or not isinstance(decoder.get("fileName"), str):
@@ -218,6 +230,15 @@ def _read_yaml(path: Path) -> tuple[str, list[Any]]:
         msg = f"{path.name}: uplinkDecoder.examples is no list"
         raise UnreadableError(msg)
     return decoder["fileName"], examples
+
+
+def _depth(text: str) -> int:
+    """Return about how deep brackets are nested: the parser's time grows with the square of it."""
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 async def _read_json(path: Path, loose: ReadLoose) -> list[Any]:
@@ -246,7 +267,7 @@ def _example(raw: Any, place: int) -> Example:
         msg = "it has no output"
         raise UnreadableError(msg)
     f_port = given.get("fPort")
-    if f_port is not None and (isinstance(f_port, bool) or not isinstance(f_port, int)):
+    if f_port is not None and not (type(f_port) is int and 0 <= f_port <= _LARGEST_PORT):
         msg = f"its fPort is {_shown(f_port)}"
         raise UnreadableError(msg)
     return Example(
@@ -261,14 +282,14 @@ def _example(raw: Any, place: int) -> Example:
 
 def _payload(raw: Any) -> bytes:
     try:
-        payload = bytes.fromhex(raw) if isinstance(raw, str) else bytes(raw)
-    except (TypeError, ValueError) as error:
-        msg = "its bytes are neither numbers from 0 to 255 nor hexadecimal"
-        raise UnreadableError(msg) from error
-    if isinstance(raw, int) or len(payload) > _LARGEST_PAYLOAD:
-        msg = "its bytes are no payload of a LoRaWAN frame"
-        raise UnreadableError(msg)
-    return payload
+        if isinstance(raw, str):
+            return bytes.fromhex(raw)
+        if isinstance(raw, list):
+            return bytes(raw)
+    except (TypeError, ValueError):
+        pass
+    msg = "its bytes are neither a list of numbers from 0 to 255 nor hexadecimal"
+    raise UnreadableError(msg)
 
 
 def _moment(raw: Any) -> datetime:
@@ -298,24 +319,22 @@ def verdict(example: Example, result: Decoded | CodecError) -> str | None:
 
 
 def _verdict(example: Example, result: Decoded | CodecError) -> str | None:
-    wanted = [str(error) for error in example.output.get("errors") or []]
+    wanted = "; ".join(str(error) for error in example.output.get("errors") or [])
     if isinstance(result, CodecError):
-        said = result.sentence.partition(" failed: ")[2]
-        if wanted and said == "; ".join(wanted):
+        if wanted and result.sentence.partition(" failed: ")[2] == wanted:
             return None
-        return f"{result.sentence}" + (f" Expected: {'; '.join(wanted)}" if wanted else "")
+        return result.sentence + (f" Expected is “{_cut(wanted)}”." if wanted else "")
     if wanted:
-        return f"it decodes, but the error “{_cut('; '.join(wanted))}” is expected"
+        return f"it decodes, but the error “{_cut(wanted)}” is expected"
+    found = None
     if "data" in example.output:
         found = difference(example.output["data"], dict(result.fields), "data")
-        if found is not None:
-            return found
+    if found is None and example.normalized is not None:
+        found = difference(example.normalized, list(result.normalized), "normalized")
     for warning in example.output.get("warnings") or []:
-        if str(warning) not in result.warnings:
-            return f"it does not warn “{_cut(str(warning))}”"
-    if example.normalized is not None:
-        return difference(example.normalized, list(result.normalized), "normalized")
-    return None
+        if found is None and str(warning) not in result.warnings:
+            found = f"it does not warn “{_cut(str(warning))}”"
+    return found
 
 
 def difference(wanted: Any, found: Any, path: str) -> str | None:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,12 +24,7 @@ from compose.commands.printing import json_option, note, print_json, print_table
 from compose.commands.words import clean, counted, examples, verb
 from compose.telemetry import configure_logs
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_AT_ONCE = 32
 _MOST_CHILDREN = 8
-_NOW = datetime(2023, 1, 1, tzinfo=UTC)
 
 
 @click.group(short_help="Try vendors' JavaScript codecs.")
@@ -77,13 +74,14 @@ def test(*, path: Path, as_json: bool) -> None:
 
 async def _test(path: Path) -> tuple[list[Codec], list[_Result]]:
     """Read everything, then run it: whoever reads does not look at the clock of those who run."""
-    reader = JavaScriptPool(_Loose(), workers=1, breaker=_patient())
+    texts: dict[str, str] = {}
+    reader = JavaScriptPool(texts, workers=1, breaker=_patient())
     try:
         places = list(find(path))
         found = []
         with click.progressbar(places, label="Reading", file=sys.stderr) as bar:
             for script, tests in bar:
-                found.append(await read(path, script, tests, lambda text: _read_loose(reader, text)))
+                found.append(await read(path, script, tests, partial(_read_loose, reader, texts)))
     finally:
         await reader.close()
     return found, await _run(found)
@@ -94,61 +92,52 @@ def _patient() -> Breaker:
     return Breaker(first_pause=0, longest_pause=0)
 
 
-class _Loose(dict[str, str]):
-    """Texts as scripts that return them, by themselves."""
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str)
-
-    def __missing__(self, key: str) -> str:
-        return f"function Decoder() {{ return {{ read: (\n{key}\n) }}; }}"
-
-
-async def _read_loose(reader: JavaScriptPool, text: str) -> Any:
+async def _read_loose(reader: JavaScriptPool, texts: dict[str, str], text: str) -> Any:
     """Read JSON with comments: it is JavaScript, and belongs into the sandbox."""
-    request = Request(codec=PREFIX + text, payload=b"", f_port=None, received_at=_NOW)
+    name = f"examples {len(texts)}"
+    texts[name] = f"function Decoder() {{ return {{ read: (\n{text}\n) }}; }}"
+    request = Request(codec=PREFIX + name, payload=b"", f_port=None, received_at=datetime.now(UTC))
     return (await reader.decode(request)).fields["read"]
 
 
 async def _run(found: list[Codec]) -> list[_Result]:
-    sources = {str(place): codec.source for place, codec in enumerate(found) if codec.source is not None}
-    tasks = list(_tasks(found))
-    results = [_problem(codec, problem) for codec in found for problem in codec.problems]
-    children = min(_MOST_CHILDREN, os.cpu_count() or 1)
-    pool = JavaScriptPool(sources, workers=children, reserved=0, breaker=_patient())
+    sources = {codec.name: codec.source for codec in found if codec.source is not None}
+    pool = JavaScriptPool(
+        sources, workers=min(_MOST_CHILDREN, os.cpu_count() or 1), reserved=0, breaker=_patient()
+    )
     try:
-        with click.progressbar(length=len(tasks), label="Running", file=sys.stderr) as bar:
-            for start in range(0, len(tasks), _AT_ONCE):
-                some = tasks[start : start + _AT_ONCE]
-                decoded = await pool.decode_many([request for _, _, request in some])
-                for (codec, example, _), result in zip(some, decoded, strict=True):
-                    results.append(_judged(codec, example, verdict(example, result)))
-                bar.update(len(some))
+        total = sum(len(codec.examples) for codec in found if codec.source is not None)
+        with click.progressbar(length=total, label="Running", file=sys.stderr) as bar:
+
+            async def run(codec: Codec) -> list[_Result]:
+                results = [_problem(codec, problem) for problem in codec.problems]
+                for example in codec.examples if codec.source is not None else ():
+                    results.append(await _tried(pool, codec, example))
+                    bar.update(1)
+                return results
+
+            done = await asyncio.gather(*(run(codec) for codec in found))
     finally:
         await pool.close()
-    return results
+    return [result for results in done for result in results]
 
 
-def _tasks(found: list[Codec]) -> Iterator[tuple[Codec, Example, Request]]:
-    for place, codec in enumerate(found):
-        for example in codec.examples if codec.source is not None else ():
-            request = Request(
-                codec=f"{PREFIX}{place}",
-                payload=example.payload,
-                f_port=example.f_port,
-                received_at=example.received_at,
-            )
-            yield codec, example, request
+async def _tried(pool: JavaScriptPool, codec: Codec, example: Example) -> _Result:
+    request = Request(
+        codec=PREFIX + codec.name,
+        payload=example.payload,
+        f_port=example.f_port,
+        received_at=example.received_at,
+    )
+    (decoded,) = await pool.decode_many((request,))
+    why = verdict(example, decoded)
+    return _Result(
+        vendor=codec.vendor, codec=codec.name, example=example.description, ok=why is None, why=why
+    )
 
 
 def _problem(codec: Codec, problem: str) -> _Result:
     return _Result(vendor=codec.vendor, codec=codec.name, example=None, ok=False, why=problem)
-
-
-def _judged(codec: Codec, example: Example, why: str | None) -> _Result:
-    return _Result(
-        vendor=codec.vendor, codec=codec.name, example=example.description, ok=why is None, why=why
-    )
 
 
 def _as_json(found: list[Codec], results: list[_Result], untried: list[Codec]) -> dict[str, Any]:
