@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 30.0
+_LONGEST_PAUSE_S = 10.0
 # How often an entity that alone makes the broker fail holds up its lane.
 _TRIES_ALONE = 4
 # How often after that, and where the broker itself says that it takes the entity later.
@@ -92,6 +92,10 @@ class Patience:
     def __init__(self, state: BridgeState, stopping: asyncio.Event) -> None:
         self._state = state
         self._stopping = stopping
+        self._next = _FIRST_PAUSE_S
+
+    def renew(self) -> None:
+        """Begin with short pauses again."""
         self._next = _FIRST_PAUSE_S
 
     async def pause(self, error: BrokerError) -> None:
@@ -160,6 +164,7 @@ class Lane:
         self._idle = asyncio.Event()
         self._idle.set()
         self._stopping = asyncio.Event()
+        self._patience = Patience(state, self._stopping)
 
     def put(self, shipment: Shipment) -> None:
         """Add an update behind those that wait."""
@@ -260,7 +265,6 @@ class Lane:
 
     async def _deliver(self, batch: Sequence[Shipment]) -> None:
         """Send a batch until each of its entities has arrived, waits aside, or never will arrive."""
-        patience = Patience(self._state, self._stopping)
         tries, others = 0, self._state.entities
         while True:
             try:
@@ -274,18 +278,19 @@ class Lane:
                 # Only an entity that fails while the broker takes others may be the culprit: a broker
                 # whose database is away may well answer questions.
                 tries += 1
-                aside = batch[0].update.id in self._aside
-                proven = self._state.entities > others or await self._takes_writes(batch[0].update)
-                if not proven or not (aside or tries >= _TRIES_ALONE):
-                    await patience.pause(error)
+                if tries < _TRIES_ALONE and batch[0].update.id not in self._aside:
+                    await self._patience.pause(error)
                     continue
-                self._put_aside(batch[0], error.problem, proven=True)
+                proven = self._state.entities > others or await self._takes_writes(batch[0].update)
+                self._put_aside(batch[0], error.problem, proven=proven)
+                if not proven:
+                    await self._patience.pause(error)
             except _NothingTakenError as error:
                 tries += 1
-                await patience.pause(error)
+                await self._patience.pause(error)
                 continue
             except BrokerError as error:
-                await patience.pause(error)
+                await self._patience.pause(error)
                 continue
             return
 
@@ -309,6 +314,7 @@ class Lane:
         self._state.answers[str(result.status)] += 1
         if not result.failed and not result.created and not self._aside:
             self._state.broker_error = None
+            self._patience.renew()
             self._state.entities += len(batch)
             for shipment in batch:
                 shipment.owner.arrived(shipment.index, None)
@@ -317,6 +323,8 @@ class Lane:
         if together and 1 < len(batch) == len(transient):
             raise _NothingTakenError(transient[0].sentence)
         self._state.broker_error = None
+        if len(result.failed) < len(batch):
+            self._patience.renew()
         self._state.entities += len(batch) - len(result.failed)
         for shipment in batch:
             problem = result.failed.get(shipment.update.id)

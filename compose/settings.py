@@ -222,7 +222,10 @@ class Settings(_Section):
     mqtt: tuple[MqttSource, ...] = ()
     webhook: tuple[WebhookSource, ...] = ()
     plain: tuple[PlainTopic, ...] = ()
-    priority: tuple[Annotated[str, Field(pattern=r"^[^:\s]+:\S+$")], ...] = ("FloodMonitoring:*",)
+    priority: tuple[Annotated[str, Field(pattern=r"^[^:\s]+:\S+$")], ...] = (
+        "FloodMonitoring:*",
+        "WaterObserved:*",
+    )
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
     javascript: dict[str, LocalPath] = Field(default_factory=dict)
     simulator: SimulatorSettings = SimulatorSettings()

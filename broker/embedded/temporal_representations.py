@@ -94,6 +94,9 @@ def instances_of(
         names[name][0]: {"type": kind, f"{VALUE_MEMBER[kind]}s": []} if view.form == "temporalValues" else []
         for name, kind in empty.items()
     }
+    if view.window.time == "observedAt":  # which a scope never has: it is shown as it is now
+        by_attribute.pop(SCOPE, None)
+        shown.pop(SCOPE, None)
     for iri, found in by_attribute.items():
         instances = _instances(iri, found, names, view)
         shown[iri] = _values(instances, found) if view.form == "temporalValues" else instances
@@ -113,8 +116,8 @@ def aggregates_of(periods: Iterable[Period], names: Mapping[int, Name]) -> dict[
 
 
 def moment_text(moment: datetime) -> str:
-    """Return it in UTC, with as many digits of a second as it needs."""
-    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    """Return a moment in UTC with as many digits of a second as it needs."""
+    text = moment.replace(tzinfo=None).isoformat()
     return (text.rstrip("0") if "." in text else text) + "Z"
 
 
@@ -127,7 +130,9 @@ def instance_id(entity: int, row: Any) -> str:
 
 def place_id(entity: int, name: int, at: datetime, digest: int) -> str:
     """Return the URN of the instance that is at a place."""
-    return f"{_ID}{entity:x}-{name:x}-{(at - _BEGINNING) // _MICROSECOND:x}-{digest & (1 << 64) - 1:x}"
+    # the first and the last moment of the calendar come out of the database without their zone
+    since = (at.replace(tzinfo=UTC) - _BEGINNING) // _MICROSECOND
+    return f"{_ID}{entity:x}-{name:x}-{since:x}-{digest & (1 << 64) - 1:x}"
 
 
 def place_of(urn: str) -> tuple[int, int, datetime, int] | None:
