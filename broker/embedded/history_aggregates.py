@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +78,12 @@ async def aggregates(
             return [], True
         bounds = window.begins or extremes[0], window.ends or extremes[1]
         parameters = Parameters([entity.number for entity in entities])
-        statement = _statement(window, selection, aggregation, (bounds[0], extremes[1]), parameters)
+        starts = _boundaries(bounds[0], extremes[1], aggregation) if aggregation.period.months else []
+        start = _start(window, aggregation, starts or [bounds[0]], parameters)
+        statement = _statement(window, selection, aggregation, start, parameters)
         limit = parameters.add(most + 1)
         rows = await connection.fetch(f"{statement} LIMIT {limit}", *parameters.values, timeout=_SECONDS)
-    periods = [_period(row, bounds, aggregation) for row in rows]
+    periods = [_period(row, _end(row["start"], bounds[1], starts, aggregation), aggregation) for row in rows]
     whole = len(periods) <= most
     if not whole:
         boundary = periods[most].start
@@ -114,11 +117,10 @@ def _statement(
     window: Window,
     selection: Selection,
     aggregation: Aggregation,
-    spread: tuple[datetime, datetime],
+    start: str,
     parameters: Parameters,
 ) -> str:
-    """Return the query for every period of every attribute; `spread` is where they begin and end."""
-    start = _start(window, aggregation, spread, parameters)
+    """Return the query for every period of every attribute; `start` is where an instance's begins."""
     calculated = ", ".join(f'{_METHODS[method]} AS "{method}"' for method in aggregation.methods)
     descending = "" if window.last is None else "DESC"
     return f"""
@@ -140,20 +142,15 @@ def _statement(
 
 
 def _start(
-    window: Window,
-    aggregation: Aggregation,
-    spread: tuple[datetime, datetime],
-    parameters: Parameters,
+    window: Window, aggregation: Aggregation, starts: Sequence[datetime], parameters: Parameters
 ) -> str:
     """Return the beginning of the period that an instance falls into, as SQL."""
     time, period = time_of(window), aggregation.period
-    if not period:
-        return f"{parameters.add(spread[0])}::timestamptz"
-    if not period.months:
-        width, origin = parameters.add(period.rest), parameters.add(spread[0])
-        return f"date_bin({width}::interval, {time}, {origin}::timestamptz)"
-    starts = parameters.add(_boundaries(*spread, aggregation))
-    return f"({starts}::timestamptz[])[width_bucket({time}, {starts}::timestamptz[])]"
+    if period.months:
+        among = parameters.add(starts)
+        return f"({among}::timestamptz[])[width_bucket({time}, {among}::timestamptz[])]"
+    origin = f"{parameters.add(starts[0])}::timestamptz"
+    return f"date_bin({parameters.add(period.rest)}::interval, {time}, {origin})" if period else origin
 
 
 def _boundaries(start: datetime, last: datetime, aggregation: Aggregation) -> list[datetime]:
@@ -172,17 +169,21 @@ def _boundaries(start: datetime, last: datetime, aggregation: Aggregation) -> li
     return found
 
 
-def _period(row: asyncpg.Record, bounds: tuple[datetime, datetime], aggregation: Aggregation) -> Period:
-    start = row["start"]
-    end = bounds[1]
-    if aggregation.period:
-        try:
-            end = later(start, aggregation.period)
-        except OverflowError:
-            end = max(bounds[1], start)
+def _end(start: datetime, last: datetime, starts: Sequence[datetime], aggregation: Aggregation) -> datetime:
+    """Return where a period ends: with the next one, or with the whole time."""
+    following = bisect_right(starts, start)
+    if following < len(starts):
+        return starts[following]
+    try:
+        return later(start, aggregation.period) if aggregation.period else last
+    except OverflowError:
+        return max(start, last)
+
+
+def _period(row: asyncpg.Record, end: datetime, aggregation: Aggregation) -> Period:
     values = {method: row[method] for method in aggregation.methods if row[method] is not None}
     return Period(
-        entity=row["entity"], name=row["name"], kind=row["kind"], start=start, end=end, values=values
+        entity=row["entity"], name=row["name"], kind=row["kind"], start=row["start"], end=end, values=values
     )
 
 

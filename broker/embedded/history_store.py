@@ -205,39 +205,18 @@ class HistoryReader:
         Raises:
             TooComplexQueryError: too many instances are of one moment, or the answer took too long.
         """
-        parameters = Parameters([entity.number for entity in entities])
-        each = min(most + 1, window.last or most + 1)
-        time, descending = time_of(window), "DESC" if window.last else "ASC"
-        inner = f"""
-            SELECT i.*, {time} AS moment FROM ngsild.history AS i
-            WHERE i.entity = e.number AND i.name = n.number AND {within(window, parameters)}
-            ORDER BY {time} {descending}, i.digest LIMIT {parameters.add(each)}
-        """  # noqa: S608 - SQL of our own alone
-        statement = f"""
-            SELECT i.entity, i.name, i.observed, i.deleted, i.at, i.digest, i.created_at, i.modified_at,
-                i.instance_id, i.doc, i.moment
-            FROM ngsild.history_entities AS e
-            CROSS JOIN LATERAL unnest(e.names) AS n(number)
-            CROSS JOIN LATERAL ({inner}) AS i
-            WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
-            ORDER BY i.moment {descending}, i.entity, i.name, i.digest
-        """  # noqa: S608 - as above
         async with answered(self._pool) as connection:
-            limit = parameters.add(most + 1)
-            rows = await connection.fetch(
-                f"{statement} LIMIT {limit}::bigint", *parameters.values, timeout=_SECONDS
-            )
+            statement, values = _instances(entities, window, selection, most + 1)
+            rows = await connection.fetch(statement, *values, timeout=_SECONDS)
             if len(rows) <= most:
                 return rows, True
             boundary = rows[most]["moment"]
             kept = [row for row in rows if row["moment"] != boundary]
             if kept:
                 return kept, False
-            # more instances of one moment than an answer should have: they cannot be told apart
-            parameters.values[-1] = most * _TIES + 1
-            rows = await connection.fetch(
-                f"{statement} LIMIT {limit}::bigint", *parameters.values, timeout=_SECONDS
-            )
+            # more instances of one moment than an answer should have: no range of time tells them apart
+            statement, values = _instances(entities, window, selection, most * _TIES + 1)
+            rows = await connection.fetch(statement, *values, timeout=_SECONDS)
         kept = [row for row in rows if row["moment"] == boundary]
         if len(kept) > most * _TIES:
             raise TooComplexQueryError(detail="too many instances are of one moment; ask for fewer entities")
@@ -273,6 +252,31 @@ class HistoryReader:
             None if datasets is None else list(datasets),
         )
         return frozenset(row["number"] for row in rows)
+
+
+def _instances(
+    entities: Sequence[Known], window: Window, selection: Selection, limit: int
+) -> tuple[str, list[Any]]:
+    """Return the statement that reads instances, with its parameters."""
+    parameters = Parameters([entity.number for entity in entities])
+    each = parameters.add(min(limit, window.last or limit))
+    time, descending = time_of(window), "DESC" if window.last else "ASC"
+    inner = f"""
+        SELECT i.*, {time} AS moment FROM ngsild.history AS i
+        WHERE i.entity = e.number AND i.name = n.number AND {within(window, parameters)}
+        ORDER BY {time} {descending}, i.digest LIMIT {each}::bigint
+    """  # noqa: S608 - SQL of our own alone
+    statement = f"""
+        SELECT i.entity, i.name, i.observed, i.deleted, i.at, i.digest, i.created_at, i.modified_at,
+            i.instance_id, i.doc, i.moment
+        FROM ngsild.history_entities AS e
+        CROSS JOIN LATERAL unnest(e.names) AS n(number)
+        CROSS JOIN LATERAL ({inner}) AS i
+        WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
+        ORDER BY i.moment {descending}, i.entity, i.name, i.digest
+        LIMIT {parameters.add(limit)}::bigint
+    """  # noqa: S608 - as above
+    return statement, parameters.values
 
 
 def time_of(window: Window) -> str:
