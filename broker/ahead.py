@@ -19,6 +19,7 @@ _CHUNK = 2_000
 # Messages taken before their turn that are remembered, so that memory is bounded.
 _LIMIT = 20_000
 _PAUSE_S = 0.2
+_LOOK_AGAIN_S = 10.0
 _T = TypeVar("_T")
 
 
@@ -29,10 +30,12 @@ class Preference:
     Attributes:
         message: whether a message is of a preferred device, told without translating it.
         entity: whether an entity is fed by preferred devices, by its id; its updates go first.
+        anybody: whether there is any preferred device.
     """
 
     message: Callable[[Message], bool]
     entity: Callable[[str], bool]
+    anybody: Callable[[], bool]
 
 
 class Taker(Protocol):
@@ -59,6 +62,9 @@ async def read_ahead(bridge: Taker, journal: Journal, preference: Preference, ba
     place: Position | None = None
     while True:
         await backlog.wait()
+        if not preference.anybody():
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            continue
         if bridge.position is None or bridge.taken_ahead >= _LIMIT:
             await asyncio.sleep(_PAUSE_S)
             continue

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,7 +36,6 @@ from models.uplink import REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from broker.client import NgsiLdClient
     from broker.journal.port import Journal, Position
@@ -48,6 +48,8 @@ __all__ = ["Bridge", "BridgeSettings", "BridgeState", "Preference"]
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
+# A message that was received so long ago has waited.
+_BACKLOG_S = 2.0
 # While batches settle one after the other, they are committed together.
 _COMMIT_EVERY_S = 0.02
 # Rows a second that saving the book of devices may write, and how long it may wait at most.
@@ -146,12 +148,11 @@ class Bridge:
             for batch in batches:
                 for part in _parts(batch, self._settings.chunk):
                     if not self._has_room():
-                        self._backlog.set()
                         async with self._room:
                             await self._room.wait_for(self._has_room)
                     await self._take(part)
                     position = part.position
-            if sum(map(len, batches)) >= self._settings.chunk:
+            if (datetime.now(UTC) - batches[-1].messages[-1].received_at).total_seconds() > _BACKLOG_S:
                 self._backlog.set()
 
     def _has_room(self) -> bool:

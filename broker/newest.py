@@ -48,6 +48,7 @@ class Known(Struct, gc=False):
         still: of the last update that was sent as a whole, what did not change since; `whole_at`: when
             that was, seconds of the loop's clock.
         sent_at: the time of observation that the broker was sent last.
+        express: its updates go before all others; None: nobody has asked yet.
     """
 
     measured: Names = ()
@@ -56,6 +57,7 @@ class Known(Struct, gc=False):
     still: bytes | None = None
     whole_at: float = 0.0
     sent_at: datetime | None = None
+    express: bool | None = None
 
     def sets(self) -> Iterator[tuple[Names, datetime]]:
         """Give the sets of attributes with the time of each."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from broker.client import NgsiLdClient
     from broker.lane import Owner
+    from broker.newest import Known
     from broker.state import BridgeSettings, BridgeState
     from models.errors import MessageError
     from models.reading import EntityUpdate
@@ -107,14 +108,16 @@ class Shipping:
         known.sent_at = at or known.sent_at
         if self._held:
             self._held.pop(update.id, None)
-        self._put(fresh, owner, index, whole=whole)
+        self._put(fresh, known, owner, index, whole=whole)
         return made + 1
 
-    def _put(self, update: EntityUpdate, owner: Owner, index: int, *, whole: bool) -> None:
+    def _put(self, update: EntityUpdate, known: Known, owner: Owner, index: int, *, whole: bool) -> None:
         body = update.json if whole else update.head + b"}"
-        preferred = self._preferred is not None and self._preferred(update.id)
+        express = known.express
+        if express is None:
+            express = known.express = self._preferred is not None and self._preferred(update.id)
         lane = self._lanes[hash(update.id) % len(self._lanes)]
-        lane.put(Shipment(update, body, whole, owner, index, preferred))
+        lane.put(Shipment(update, body, whole, owner, index, express))
 
     async def _say_held(self) -> None:
         """Tell the broker in the end what was held back, as nothing else came to be told."""
@@ -130,7 +133,7 @@ class Shipping:
             del self._held[entity_id]
             known = self.newest.known(entity_id)
             known.sent_at = update.observed_at
-            self._put(update, _NOBODY, 0, whole=False)
+            self._put(update, known, _NOBODY, 0, whole=False)
 
 
 class _Nobody:

@@ -53,4 +53,7 @@ def preference(patterns: tuple[str, ...], world: World) -> Preference | None:
         urn = feeds(device) if device is not None else None
         return urn is not None and prefers_entity(urn)
 
-    return Preference(message=prefers_message, entity=prefers_entity)
+    def anybody() -> bool:
+        return any(urn is not None and prefers_entity(urn) for urn in map(feeds, world.devices.values()))
+
+    return Preference(message=prefers_message, entity=prefers_entity, anybody=anybody)

@@ -36,13 +36,13 @@ class Consuming:
 
     async def position(self, consumer: str) -> Position:
         """See `Journal.position`."""
-        async with speaking("find the cursor"):
+        with speaking("find the cursor"):
             return await self._place("position", "register", consumer)
 
     async def activity_position(self, consumer: str) -> Position:
         """See `Journal.activity_position`."""
         await self.position(consumer)
-        async with speaking("find how far activity reaches"):
+        with speaking("find how far activity reaches"):
             return await self._place("activity_position", "register_activity", consumer)
 
     async def _place(self, place: str, register: str, consumer: str) -> Position:
@@ -63,33 +63,34 @@ class Consuming:
         dead: Sequence[DeadLetter] = (),
     ) -> bool:
         """See `Journal.settle`."""
-        async with speaking("commit"), self._settling.held() as connection:
-            cursor = self._cursors.get(consumer)
-            while True:
-                if cursor is None:
-                    cursor = await _cursor(connection, consumer, position)
-                if position.seq <= cursor:
-                    return False
-                try:
-                    fresh = unsettled(settled, cursor, position)
-                except ValueError:
-                    if self._cursors.pop(consumer, None) is None:
-                        raise
-                    cursor = None  # somebody else may have moved it
-                    continue
-                letters = [letter for letter in dead if letter.seq > cursor]
-                columns = (*columns_of_counts(fresh), *columns_of_letters(letters))
-                if await connection.fetchval(
-                    SQL["settle"], consumer, cursor, position.day, position.seq, *columns
-                ):
-                    self._cursors[consumer] = position.seq
-                    return True
-                cursor = None
-                self._cursors.pop(consumer, None)
+        with speaking("commit"):
+            async with self._settling as connection:
+                cursor = self._cursors.get(consumer)
+                while True:
+                    if cursor is None:
+                        cursor = await _cursor(connection, consumer, position)
+                    if position.seq <= cursor:
+                        return False
+                    try:
+                        fresh = unsettled(settled, cursor, position)
+                    except ValueError:
+                        if self._cursors.pop(consumer, None) is None:
+                            raise
+                        cursor = None  # somebody else may have moved it
+                        continue
+                    letters = [letter for letter in dead if letter.seq > cursor]
+                    columns = (*columns_of_counts(fresh), *columns_of_letters(letters))
+                    if await connection.fetchval(
+                        SQL["settle"], consumer, cursor, position.day, position.seq, *columns
+                    ):
+                        self._cursors[consumer] = position.seq
+                        return True
+                    cursor = None
+                    self._cursors.pop(consumer, None)
 
     async def account(self, consumer: str = "bridge") -> Account:
         """See `Journal.account`."""
-        async with speaking("give account"):
+        with speaking("give account"):
             rows = await self._pool.fetch(SQL["account"], consumer)
             if not rows:
                 return Account(sources={}, pending=0, lag=0.0)
@@ -107,7 +108,7 @@ class Consuming:
     ) -> None:
         """See `Journal.save_activity`."""
         columns = columns_of_activity(activities)
-        async with speaking("save when devices were heard"):
+        with speaking("save when devices were heard"):
             row = await self._pool.fetchrow(
                 SQL["save_activity"], consumer, position.day, position.seq, *columns
             )
@@ -127,7 +128,7 @@ class Consuming:
         return await self._activity(None)
 
     async def _activity(self, device_ids: list[str] | None) -> Mapping[str, Activity]:
-        async with speaking("tell when devices were heard"):
+        with speaking("tell when devices were heard"):
             rows = await self._pool.fetch(SQL["activity"], device_ids)
         return {row["device_id"]: read_activity(row) for row in rows}
 

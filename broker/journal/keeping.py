@@ -36,12 +36,15 @@ class Keeping:
 
     async def _drop(self, day: date, kept: int) -> list[date]:
         """Drop what may go of the days before one, oldest first, while more bytes are there than are kept."""
+        with speaking("drop old days"):
+            dropped = await self._drop_in_one_step(day, kept)
+        for old in dropped:
+            log.info("journal.day_dropped", day=str(old))
+        return dropped
+
+    async def _drop_in_one_step(self, day: date, kept: int) -> list[date]:
         dropped = []
-        async with (
-            speaking("drop old days"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+        async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(SQL["lock_retention"])
             # A long query on the log must not make everybody queue behind this one.
             await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
@@ -55,14 +58,13 @@ class Keeping:
                 await connection.execute(SQL["forget_day"], old)
                 total -= sizes[old]
                 dropped.append(old)
-        for old in dropped:
-            log.info("journal.day_dropped", day=str(old))
         return dropped
 
     async def size(self) -> Mapping[date, int]:
         """See `Journal.size`."""
-        async with speaking("tell its size"), self._pool.acquire() as connection:
-            return await _sizes(connection)
+        with speaking("tell its size"):
+            async with self._pool.acquire() as connection:
+                return await _sizes(connection)
 
 
 async def _sizes(connection: Connection) -> dict[date, int]:

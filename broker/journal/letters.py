@@ -44,7 +44,7 @@ class Letters:
         before: int | None = None,
     ) -> list[Letter]:
         """See `Journal.dead_letters`."""
-        async with speaking("list dead letters"):
+        with speaking("list dead letters"):
             rows = await self._pool.fetch(
                 SQL["dead_letters"], kind, device, source, since, until, state, before, limit
             )
@@ -52,19 +52,19 @@ class Letters:
 
     async def dead_letter(self, letter_id: int) -> Letter | None:
         """See `Journal.dead_letter`."""
-        async with speaking("fetch a dead letter"):
+        with speaking("fetch a dead letter"):
             row = await self._pool.fetchrow(SQL["dead_letter"], letter_id)
         return None if row is None else read_letter(row)
 
     async def dead_letter_counts(self, state: LetterState | None = "waiting") -> Mapping[str, int]:
         """See `Journal.dead_letter_counts`."""
-        async with speaking("count dead letters"):
+        with speaking("count dead letters"):
             rows = await self._pool.fetch(SQL["dead_letter_counts"], state)
         return {row["kind"]: row["letters"] for row in rows}
 
     async def unknown_devices(self) -> list[PendingDevice]:
         """See `Journal.unknown_devices`."""
-        async with speaking("list unknown devices"):
+        with speaking("list unknown devices"):
             rows = await self._pool.fetch(SQL["unknown_devices"])
         return [read_pending_device(row) for row in rows]
 
@@ -82,7 +82,7 @@ class Letters:
         """See `Journal.replay`."""
         chosen = (None if ids is None else list(ids), kind, device, source, since, until)
         count, seq = 0, 0
-        async with speaking("replay dead letters"):
+        with speaking("replay dead letters"):
             newest = await self._pool.fetchval(SQL["last_letter"])
             while True:
                 replayed, seq = await self._replay_some(seq, newest, chosen)

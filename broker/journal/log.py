@@ -29,11 +29,11 @@ _COMMIT_TIMEOUT_S = 60.0
 class Log:
     """What the journal's parts share of the log. Arguments as for `PostgresJournal`."""
 
-    def __init__(self, pool: Pool, *, batch: int, capacity: int, poll: float) -> None:
+    def __init__(self, pool: Pool, *, batch: int, capacity: int, linger: float, poll: float) -> None:
         self._pool = pool
         self._poll = poll
         self._writing = Kept(pool)
-        self._writer = GroupCommit(self._flush, batch=batch, capacity=capacity)
+        self._writer = GroupCommit(self._flush, batch=batch, capacity=capacity, linger=linger)
         self._tail = Tail()
         self._news = asyncio.Event()
         self._last = 0  # of the log, as far as it is known here
@@ -58,15 +58,16 @@ class Log:
             raise UnwritableError(msg) from error
         sources = packed.sources
         row = (len(messages), list(sources), list(sources.values()), packed.data, None)
-        async with speaking("append"), self._writing.held() as connection:
-            try:
-                drawn = await connection.fetchrow(SQL["append"], *row, timeout=_COMMIT_TIMEOUT_S)
-            except asyncpg.CheckViolationError:  # a new day: its partition is not there yet
-                await connection.execute(SQL["make_partitions"])
-                drawn = await connection.fetchrow(SQL["append"], *row, timeout=_COMMIT_TIMEOUT_S)
-            except asyncpg.DataError as error:
-                msg = "the journal cannot append a message that PostgreSQL does not take"
-                raise UnwritableError(msg) from error
+        with speaking("append"):
+            async with self._writing as connection:
+                try:
+                    drawn = await connection.fetchrow(SQL["append"], *row, timeout=_COMMIT_TIMEOUT_S)
+                except asyncpg.CheckViolationError:  # a new day: its partition is not there yet
+                    await connection.execute(SQL["make_partitions"])
+                    drawn = await connection.fetchrow(SQL["append"], *row, timeout=_COMMIT_TIMEOUT_S)
+                except asyncpg.DataError as error:
+                    msg = "the journal cannot append a message that PostgreSQL does not take"
+                    raise UnwritableError(msg) from error
         assert drawn is not None  # noqa: S101 - the head has a row
         first: int = drawn["last"] - len(messages) + 1
         self._tail.add(Batch(day=drawn["day"], first=first, messages=packed.messages), len(packed.data))
@@ -86,7 +87,7 @@ class Log:
         return batches
 
     async def _select(self, after: Position, limit: int) -> list[Batch]:
-        async with speaking("read"):
+        with speaking("read"):
             rows = await self._pool.fetch(SQL["read"], after.day, after.seq, limit, _READ_BYTES)
         if not rows:
             return []
@@ -102,7 +103,7 @@ class Log:
                 async with asyncio.timeout(min(left, self._poll)):
                     await self._news.wait()
             except TimeoutError:
-                async with speaking("look for news"):
+                with speaking("look for news"):
                     if await self._pool.fetchval(SQL["head"]) > self._seen:
                         return True
             else:

@@ -29,11 +29,20 @@ class PostgresJournal(Log, Consuming, Letters, Keeping):
         pool: close the journal before the pool.
         batch: messages in one transaction, at most.
         capacity: messages that wait to be written, at most.
+        linger: under load, seconds between two transactions that append, while more keeps coming.
         poll: seconds between looks for what other processes have appended.
     """
 
-    def __init__(self, pool: Pool, *, batch: int = 2_000, capacity: int = 10_000, poll: float = 0.5) -> None:
-        Log.__init__(self, pool, batch=batch, capacity=capacity, poll=poll)
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        batch: int = 2_000,
+        capacity: int = 10_000,
+        linger: float = 0.008,
+        poll: float = 0.5,
+    ) -> None:
+        Log.__init__(self, pool, batch=batch, capacity=capacity, linger=linger, poll=poll)
         Consuming.__init__(self, pool)
 
     async def start(self) -> None:
@@ -42,7 +51,7 @@ class PostgresJournal(Log, Consuming, Letters, Keeping):
         Raises:
             StoreError: PostgreSQL is away, or the tables cannot be made.
         """
-        async with speaking("start"):
+        with speaking("start"):
             await postgres.migrate(self._pool, "broker.journal")
             await self._pool.execute(SQL["make_partitions"])
         self._writer.start()

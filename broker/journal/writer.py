@@ -27,8 +27,9 @@ log = structlog.get_logger(__name__)
 
 _payload = attrgetter("payload")
 
-# Batches below are no load: whoever sent so few may wait for them before it sends the next.
+# Fewer messages in a transaction are no load: whoever sent them may wait for them before the next.
 _LOAD = 16
+# So many looks for whether more keeps coming.
 _STEPS = 8
 
 
@@ -120,7 +121,7 @@ class GroupCommit:
         batch_bytes: int = 16 * 2**20,
         capacity: int = 10_000,
         capacity_bytes: int = 64 * 2**20,
-        linger: float = 0.004,
+        linger: float = 0.008,
     ) -> None:
         self._flush = flush
         self._batch = batch
