@@ -155,7 +155,8 @@ class GroupCommit:
         Raises:
             StoreError: they did not all commit, or the writer does not run.
         """
-        numbers = [await self._put(some, size) for some, size in self._cut(messages)]
+        # A tuple: the caller's list may change, and readers get the messages from memory.
+        numbers = [await self._put(some, size) for some, size in self._cut(tuple(messages))]
         return numbers[0]
 
     def _cut(self, messages: Sequence[Message]) -> Iterator[tuple[Sequence[Message], int]]:
@@ -237,7 +238,7 @@ class GroupCommit:
             if len(batch) == 1:
                 first = await self._flush(batch[0].messages)
             else:
-                first = await self._flush(list(chain.from_iterable(waiting.messages for waiting in batch)))
+                first = await self._flush(tuple(chain.from_iterable(waiting.messages for waiting in batch)))
         except Exception as error:  # noqa: BLE001 - the writer must outlive whatever it meets
             away = isinstance(error, StoreError) and not isinstance(error, UnwritableError)
             if away or len(batch) == 1:
