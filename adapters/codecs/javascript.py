@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PREFIX = "javascript:"
 _BATCH = 128
 _LONGEST_TEXT = 300
+_LARGEST_PORT = 255
 
 _log = structlog.get_logger()
 
@@ -161,6 +162,8 @@ class JavaScriptPool:
     def _take(self, job: _Job) -> None:
         if job.codec not in self.sources:
             job.put(CodecError(f"There is no JavaScript codec {job.codec!r}."))
+        elif job.item[1] is not None and not 0 <= job.item[1] <= _LARGEST_PORT:
+            job.put(CodecError(f"The port is none of LoRaWAN's, which are 0 to {_LARGEST_PORT}."))
         elif self.breaker.trusts(job.codec):
             self._trusted.append(job)
         elif refusal := self.breaker.refusal(job.codec):
@@ -225,7 +228,7 @@ class JavaScriptPool:
             await self._ask(child, groups, waiting)
         except CodecError as error:  # no process: nobody's fault
             for job in waiting:
-                job.put(error)
+                job.put(CodecError(error.sentence))  # each its own: the caller adds the device
         except (TimeoutError, EOFError, OSError, ValueError) as error:
             await child.kill()
             self._broke_down(waiting, late=isinstance(error, TimeoutError))

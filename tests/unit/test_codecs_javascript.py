@@ -724,6 +724,9 @@ async def test_a_child_that_does_not_start_is_a_codec_error(monkeypatch: pytest.
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(CodecError, match=r"^The process for JavaScript codecs does not start"):
         await run(codecs, "sticky")
+    errors = await asyncio.gather(*(run(codecs, "arrow") for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(error, CodecError) for error in errors)
+    assert len({id(error) for error in errors}) == 3  # callers write into them
     monkeypatch.undo()
     assert await run(codecs, "sticky") == {"count": 1}
     await codecs.close()
