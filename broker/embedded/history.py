@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SQL = queries("broker.embedded", "temporal.sql")
 SCOPE = "scope"
+WRITTEN, OBSERVED, DELETED = range(3)
 
 Name: TypeAlias = tuple[str, str]
 """An attribute's IRI and a datasetId; the default instance's is empty."""
@@ -44,17 +45,16 @@ class Row(NamedTuple):
     """One instance, as it is stored; a tuple, since every reading makes several.
 
     Attributes:
+        origin: WRITTEN without a time, OBSERVED, or DELETED.
         at: its observedAt; without one, the moment it was written.
         doc: its members as JSON, without those that have columns of their own.
     """
 
     name: Name
-    observed: bool
-    deleted: bool
+    origin: int
     at: datetime
     digest: int
     created_at: datetime
-    modified_at: datetime
     doc: str
 
 
@@ -132,11 +132,10 @@ def row_of(iri: str, instance: Instance, moment: datetime) -> Row:
     """Return an instance as it is stored; its own createdAt and modifiedAt are kept if it has any."""
     doc, digest = content(instance)
     observed_at = instance.get("observedAt")
-    observed = observed_at is not None
-    at = instant(observed_at) if observed else moment
+    at = moment if observed_at is None else instant(observed_at)
     created_at = instant(instance["createdAt"]) if "createdAt" in instance else moment
     name = iri, instance.get("datasetId", "")
-    return Row(name, observed, False, at, digest, created_at, moment, doc)  # noqa: FBT003 - a tuple's member
+    return Row(name, WRITTEN if observed_at is None else OBSERVED, at, digest, created_at, doc)
 
 
 def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
@@ -144,12 +143,10 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
     doc, digest = content({"type": "Property", "value": list(scopes or ())})
     return Row(
         name=(SCOPE, ""),
-        observed=False,
-        deleted=not scopes,
+        origin=WRITTEN if scopes else DELETED,
         at=moment,
         digest=digest,
         created_at=moment,
-        modified_at=moment,
         doc=doc,
     )
 
@@ -185,8 +182,10 @@ class History:
         self._pool = pool
         self._numbers: dict[Name, int] = {}
 
-    async def record(self, connection: Connection, tenant: str, entries: Sequence[Entry]) -> None:
-        """Write what a transaction's changes add to history.
+    async def record(
+        self, connection: Connection, tenant: str, entries: Sequence[Entry], moment: datetime
+    ) -> None:
+        """Write what a transaction's changes, made at a moment, add to history.
 
         Raises:
             UnpreparedError: call `prepare` with it, and do the transaction again.
@@ -210,7 +209,7 @@ class History:
                 current=True,
             )
         await self.insert(
-            connection, [(numbers[key], row) for key, rows in merged.rows.items() for row in rows]
+            connection, [(numbers[key], row) for key, rows in merged.rows.items() for row in rows], moment
         )
 
     async def delete(
@@ -221,7 +220,7 @@ class History:
         Raises:
             UnpreparedError: call `prepare` with it, and do the transaction again.
         """
-        await self.record(connection, tenant, [deletion_of(entity, moment) for entity in gone])
+        await self.record(connection, tenant, [deletion_of(entity, moment) for entity in gone], moment)
         await connection.execute(SQL["mark_deleted"], tenant, [entity.id for entity in gone], moment)
 
     async def known(self, connection: Connection, tenant: str, ids: Sequence[str]) -> dict[str, int]:
@@ -229,8 +228,8 @@ class History:
         rows = await connection.fetch(SQL["known"], tenant, ids)
         return {row["id"]: row["number"] for row in rows}
 
-    async def insert(self, connection: Connection, rows: Sequence[tuple[int, Row]]) -> None:
-        """Add instances, each with its entity's number.
+    async def insert(self, connection: Connection, rows: Sequence[tuple[int, Row]], moment: datetime) -> None:
+        """Add instances, each with its entity's number; `moment` is when they are written.
 
         Raises:
             UnpreparedError: call `prepare` with it, and do the transaction again.
@@ -243,12 +242,11 @@ class History:
                 SQL["record"],
                 [entity for entity, _ in rows],
                 [numbered[row.name] for _, row in rows],
-                [row.observed for _, row in rows],
-                [row.deleted for _, row in rows],
+                [row.origin for _, row in rows],
                 [row.at for _, row in rows],
                 [row.digest for _, row in rows],
                 [row.created_at for _, row in rows],
-                [row.modified_at for _, row in rows],
+                moment,
                 [row.doc for _, row in rows],
             )
         except asyncpg.CheckViolationError as error:
@@ -361,12 +359,10 @@ def _deletion(iri: str, instance: Instance, moment: datetime) -> Row:
     doc, digest = content({"type": kind, VALUE_MEMBER[kind]: null})
     return Row(
         name=(iri, instance.get("datasetId", "")),
-        observed=False,
-        deleted=True,
+        origin=DELETED,
         at=moment,
         digest=digest,
         created_at=instant(instance["createdAt"]),
-        modified_at=moment,
         doc=doc,
     )
 

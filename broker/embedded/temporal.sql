@@ -25,13 +25,13 @@ SET types = CASE WHEN $8::boolean THEN EXCLUDED.types
 RETURNING id, number, (xmax = 0) AS fresh
 
 -- name: record
--- Add instances; one that is there already stays as it is.
+-- Add instances, all written at one moment; one that is there already stays as it is. Their origin is
+-- 0: written without a time, 1: observed, 2: deleted.
 INSERT INTO ngsild.history (entity, name, observed, deleted, at, digest, created_at, modified_at, doc)
-SELECT n.entity, n.name, n.observed, n.deleted, n.at, n.digest, n.created_at, n.modified_at, n.doc::jsonb
+SELECT n.entity, n.name, n.origin = 1, n.origin = 2, n.at, n.digest, n.created_at, $7, n.doc::jsonb
 FROM unnest(
-    $1::bigint[], $2::integer[], $3::boolean[], $4::boolean[], $5::timestamptz[], $6::bigint[],
-    $7::timestamptz[], $8::timestamptz[], $9::text[]
-) AS n(entity, name, observed, deleted, at, digest, created_at, modified_at, doc)
+    $1::bigint[], $2::integer[], $3::integer[], $4::timestamptz[], $5::bigint[], $6::timestamptz[], $8::text[]
+) AS n(entity, name, origin, at, digest, created_at, doc)
 ON CONFLICT DO NOTHING
 
 -- name: mark_deleted

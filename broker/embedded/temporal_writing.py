@@ -201,7 +201,8 @@ class TemporalWriter:
         numbers = await register(
             connection, tenant, [Registration(entity=entity, names=names)], current=False
         )
-        await self._history.insert(connection, _in_order([(numbers[entity.id], row) for row in rows]))
+        numbered = _in_order([(numbers[entity.id], row) for row in rows])
+        await self._history.insert(connection, numbered, moment)
 
     async def _instance(
         self, connection: Connection, tenant: str, entity_id: str, iri: str, urn: str

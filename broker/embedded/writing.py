@@ -77,9 +77,10 @@ class Writer:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
-                    results, written, entries = await _apply_all(connection, tenant, steps)
+                    moment = now()
+                    results, written, entries = await _apply_all(connection, tenant, steps, moment)
                     if self._history is not None:
-                        await self._history.record(connection, tenant, entries)
+                        await self._history.record(connection, tenant, entries, moment)
                     queued = await self._matcher.publish(connection, tenant, version, written)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                 if attempt == _ATTEMPTS:
@@ -142,14 +143,13 @@ def existing(change: Callable[[Stored, datetime], Changes], entity_id: str) -> S
 
 
 async def _apply_all(
-    connection: Connection, tenant: str, steps: Sequence[Step]
+    connection: Connection, tenant: str, steps: Sequence[Step], moment: datetime
 ) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]], list[Entry]]:
     """Apply the steps and write what they changed; return what came of each, and what history gets.
 
     Somebody else may create an entity between our reading and our writing it. Then the steps
     for that entity are applied once more, to what is there now, and locked this time.
     """
-    moment = now()
     results: dict[int, Changes | ProblemError] = {}
     entries: dict[int, Entry] = {}
     entities: dict[str, Stored] = {}
