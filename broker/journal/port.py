@@ -304,3 +304,21 @@ class Journal(Appender, Protocol):
             The days that were dropped.
         """
         ...
+
+    async def forget(
+        self, matches: Callable[[Message], bool], devices: Collection[str], *, only_count: bool = False
+    ) -> Forgotten:
+        """Delete, for privacy, what the journal has of devices.
+
+        Messages that match lose topic and payload, and keep number and source (`is_forgotten`): the
+        accounts stay as they are. Dead letters that name one of the devices or have such a message are
+        deleted, and when the devices were heard. What is appended meanwhile stays.
+
+        Done step by step, so that nobody else waits for long; may be done again after a StoreError.
+
+        Args:
+            matches: says of a message whether it goes.
+            devices: their ids.
+            only_count: delete nothing, and say what would be.
+        """
+        ...

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broker.journal import legacy
 from broker.journal.connection import SQL, speaking
 from broker.journal.consuming import Consuming
+from broker.journal.forgetting import Forgetting
 from broker.journal.keeping import Keeping
 from broker.journal.letters import Letters
 from broker.journal.log import Log
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from store.postgres import Pool
 
 
-class PostgresJournal(Log, Consuming, Letters, Keeping):
+class PostgresJournal(Log, Consuming, Letters, Keeping, Forgetting):
     """`Journal` on a pool of connections, of which it keeps two for itself.
 
     Args:

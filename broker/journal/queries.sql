@@ -314,3 +314,30 @@ SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day, pg_total_
 FROM pg_inherits
 WHERE inhparent = 'journal.batches'::regclass
 ORDER BY day;
+
+-- name: lock_forgetting
+-- Keep all others who rewrite batches waiting until this transaction ends.
+SELECT pg_advisory_xact_lock(hashtext('journal.forgetting'));
+
+-- name: rewrite
+-- Replace the messages of a batch.
+UPDATE journal.batches SET packed = $3 WHERE day = $1 AND last = $2;
+
+-- name: letters_behind
+-- The dead letters behind number $1 with their messages, oldest first: at most $2, about $3 bytes or one.
+SELECT id, source, topic, payload, received_at, redelivered, device_id
+FROM (
+    SELECT *, octet_length(payload) AS size,
+        sum(octet_length(payload)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS total
+    FROM (SELECT * FROM journal.dead_letters WHERE id > $1 ORDER BY id LIMIT $2) AS letter
+) AS letter
+WHERE total <= $3 OR total = size
+ORDER BY id;
+
+-- name: delete_letters
+-- Delete dead letters.
+DELETE FROM journal.dead_letters WHERE id = ANY ($1::bigint[]);
+
+-- name: forget_devices
+-- Forget when devices were heard.
+DELETE FROM journal.devices_seen WHERE device_id = ANY ($1::text[]);

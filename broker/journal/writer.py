@@ -156,8 +156,24 @@ class GroupCommit:
             StoreError: they did not all commit, or the writer does not run.
         """
         # A tuple: the caller's list may change, and readers get the messages from memory.
-        numbers = [await self._put(some, size) for some, size in self._cut(tuple(messages))]
-        return numbers[0]
+        pieces = list(self._cut(tuple(messages)))
+        count, size = len(messages), sum(size for _, size in pieces)
+        await self._room.enter(count, size)
+        try:
+            if self._closing or self._task is None:
+                msg = "the journal is closed"
+                raise StoreError(msg)
+            numbers = [self._put(*piece) for piece in pieces]
+            self._arrived.set()
+            return await numbers[0] if len(numbers) == 1 else (await asyncio.gather(*numbers))[0]
+        finally:
+            self._room.leave(count, size)
+
+    def _put(self, messages: Sequence[Message], size: int) -> asyncio.Future[int]:
+        first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._buffer.append(_Waiting(messages, size, first))
+        self._waiting += len(messages)
+        return first
 
     def _cut(self, messages: Sequence[Message]) -> Iterator[tuple[Sequence[Message], int]]:
         """Cut into what fits into a transaction; give the bytes of each."""
@@ -176,20 +192,6 @@ class GroupCommit:
                 start, total = number, 0
             total += size
         yield messages[start:], total
-
-    async def _put(self, messages: Sequence[Message], size: int) -> int:
-        await self._room.enter(len(messages), size)
-        try:
-            if self._closing or self._task is None:
-                msg = "the journal is closed"
-                raise StoreError(msg)
-            first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            self._buffer.append(_Waiting(messages, size, first))
-            self._waiting += len(messages)
-            self._arrived.set()
-            return await first
-        finally:
-            self._room.leave(len(messages), size)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
