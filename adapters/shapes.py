@@ -46,6 +46,14 @@ _Validate = Callable[[Any], Any]
 _Number = tuple[int, float | None, float, float, float, _Validate | None]
 
 
+# A derivation: formula, positions of the values that it needs, names of the parameters, limits.
+_Step = tuple[Callable[..., Any], tuple[int, ...], tuple[str, ...], float, float]
+
+
+class OddError(Exception):
+    """A message is not as those before: it has to go the whole way."""
+
+
 class _Other(Struct, frozen=True, kw_only=True, gc=False):
     """An attribute that is no plain number.
 
@@ -104,9 +112,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of one set of quantities.
 
     Attributes:
-        needs: the quantities from which others are derived, and their positions.
-        derived: those others; their values follow those of the message.
-        checks: the limits of those.
+        steps: how others are derived; their values follow those of the message.
         count: how many readings there are in the end.
         unmapped: quantities without an attribute.
         cells: how each value becomes one of an attribute.
@@ -114,9 +120,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         parts: the entities.
     """
 
-    needs: tuple[tuple[str, int], ...]
-    derived: tuple[str, ...]
-    checks: tuple[tuple[float, float], ...]
+    steps: tuple[_Step, ...]
     count: int
     unmapped: tuple[str, ...]
     cells: tuple[_Number | _Other, ...]
@@ -138,11 +142,17 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
             parameters: of the device, for what is derived.
             still: what stays the same.
         """
-        if self.derived:
-            found = self._derive(values, at, parameters)
-            if found is None:
-                return None
-            values = [*values, *found]
+        if self.steps:
+            values = [*values]
+            for formula, positions, names, low, high in self.steps:
+                found = formula(
+                    *[values[index] for index in positions], *[parameters[name] for name in names]
+                )
+                if found is not True and found is not False:
+                    found = round(found, 6)
+                if not low <= found <= high:
+                    return None
+                values.append(found)
         written = self._write(values)
         if written is None:
             return None
@@ -173,20 +183,6 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
             )
         return tuple(updates)
 
-    def _derive(
-        self, values: Sequence[Any], at: datetime, parameters: Mapping[str, float]
-    ) -> list[Any] | None:
-        try:
-            found = _derive({name: values[index] for name, index in self.needs}, at, parameters)
-        except ConfigurationError:
-            return None
-        if tuple(found) != self.derived:
-            return None
-        for value, (low, high) in zip(found.values(), self.checks, strict=True):
-            if not low <= value <= high:
-                return None
-        return list(found.values())
-
     def _write(self, values: Sequence[Any]) -> list[bytes] | None:
         """Return the attributes' values as JSON."""
         if self.numbers is None:
@@ -206,7 +202,12 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
 
 def _converted(value: float, factor: float, shift: float) -> float:
     """Convert as `adapters/build.py` does: see `ontology.loader.convert`."""
-    return round(float(f"{value * factor + shift:.12g}"), 9)
+    text = f"{value * factor + shift:.12g}"
+    # Rounding takes longer than all the rest, and does nothing where there are no more than nine decimals.
+    return float(text) if len(text) <= _SHORT and "e" not in text else round(float(text), 9)
+
+
+_SHORT = len("0.123456789")
 
 
 def _write_cells(cells: Sequence[_Number | _Other], values: Sequence[Any]) -> list[bytes] | None:
@@ -230,24 +231,38 @@ def _write_cells(cells: Sequence[_Number | _Other], values: Sequence[Any]) -> li
     return written
 
 
-def _derive(
-    measured: Mapping[str, Any], at: datetime, parameters: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return what follows from some quantities, without them.
+def _steps(
+    last: Mapping[str, int], values: Sequence[Any], parameters: Mapping[str, float]
+) -> tuple[tuple[str, ...], tuple[_Step, ...]]:
+    """Return what `derive` derives from some quantities, and by which of its rows.
+
+    Args:
+        last: positions of the quantities.
+        values: theirs.
+        parameters: of the device.
 
     Raises:
         ConfigurationError: the parameters contradict each other.
+        OddError: it is not certain by which rows.
     """
     readings = [
         # Nobody asks for the unit and the codec.
-        Reading(quantity=name, value=value, unit=None, observed_at=at, codec="")
-        for name, value in measured.items()
+        Reading(quantity=name, value=values[index], unit=None, observed_at=_SOME_TIME, codec="")
+        for name, index in last.items()
     ]
-    return {reading.quantity: reading.value for reading in derive(readings, parameters)[len(readings) :]}
-
-
-# All that a derivation can need, or is not made because of.
-_NEEDED = frozenset(name for row in (*DERIVATIONS, *VARIANTS) for name in (row.given, *row.also, row.gives))
+    found = {reading.quantity: reading.value for reading in derive(readings, parameters)}
+    known = dict(last)
+    steps: list[_Step] = []
+    for row in (*VARIANTS, *DERIVATIONS):
+        needed = (row.given, *row.also)
+        if row.gives in known or not (known.keys() >= {*needed} and parameters.keys() >= {*row.parameters}):
+            continue
+        positions = tuple(known[name] for name in needed)
+        known[row.gives] = len(values) + len(steps)
+        steps.append((row.formula, positions, row.parameters, *limits(row.gives)))
+    if list(found) != list(known):
+        raise OddError
+    return tuple(known)[len(last) :], tuple(steps)
 
 
 def stamp_of(moment: datetime) -> bytes:
@@ -277,10 +292,9 @@ def make_shape(
     """
     # One that comes twice: its last value counts.
     last = {name: index for index, name in enumerate(given)}
-    needs = tuple((name, index) for name, index in last.items() if name in _NEEDED)
     try:
-        derived = tuple(_derive({name: values[index] for name, index in needs}, _SOME_TIME, parameters))
-    except ConfigurationError:
+        derived, steps = _steps(last, values, parameters)
+    except (ConfigurationError, OddError):
         return None
     last |= {name: index for index, name in enumerate(derived, len(given))}
     fed: dict[str, dict[str, _Number | _Other]] = {type_name: {}, DEVICE: {}}
@@ -304,9 +318,7 @@ def make_shape(
         cells += fed[entity].values()
     numbers = tuple(cell for cell in cells if isinstance(cell, tuple))
     return Shape(
-        needs=needs,
-        derived=derived,
-        checks=tuple(map(limits, derived)),
+        steps=steps,
         count=len(last),
         unmapped=tuple(unmapped),
         cells=tuple(cells),

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from adapters.build import entity_id, moving_attributes
 from adapters.derive import battery_parameters
 from adapters.fields import pick
-from adapters.shapes import DEVICE, Unchanging, limits, make_shape
+from adapters.shapes import DEVICE, OddError, Unchanging, limits, make_shape
+from models.errors import ConfigurationError
 from models.types import TYPES, attributes
 from models.uplink import REGISTRY
 from ontology.loader import _conversion as conversion
@@ -47,10 +48,6 @@ _HAS_BATTERY, _HAS_SIGNAL = 1, 2
 _LEVELS, _SIGNALS = limits(_BATTERY), limits(_SIGNAL)
 _NOTHING: tuple[int, list[Any]] = (0, [])
 _TYPES = {"number": float, "boolean": bool, "text": str}
-
-
-class OddError(Exception):
-    """A message is not as those before: it has to go the whole way."""
 
 
 class Kind:
@@ -204,6 +201,9 @@ class Templates:
         self._plans: dict[str, Plan] = {}
         self._kinds: dict[tuple[Any, ...], Kind] = {}
 
+    def __len__(self) -> int:
+        return len(self._plans)
+
     def find(self, device: Device, profile: Profile, uplink: Uplink, city: str) -> Plan | None:
         """Return the plan of a device; None: it has none, or not for what is known of it now."""
         plan = self._plans.get(device.id)
@@ -240,7 +240,7 @@ class Templates:
             if shape is None:
                 return None
             updates = shape.fill(values, uplink.observed_at, parameters, plan)
-        except (OddError, OverflowError, ValueError):
+        except (OddError, OverflowError, ValueError, ConfigurationError):
             return None  # a value that cannot be, or a number or a time beyond all bounds
         if updates is None:
             return None

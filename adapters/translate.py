@@ -17,7 +17,7 @@ import asyncio
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
 from msgspec import Struct
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from adapters.codecs.decoding import Codecs, Decoded
-    from adapters.templates import Plan
     from models.device import Device, Profile
     from models.message import Message
     from models.uplink import Uplink
@@ -60,7 +59,9 @@ _EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)
 _LONGEST_CAUSE = 200
 # Messages between two turns of everything else that the process does: some milliseconds.
-_AT_ONCE = 250
+_AT_ONCE = 256
+# Messages that take each step together.
+_TOGETHER = 32
 _LARGEST = sys.float_info.max
 
 
@@ -97,108 +98,130 @@ async def translate_all(messages: Sequence[Message], world: World) -> list[Trans
     Only JavaScript codecs are waited for, by all messages that need one at the same time. Others have
     their turn every few milliseconds.
     """
-    translations: list[Translation] = []
+    translations = [Translation(message=message) for message in messages]
     waiting: list[_Undecoded] = []
-    for number, message in enumerate(messages):
-        if number % _AT_ONCE == _AT_ONCE - 1:
+    for first in range(0, len(translations), _TOGETHER):
+        if first % _AT_ONCE == _AT_ONCE - _TOGETHER:
             await asyncio.sleep(0)
-        done = Translation(message=message)
-        translations.append(done)
-        try:
-            undecoded = _begin(done, world)
-            if undecoded is None:
-                continue
-            if undecoded.profile.codec.startswith(PREFIX):
-                waiting.append(undecoded)
-                continue
-            uplink = undecoded.uplink
-            decoded = decode_table(undecoded.profile.codec, uplink.payload, uplink.f_port)
-            _finish(undecoded, decoded, world)
-        except Exception as problem:  # noqa: BLE001 - one message must not stop all others
-            _stop(done, problem)
+        waiting += _translate_some(translations[first : first + _TOGETHER], world)
     if waiting:
-        await _decode_waiting(waiting, world)
+        await _decode_foreign(waiting, world)
     return translations
 
 
+def _translate_some(some: Sequence[Translation], world: World) -> list[_Undecoded]:
+    """Translate a few messages, all by one step before the next; return those that wait for JavaScript.
+
+    Message by message takes half as long again: the code of all steps together does not stay in the
+    processor's nearest cache.
+    """
+    opened = [done for done in some if _take(_open_envelope, done, world)]
+    undecoded = [rest for done in opened if (rest := _take(_begin, done, world)) is not None]
+    ours = [rest for rest in undecoded if not rest.profile.codec.startswith(PREFIX)]
+    for rest in [rest for rest in ours if _take(_decode, rest.done, rest)]:
+        _take(_finish, rest.done, rest, world)
+    return [rest for rest in undecoded if rest.profile.codec.startswith(PREFIX)]
+
+
+_T = TypeVar("_T")
+
+
+def _take(step: Callable[..., _T], done: Translation, *given: Any) -> _T | None:
+    """Take a step of a message's translation; None: there it stopped."""
+    try:
+        return step(done, *given)
+    except Exception as problem:  # noqa: BLE001 - one message must not stop all others
+        _stop(done, problem)
+        return None
+
+
 class _Undecoded(Struct, kw_only=True):
-    """A message whose payload has to be decoded by our own codec."""
+    """A message whose payload has to be decoded by our own codec, and then what that made of it."""
 
     done: Translation
     uplink: Uplink
     device: Device
     profile: Profile
-    plan: Plan | None
+    decoded: Decoded | None = None
+
+
+def _open_envelope(done: Translation, world: World) -> bool:
+    """Read what the network server says; False: it is nothing that measures."""
+    message = done.message
+    reader = world.readers.get(message.source)
+    done.uplink = uplink = reader(message) if reader else read_uplink(message, "auto")
+    return uplink.kind != "other"
 
 
 def _begin(done: Translation, world: World) -> _Undecoded | None:
     """Translate a message up to where its payload has to be decoded, else to its end."""
-    message = done.message
-    uplink = done.uplink = _open_envelope(message, world)
-    if uplink.kind == "other":
-        return None
-    _check_time(uplink, message.received_at)
+    uplink = cast("Uplink", done.uplink)
+    _check_time(uplink, done.message.received_at)
     device = done.device = _find_device(uplink, world)
     profile = _find_profile(device, world)
-    plan = world.templates.find(device, profile, uplink, world.city)
     if uplink.kind == "data":
         if uplink.decoded:
-            if _fill(done, plan, uplink.decoded, "network", world):
+            if _fill(done, profile, uplink.decoded, "network", world):
                 return None
             _read_decoded(done, uplink, profile)
         if not done.readings and uplink.normalized:
             _read_normalized(done, uplink)
         if not done.readings and uplink.payload:
-            return _Undecoded(done=done, uplink=uplink, device=device, profile=profile, plan=plan)
-    elif _fill(done, plan, None, None, world):
+            return _Undecoded(done=done, uplink=uplink, device=device, profile=profile)
+    elif _fill(done, profile, None, None, world):
         return None
     _complete(done, uplink, device, profile, world)
     return None
 
 
-def _finish(undecoded: _Undecoded, decoded: Decoded, world: World) -> None:
+def _decode(_done: Translation, rest: _Undecoded) -> bool:
+    uplink = rest.uplink
+    rest.decoded = decode_table(rest.profile.codec, uplink.payload, uplink.f_port)
+    return True
+
+
+def _finish(done: Translation, rest: _Undecoded, world: World) -> None:
     """Translate a message from its decoded payload on."""
-    done, uplink, profile, plan = undecoded.done, undecoded.uplink, undecoded.profile, undecoded.plan
-    if _fill(done, plan, decoded.fields, profile.codec, world):
+    uplink, profile, decoded = rest.uplink, rest.profile, cast("Decoded", rest.decoded)
+    if _fill(done, profile, decoded.fields, profile.codec, world):
         return
     done.codec, done.fields = profile.codec, decoded.fields
     done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
         decoded.normalized, uplink.observed_at, done.message.received_at
     )
-    _complete(done, uplink, undecoded.device, profile, world)
+    _complete(done, uplink, rest.device, profile, world)
 
 
-async def _decode_waiting(waiting: Sequence[_Undecoded], world: World) -> None:
+async def _decode_foreign(waiting: Sequence[_Undecoded], world: World) -> None:
+    """Have payloads decoded in other processes, and translate their messages to the end."""
     answers = await world.codecs.decode_many(
         [
             Request(
-                codec=undecoded.profile.codec,
-                payload=undecoded.uplink.payload,
-                f_port=undecoded.uplink.f_port,
-                received_at=undecoded.done.message.received_at,
+                codec=rest.profile.codec,
+                payload=rest.uplink.payload,
+                f_port=rest.uplink.f_port,
+                received_at=rest.done.message.received_at,
             )
-            for undecoded in waiting
+            for rest in waiting
         ]
     )
-    for number, (undecoded, answer) in enumerate(zip(waiting, answers, strict=True)):
-        if number % _AT_ONCE == _AT_ONCE - 1:
+    for number, (rest, answer) in enumerate(zip(waiting, answers, strict=True), 1):
+        if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
         if isinstance(answer, MessageError):
-            _stop(undecoded.done, answer)
-            continue
-        try:
-            _finish(undecoded, answer, world)
-        except Exception as problem:  # noqa: BLE001 - one message must not stop all others
-            _stop(undecoded.done, problem)
+            _stop(rest.done, answer)
+        else:
+            rest.decoded = answer
+            _take(_finish, rest.done, rest, world)
 
 
 def _fill(
-    done: Translation, plan: Plan | None, fields: Mapping[str, Any] | None, codec: str | None, world: World
+    done: Translation, profile: Profile, fields: Mapping[str, Any] | None, codec: str | None, world: World
 ) -> bool:
     """Make the entities the quick way; False: they cannot be made so."""
-    if plan is None or done.uplink is None:
-        return False
-    filled = world.templates.fill(plan, done.uplink, fields)
+    uplink, templates = cast("Uplink", done.uplink), world.templates
+    plan = templates.find(cast("Device", done.device), profile, uplink, world.city)
+    filled = None if plan is None else templates.fill(plan, uplink, fields)
     if filled is None:
         return False
     done.entities, shape = filled
@@ -240,11 +263,6 @@ def _defect(uplink: Uplink | None, defect: Exception) -> MessageError:
         f" with the next release ({type(defect).__name__}: {str(defect)[:_LONGEST_CAUSE]})."
     )
     return MessageError(msg, device_id=uplink.device_id if uplink else None)
-
-
-def _open_envelope(message: Message, world: World) -> Uplink:
-    reader = world.readers.get(message.source)
-    return reader(message) if reader else read_uplink(message, "auto")
 
 
 def _check_time(uplink: Uplink, received_at: datetime) -> None:

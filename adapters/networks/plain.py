@@ -51,10 +51,14 @@ class PlainFormat:
     fields: str | None = None
     key: str | None = None
     _around: tuple[str, str] | None = field(init=False, repr=False, compare=False)
+    _simple: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         compile_topic(self.topic)
         object.__setattr__(self, "_around", _around(self.topic))
+        simple = self.device == "{device}" and self.fields is None and self.key is None
+        timed = self.time is None or ("." not in self.time and self.time_unit in {"auto", "rfc3339"})
+        object.__setattr__(self, "_simple", simple and timed)
         if self.device == "{device}" and "{device}" not in self.topic:
             sentence = f"The plain format for {self.topic} does not say where the device's id is."
             raise ConfigurationError(sentence)
@@ -75,6 +79,8 @@ class PlainFormat:
             UnknownEnvelopeError: the topic does not match, or the payload is no object.
             EnvelopeError: a declared field is missing or of a wrong type.
         """
+        if self._simple and (uplink := self._quick(topic, body, received_at)) is not None:
+            return uplink
         levels = self._levels(topic)
         if type(body) is not dict:
             Fields.of(body)
@@ -91,6 +97,25 @@ class PlainFormat:
         except EnvelopeError as error:
             error.device_id = device_id
             raise
+
+    def _quick(self, topic: str, body: Any, received_at: datetime) -> Uplink | None:
+        """Read a message in which all is as it should be; None: something is odd."""
+        device_id = _between(self._around, topic) if self._around is not None else None
+        if device_id is None or type(body) is not dict or _DEVICE_ID.fullmatch(device_id) is None:
+            return None
+        if self.time is not None:
+            time = body.get(self.time)
+            moment = quick_rfc3339(time) if type(time) is str else None
+            if moment is None:
+                return None
+            received_at = moment
+        return Uplink(
+            network=NETWORK,
+            device_id=device_id,
+            observed_at=received_at,
+            device_time=self.time is not None,
+            decoded=body,
+        )
 
     def _levels(self, topic: str) -> Mapping[str, str]:
         """Return the named levels of a topic."""
@@ -123,8 +148,6 @@ class PlainFormat:
 
     def _time(self, body: Any, path: str) -> datetime:
         value = _find(body, path)
-        if type(value) is str and self.time_unit == "auto" and (moment := quick_rfc3339(value)) is not None:
-            return moment
         if isinstance(value, str) and self.time_unit in {"auto", "rfc3339"}:
             return rfc3339(value, Fields(body), path)
         if isinstance(value, int | float) and not isinstance(value, bool) and self.time_unit != "rfc3339":

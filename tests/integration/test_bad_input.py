@@ -370,7 +370,7 @@ async def test_a_defect_of_volme_itself_costs_one_message(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr("adapters.translate.derive", defective)
+        patched.setattr("adapters.translate._find_profile", defective)
         await siege.send(*climate("other"))
         (letter,) = await siege.settled(1)
     assert letter.device_id == DEVICES["other"].id
