@@ -25,6 +25,7 @@ from broker.bridge import Bridge, BridgeSettings
 from broker.client import NgsiLdClient
 from broker.journal.postgres import PostgresJournal
 from compose.addresses import choose_addresses
+from compose.claim import Claim
 from compose.database import postgres
 from compose.parts import listening, mqtt_broker, ngsi_ld_broker
 from compose.platform import Platform
@@ -35,7 +36,6 @@ from compose.settings import LOOPBACK
 from compose.simulation import simulate
 from compose.telemetry import metrics_registry
 from compose.web import web_app
-from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# One arbitrary number, the same in every platform.
-_PLATFORM_LOCK = 0x766F6C6D65_02
-_CLAIM_TRIES = 5
 _STOP_ASKED_S = 10.0
 _GC_THRESHOLDS = (100_000, 50, 100)
 #: The name of the source that listens to the embedded MQTT broker.
@@ -111,13 +108,10 @@ async def _claim_database(stack: AsyncExitStack, pool: Pool) -> None:
     Raises:
         ConfigurationError: another platform works on it.
     """
-    connection = await stack.enter_async_context(pool.acquire())
-    for _ in range(_CLAIM_TRIES):  # a platform that was killed a moment ago may still seem to be there
-        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _PLATFORM_LOCK):
-            return
-        await asyncio.sleep(1)
-    msg = "another Volme works on this PostgreSQL database; a second one needs a database of its own"
-    raise ConfigurationError(msg)
+    claim = Claim(pool)
+    await claim.take()
+    stack.push_async_callback(claim.give_up)
+    await _task(stack, "claim", claim.keep())
 
 
 async def _serve(stack: AsyncExitStack, platform: Platform, pool: Pool) -> None:

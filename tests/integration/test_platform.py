@@ -35,7 +35,7 @@ def settings(folder: Path, database: str) -> Settings:
 async def test_a_second_platform_on_one_database_is_refused(
     tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "_CLAIM_TRIES", 1)
+    monkeypatch.setattr("compose.claim._TRIES", 1)
     async with wiring.running(settings(tmp_path / "a", database), strict_ports=True):
         with pytest.raises(ConfigurationError, match="another Volme works on this PostgreSQL"):
             async with wiring.running(settings(tmp_path / "b", database), strict_ports=True):

@@ -213,7 +213,7 @@ async def test_a_wrong_password_is_named_and_nothing_else_stops(tmp_path: Path, 
             health = await volme.until(lambda health: health["problems"])
             assert health["ok"] is False
             (problem,) = health["problems"]
-            assert problem.startswith("Source stadt is not connected: ")
+            assert problem.startswith("Source stadt: Not connected to ")
             assert "not authori" in problem or "password" in problem
             assert await volme.stop() == 0
             log = volme.log.read_text()
