@@ -16,13 +16,15 @@
         ├── UnknownProfileError   the device's profile does not exist
         ├── CodecError            the payload cannot be decoded
         │   ├── CodecTimeoutError       the codec did not end in time and was stopped
-        │   └── CodecMemoryError        the codec took too much memory and was stopped
+        │   ├── CodecMemoryError        the codec took too much memory and was stopped
+        │   └── CodecPausedError        the codec did either again and again, and is not asked for a while
         ├── NothingMeasuredError  decoded, but no field is mapped to a quantity
         ├── ImplausibleValueError a value is not a number or outside its physical range
         ├── ImpossibleTimeError   the time of observation is in 1970, 2099 …
         ├── InvalidEntityError    the entity breaks its Smart Data Model
         ├── LateReadingError      the broker already holds a newer state
-        └── RefusedError          the broker will never take the entity
+        ├── RefusedError          the broker will never take the entity
+        └── DefectError           Volme itself has a defect, which the message brought to light
 
 Errors carry data; the edge (command line, HTTP) turns them into words. The text of a
 `MessageError` is one sentence that an operator understands.
@@ -129,6 +131,12 @@ class CodecMemoryError(CodecError):
     kind = "codec-memory"
 
 
+class CodecPausedError(CodecError):
+    """The codec took too much time or memory again and again, and is stopped for a while."""
+
+    kind = "codec-paused"
+
+
 class NothingMeasuredError(MessageError):
     """The payload was decoded, but none of its fields is mapped to a quantity."""
 
@@ -163,3 +171,9 @@ class RefusedError(MessageError):
     """The broker refuses the entity and will never take it."""
 
     kind = "refused"
+
+
+class DefectError(MessageError):
+    """Volme itself has a defect, which the message brought to light."""
+
+    kind = "defect"

@@ -14,19 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.errors import CodecError
+from models.errors import CodecPausedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STRIKES = 3
 _FORGIVEN_AFTER = 20
-
-
-class CodecPausedError(CodecError):
-    """The codec took too much time or memory again and again, and is stopped for a while."""
-
-    kind = "codec-paused"
 
 
 @dataclass(kw_only=True, slots=True)

@@ -18,9 +18,9 @@ import pytest
 import pytest_asyncio
 
 from adapters.codecs import javascript_child
-from adapters.codecs.breaker import Breaker, CodecPausedError
+from adapters.codecs.breaker import Breaker
 from adapters.codecs.decoding import Codecs, Request
-from models.errors import CodecError, CodecMemoryError, CodecTimeoutError
+from models.errors import CodecError, CodecMemoryError, CodecPausedError, CodecTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
