@@ -30,7 +30,7 @@ from benchmarks.measures import KINDS
 # Published and not acknowledged; a broker's own window must not be what is measured.
 _WINDOW = 2000
 _AT_ONCE = 50
-_PAUSE_S = 0.001
+_PAUSE_S, _PACED_PAUSE_S = 0.004, 0.001
 _CONNECT = b"\x10\x19\x00\x04MQTT\x04\x02\x00\x00\x00\x0dbenchmark-out"
 _CONNACK = 0x20
 _PUBACK = 0x40
@@ -62,6 +62,9 @@ class Publisher(asyncio.Protocol):
         if _CONNACK in data[:whole:4] and not self.connected.done():
             self.connected.set_result(None)
         self._news.set()
+        # Acknowledgements come one by one; to wake up for each would cost more than all the rest.
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(_PAUSE_S, self._transport.resume_reading)
 
     async def publish(self, packets: list[bytes], rate: float | None, window: int | None) -> list[float]:
         """Send the packets and wait for their acknowledgements; return when each was sent."""
@@ -81,7 +84,7 @@ class Publisher(asyncio.Protocol):
             if room <= _AT_ONCE:
                 await self._acknowledgements()
             else:
-                await asyncio.sleep(0 if some and rate is None else _PAUSE_S)
+                await asyncio.sleep(_PACED_PAUSE_S if rate else 0 if some else _PAUSE_S)
         while self._acknowledged - before < len(packets):
             await self._acknowledgements()
         return sent

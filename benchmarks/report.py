@@ -44,6 +44,8 @@ def print_way(way: Figures, references: Sequence[Figures]) -> None:
         f"  {way.processor_s:.4f} CPU-s per 1,000 messages ({way.database_s:.4f} of it PostgreSQL):"
         f" {way.processor_s / _bare(references):.1f} times the bare loops"
     )
+    if way.first_s is not None:
+        print(f"  {way.first_s:.4f} CPU-s per 1,000 first messages of a device")
     if way.beside:
         others = ", ".join(f"{name} {seconds:.4f}" for name, seconds in way.beside.items())
         print(f"  beside it: {others}")
@@ -66,7 +68,7 @@ def print_markdown(title: str, ways: Sequence[Figures], references: Sequence[Fig
             way.name,
             f"{way.rate:,.0f}",
             " / ".join(f"{way.rate / loop.rate:.2f}" for loop in references),
-            f"{way.processor_s:.3f} ({way.database_s:.3f})",
+            f"{way.processor_s:.3f} ({way.database_s:.3f}){_first(way)}",
             f"{way.processor_s / _bare(references):.1f}",
             _delays(way) if way.delays else "",
             _memory(way) if way.memory else "",
@@ -80,6 +82,10 @@ def print_markdown(title: str, ways: Sequence[Figures], references: Sequence[Fig
 
 def _bare(references: Sequence[Figures]) -> float:
     return sum(loop.processor_s for loop in references)
+
+
+def _first(way: Figures) -> str:
+    return "" if way.first_s is None else f"; first of each device {way.first_s:.3f}"
 
 
 def _delays(way: Figures) -> str:

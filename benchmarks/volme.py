@@ -95,11 +95,16 @@ class Volme:
 
         The sink's counter is looked at until it has as many: to ask PostgreSQL costs what is measured.
         """
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
-            if arrived is not None:
-                await self._arrived(arrived, count)
-            while (await self.account())["settled"] < count:  # noqa: ASYNC110 - of another process
-                await asyncio.sleep(_ASKS_S)
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                if arrived is not None:
+                    await self._arrived(arrived, count)
+                while (await self.account())["settled"] < count:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(_ASKS_S)
+        except TimeoutError:
+            account = await self.account()
+            msg = f"Volme did not settle {count:,} messages within {ANSWERED_WITHIN_S:g} s: {account}"
+            raise BenchmarkError(msg) from None
 
     async def _arrived(self, arrived: Counter, count: int) -> None:
         """Wait for the sink, or until nothing more arrives: then the account tells why."""

@@ -62,6 +62,7 @@ class Figures:
     Attributes:
         rate: messages a second.
         processor_s: processor seconds for 1,000 messages; `database_s`: PostgreSQL's part of them.
+        first_s: the same for the first message of each device, where that was measured on its own.
         beside: the same of the processes that are not Volme's.
         delays: seconds from publishing to the sink, at half the rate: median and 99th percentile.
         memory: bytes of Volme's processes.
@@ -73,6 +74,7 @@ class Figures:
     rate: float
     processor_s: float
     database_s: float = 0.0
+    first_s: float | None = None
     beside: Mapping[str, float] = field(default_factory=dict)
     delays: tuple[float, float] | None = None
     memory: int | None = None
@@ -148,25 +150,56 @@ async def _scene(stage: Stage, kind: Kind, name: str) -> AsyncIterator[_Scene]:
         )
 
 
-async def into_sink(stage: Stage, kind: Kind, *, paced: bool = True) -> Figures:
+async def into_sink(stage: Stage, kind: Kind) -> Figures:
     """MQTT broker → Volme → a sink that answers at once; then at half the rate, for the delays."""
-    name = f"{kind.name}_sink_{stage.devices}"
-    async with _scene(stage, kind, name) as scene, scene.running() as running:
-        spent = await _beside(scene)
-        used, sent_s, profile = await _rush(scene, running, window=_ON_THE_WAY)
-        beside = {name: used - spent[name] for name, used in (await _beside(scene, sent_s)).items()}
-        found = await scene.found()
-        figures = Figures(
-            name=f"{kind.title} → sink",
-            rate=_steady_rate(found),
-            processor_s=sum(used),
-            database_s=used[1],
-            beside={name: 1000 * seconds / stage.messages for name, seconds in beside.items()},
-            memory=running.memory(),
-            faults=_faults(stage.messages, found, await running.account()),
-            profile=profile,
-        )
-        return await _at_half(scene, running, figures) if paced and found.arrived else figures
+    async with (
+        _scene(stage, kind, f"{kind.name}_sink") as scene,
+        scene.running() as running,
+    ):
+        figures = await _sustained(scene, running, stage.messages)
+        return await _at_half(scene, running, figures) if figures.rate else figures
+
+
+async def devices(stage: Stage, kind: Kind, counts: tuple[int, ...]) -> AsyncIterator[Figures]:
+    """Give the same for different numbers of devices, once each has said something."""
+    for count in counts:
+        of_these = replace(stage, devices=count, messages=count)
+        async with (
+            _scene(of_these, kind, f"{kind.name}_devices_{count}") as scene,
+            scene.running() as running,
+        ):
+            first = await _sustained(scene, running, count)
+            mark = scene.spool.stat().st_size
+            await scene.publisher.ask({"first": count, "count": stage.messages})
+            figures = await _sustained(scene, running, stage.messages, before=count, mark=mark)
+            yield replace(
+                figures,
+                name=f"{kind.title}, {count:,} devices",
+                first_s=first.processor_s,
+                faults=_both(first.faults, figures.faults),
+            )
+
+
+async def _sustained(scene: _Scene, running: Volme, count: int, *, before: int = 0, mark: int = 0) -> Figures:
+    """Publish what is ready, so many messages, and wait until Volme is done.
+
+    `before` messages were given to this Volme earlier; they reached `mark` in the sink's file.
+    """
+    spent = await _beside(scene)
+    used, sent_s, profile = await _rush(scene, running, count, before=before, window=_ON_THE_WAY)
+    beside = {name: late - spent[name] for name, late in (await _beside(scene, sent_s)).items()}
+    found = await scene.found(mark)
+    account = await running.account()
+    return Figures(
+        name=f"{scene.kind.title} → sink",
+        rate=_steady_rate(found),
+        processor_s=sum(used),
+        database_s=used[1],
+        beside={name: 1000 * seconds / count for name, seconds in beside.items()},
+        memory=running.memory(),
+        faults=_faults(count, found, {**account, "delivered": account["delivered"] - before}),
+        profile=profile,
+    )
 
 
 async def _at_half(scene: _Scene, running: Volme, figures: Figures) -> Figures:
@@ -183,18 +216,16 @@ async def _at_half(scene: _Scene, running: Volme, figures: Figures) -> Figures:
     cuts = quantiles(delays, n=100)
     account = await running.account()
     more = _faults(count, found, {**account, "delivered": account["delivered"] - stage.messages})
-    faults = {name: figures.faults.get(name, 0) + more.get(name, 0) for name in {**figures.faults, **more}}
     return replace(
-        figures, delays=(cuts[49], cuts[98]), faults=faults, memory=max(running.memory(), figures.memory or 0)
+        figures,
+        delays=(cuts[49], cuts[98]),
+        faults=_both(figures.faults, more),
+        memory=max(running.memory(), figures.memory or 0),
     )
 
 
-async def devices(stage: Stage, kind: Kind, counts: tuple[int, ...]) -> AsyncIterator[Figures]:
-    """Give the same for different numbers of devices, each of which says something at least once."""
-    for count in counts:
-        of_these = replace(stage, devices=count, messages=max(stage.messages, count))
-        figures = await into_sink(of_these, kind, paced=False)
-        yield replace(figures, name=f"{kind.title}, {count:,} devices")
+def _both(some: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: some.get(name, 0) + more.get(name, 0) for name in {**some, **more}}
 
 
 async def drain(stage: Stage, kind: Kind) -> Figures:
@@ -253,7 +284,7 @@ async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
         scene.running(embedded=True) as running,
     ):
         began = time.monotonic()
-        used, _, profile = await _rush(scene, running, window=None)
+        used, _, profile = await _rush(scene, running, stage.messages, window=None)
         seconds = time.monotonic() - began
         stale = await _stale(stage, kind, running)
         unsettled = _unsettled(stage.messages, await running.account())
@@ -270,7 +301,7 @@ async def into_embedded_broker(stage: Stage, kind: Kind) -> Figures:
 
 
 async def _rush(
-    scene: _Scene, running: Volme, *, window: int | None
+    scene: _Scene, running: Volme, count: int, *, window: int | None, before: int = 0
 ) -> tuple[tuple[float, float], float, dict[str, int]]:
     """Publish as fast as all parts go together, and wait until Volme is done.
 
@@ -280,13 +311,11 @@ async def _rush(
     """
     stage = scene.stage
     async with profiled(running.pid, stage.folder, wanted=stage.profile) as profile:
-        before = running.processor_seconds()
+        early = running.processor_seconds()
         answer = await scene.publisher.ask({"rate": None, "window": window})
-        await running.settled(stage.messages, None if window is None else scene.arrived)
-        after = running.processor_seconds()
-    own, database = (
-        1000 * (late - early) / stage.messages for early, late in zip(before, after, strict=True)
-    )
+        await running.settled(before + count, None if window is None else scene.arrived)
+        late = running.processor_seconds()
+    own, database = (1000 * (after - ago) / count for ago, after in zip(early, late, strict=True))
     return (own, database), answer["processor_s"], profile
 
 
