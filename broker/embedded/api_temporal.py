@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from broker.embedded.api_entities import attribute_names, read_patch
+from broker.embedded.api_entities import read_patch
 from broker.embedded.entities import Reading, read_entity, read_fragment
 from broker.embedded.filters import Filter
 from broker.embedded.geo import parse_geo
-from broker.embedded.history import SCOPE
 from broker.embedded.history_aggregates import aggregates
 from broker.embedded.links import page_links
 from broker.embedded.parts import PARTS
@@ -24,16 +23,16 @@ from broker.embedded.query import check_pattern, parse_q, patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, selectors
+from broker.embedded.temporal_asked import OPTIONS, Asked, attribute_iri, read_asked
+from broker.embedded.temporal_order import parse_order
 from broker.embedded.temporal_query import (
     AGGREGATION_MEMBERS,
     MEMBERS,
     Window,
     only_known,
-    parse_aggregation,
     parse_window,
 )
 from broker.embedded.temporal_representations import (
-    TemporalView,
     aggregates_of,
     entity_of,
     instances_of,
@@ -42,31 +41,21 @@ from broker.embedded.temporal_representations import (
 from broker.embedded.vocabulary import check_id, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from broker.embedded.entities import Fragment, Instance
     from broker.embedded.history_store import HistoryReader, Known, Selection
     from broker.embedded.parts import Parts
-    from broker.embedded.temporal_query import Aggregation
-    from broker.embedded.temporal_representations import TemporalForm
+    from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_writing import TemporalWriter
-    from broker.embedded.terms import Context
 
 PATH = "/ngsi-ld/v1/temporal/entities"
-_FORMS: Mapping[str, TemporalForm] = {
-    "normalized": "normalized",
-    "concise": "concise",
-    "temporalValues": "temporalValues",
-    "aggregatedValues": "aggregatedValues",
-}
-_OPTIONS = _FORMS.keys() | {"sysAttrs"}
-_MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt"})
 _SHOWN = frozenset({"attrs", "pick", "omit", "datasetId", "options", "format"})
 _RETRIEVED = MEMBERS | AGGREGATION_MEMBERS | _SHOWN
 _QUERIED = _RETRIEVED | {
     "id", "type", "idPattern", "q", "georel", "geometry", "coordinates", "geoproperty", "limit", "offset",
-    "count",
+    "count", "orderBy",
 }  # fmt: skip
 _POSTED = frozenset(
     {"@context", "type", "entities", "attrs", "pick", "omit", "datasetId", "q", "geoQ", "temporalQ"}
@@ -90,24 +79,6 @@ class Temporal:
 
 
 TEMPORAL = web.AppKey("temporal", Temporal)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
-    """What of the entities that are found is to be shown, and how.
-
-    Attributes:
-        only: IRIs of the attributes; None: all.
-        without: IRIs of attributes that are left out.
-        datasets: datasetIds, empty for the default instance; None: all.
-        aggregation: what is to be calculated; None: the instances themselves are shown.
-    """
-
-    view: TemporalView
-    only: tuple[str, ...] | None
-    without: tuple[str, ...]
-    datasets: tuple[str, ...] | None
-    aggregation: Aggregation | None
 
 
 async def create_or_update(request: web.Request) -> web.Response:
@@ -143,7 +114,7 @@ async def delete_attribute(request: web.Request) -> web.Response:
     if dataset is not None:
         check_id(dataset, "datasetId")
     await temporal.writer.delete_attribute(
-        call.tenant, entity_id, _iri(name, context), dataset=dataset or "", every=every
+        call.tenant, entity_id, attribute_iri(name, context), dataset=dataset or "", every=every
     )
     return done(call)
 
@@ -183,7 +154,7 @@ async def delete_instance(request: web.Request) -> web.Response:
     entity_id, name = _named(request)
     urn = check_id(request.match_info["instance"], "an instance's id")
     context = await parts.context_by_id(call, entity_id)
-    await temporal.writer.delete_instance(call.tenant, entity_id, _iri(name, context), urn)
+    await temporal.writer.delete_instance(call.tenant, entity_id, attribute_iri(name, context), urn)
     return done(call)
 
 
@@ -198,7 +169,7 @@ async def delete_entity(request: web.Request) -> web.Response:
 async def retrieve_entity(request: web.Request) -> web.Response:
     """GET /temporal/entities/{id} (5.7.3)."""
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
-    call = await read_call(request, options=_OPTIONS, parameters=_RETRIEVED)
+    call = await read_call(request, options=OPTIONS, parameters=_RETRIEVED)
     entity_id = check_id(request.match_info["id"])
     window = parse_window(call.parameters)
     await parts.reader.check_tenant(call.tenant)
@@ -206,7 +177,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     if known is None:
         raise NotFoundError(detail=f"there is no history of an entity {entity_id}")
     context = await parts.context(call, known.types)
-    asked = _asked(call, call.parameters, window, context)
+    asked = read_asked(call, call.parameters, window, context)
     selection = await _selection(temporal, asked)
     if selection.only is not None and asked.only != () and not selection.of(known.names):
         raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
@@ -219,11 +190,11 @@ async def retrieve_entity(request: web.Request) -> web.Response:
 async def query_entities(request: web.Request) -> web.Response:
     """GET /temporal/entities (5.7.4)."""
     parts = request.app[PARTS]
-    call = await read_call(request, options=_OPTIONS | {"count"}, parameters=_QUERIED)
+    call = await read_call(request, options=OPTIONS | {"count"}, parameters=_QUERIED)
     given = call.parameters
     window = _required(parse_window(given))
     context = await parts.context(call, type_names(given.get("type", "")))
-    asked = _asked(call, given, window, context)
+    asked = read_asked(call, given, window, context)
     which = Filter(
         ids=None if "id" not in given else tuple(check_id(item) for item in given["id"].split(",")),
         types=None if given.get("type") in {None, "*"} else parse_types(given["type"], context),
@@ -236,7 +207,8 @@ async def query_entities(request: web.Request) -> web.Response:
         raise BadRequestDataError(
             detail="too broad query: it needs one of type, attrs, q, a geographical query, or local=true"
         )
-    return await _answer_query(request, call, which, asked)
+    order = parse_order(given["orderBy"], context) if "orderBy" in given else ()
+    return await _answer_query(request, call, which, asked, order)
 
 
 async def query_by_post(request: web.Request) -> web.Response:
@@ -245,7 +217,7 @@ async def query_by_post(request: web.Request) -> web.Response:
     call = await read_call(
         request,
         body=True,
-        options=_OPTIONS | {"count"},
+        options=OPTIONS | {"count"},
         parameters={"limit", "offset", "count", "options", "format", *AGGREGATION_MEMBERS},
     )
     body = call.body
@@ -267,7 +239,7 @@ async def query_by_post(request: web.Request) -> web.Response:
             name: _joined(body[name], name) for name in ("attrs", "pick", "omit", "datasetId") if name in body
         },
     }
-    asked = _asked(call, given, _required(parse_window(temporal_q)), context)
+    asked = read_asked(call, given, _required(parse_window(temporal_q)), context)
     found = selectors(body.get("entities"), context)
     if not found and asked.only is None and q is None and geo is None:
         raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
@@ -283,7 +255,9 @@ async def query_by_post(request: web.Request) -> web.Response:
     return await _answer_query(request, call, which, asked)
 
 
-async def _answer_query(request: web.Request, call: Call, which: Filter, asked: _Asked) -> web.Response:
+async def _answer_query(
+    request: web.Request, call: Call, which: Filter, asked: Asked, order: tuple[OrderKey, ...] = ()
+) -> web.Response:
     """Run a query and answer with a page of it."""
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
     count = call.flag("count") or "count" in call.options
@@ -299,7 +273,7 @@ async def _answer_query(request: web.Request, call: Call, which: Filter, asked: 
     # where no attribute is to be shown at all, any of them makes an entity one that is found
     tested = await temporal.reader.selection() if asked.only == () else selection
     page = await temporal.reader.query(
-        call.tenant, which, asked.view.window, tested, limit=limit, offset=offset, count=count
+        call.tenant, which, asked.view.window, tested, limit=limit, offset=offset, count=count, order=order
     )
     shown, headers = await _shown(parts, temporal, page.entities, selection, asked)
     status = 206 if headers else 200
@@ -313,7 +287,7 @@ async def _answer_query(request: web.Request, call: Call, which: Filter, asked: 
 
 
 async def _shown(
-    parts: Parts, temporal: Temporal, entities: Sequence[Known], selection: Selection, asked: _Asked
+    parts: Parts, temporal: Temporal, entities: Sequence[Known], selection: Selection, asked: Asked
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Return entities as they are to be shown, and the Content-Range where that is not all (6.3.10)."""
     view, window = asked.view, asked.view.window
@@ -354,7 +328,7 @@ def _content_range(window: Window, moments: Sequence[datetime]) -> str:
     return f"date-time {moment_text(start)}-{moment_text(end)}/{size}"
 
 
-async def _selection(temporal: Temporal, asked: _Asked) -> Selection:
+async def _selection(temporal: Temporal, asked: Asked) -> Selection:
     return await temporal.reader.selection(only=asked.only, without=asked.without, datasets=asked.datasets)
 
 
@@ -371,58 +345,6 @@ async def _fragment(parts: Parts, call: Call, *, whole: bool) -> Fragment:
     return fragment
 
 
-def _asked(call: Call, given: Mapping[str, Any], window: Window, context: Context) -> _Asked:
-    """Read what is to be shown.
-
-    Raises:
-        BadRequestDataError: attrs stands beside pick or omit, or something is wrong.
-    """
-    attrs, pick, omit = (given.get(name) for name in ("attrs", "pick", "omit"))
-    if attrs is not None and (pick is not None or omit is not None):
-        raise BadRequestDataError(detail="attrs cannot stand beside pick or omit")
-    picked, omitted = _split(pick), _split(omit)
-    both = set(picked or ()) & set(omitted or ())
-    if both:
-        raise BadRequestDataError(detail=f"pick and omit both name {min(both)}")
-    only = attribute_names(attrs, context)
-    if picked is not None:
-        only = tuple(_iri(name, context) for name in picked if name not in _MEMBERS - {SCOPE})
-    form = _form(call)
-    view = TemporalView(
-        context=context,
-        form=form,
-        system="sysAttrs" in call.options,
-        window=window,
-        pick=None if picked is None else frozenset(picked),
-        omit=frozenset(omitted or ()),
-    )
-    return _Asked(
-        view=view,
-        only=only,
-        without=tuple(_iri(name, context) for name in omitted or ()),
-        datasets=_datasets(given.get("datasetId")),
-        aggregation=parse_aggregation(given) if form == "aggregatedValues" else None,
-    )
-
-
-def _form(call: Call) -> TemporalForm:
-    """Return the representation that is asked for; `format` has the say before `options` (6.3.7)."""
-    named = call.parameters.get("format", "").split(",")
-    words = [word for word in named if word in _FORMS]
-    words += [word for word in call.parameters.get("options", "").split(",") if word in _FORMS]
-    return _FORMS[words[0]] if words else "normalized"
-
-
-def _datasets(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    return tuple("" if item == "@none" else check_id(item, "datasetId") for item in text.split(","))
-
-
-def _split(text: str | None) -> list[str] | None:
-    return None if text is None else [check_name(name) for name in text.split(",")]
-
-
 def _joined(value: Any, name: str) -> str:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise BadRequestDataError(detail=f"{name} is an array of names that is not empty")
@@ -437,8 +359,3 @@ def _required(window: Window) -> Window:
 
 def _named(request: web.Request) -> tuple[str, str]:
     return check_id(request.match_info["id"]), check_name(request.match_info["name"])
-
-
-def _iri(name: str, context: Context) -> str:
-    """Return an attribute's IRI; the scope, which is none, is kept under its own name."""
-    return SCOPE if name == SCOPE else context.expand(name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
 import structlog
 
 from broker.embedded.history import SQL
@@ -40,7 +41,7 @@ class Forgotten:
 async def forget(pool: Pool, age: timedelta) -> Forgotten:
     """Remove instances that are older, by their observedAt or else by when they were written."""
     before = datetime.now(UTC) - age
-    months = await pool.fetchval(SQL["drop_months"], before, timeout=_SECONDS)
+    months = await _drop_months(pool, before)
     instances = await pool.execute(SQL["forget_instances"], before, timeout=_SECONDS)
     entities = await pool.execute(SQL["forget_entities"], before, timeout=_SECONDS)
     forgotten = Forgotten(months=months, instances=_count(instances), entities=_count(entities))
@@ -52,6 +53,17 @@ async def forget(pool: Pool, age: timedelta) -> Forgotten:
         entities=forgotten.entities,
     )
     return forgotten
+
+
+async def _drop_months(pool: Pool, before: datetime) -> int:
+    """Drop whole months, unless somebody reads them for so long that all others would have to wait."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(SQL["wait_briefly"])
+            return int(await connection.fetchval(SQL["drop_months"], before, timeout=_SECONDS))
+    except asyncpg.LockNotAvailableError:
+        log.warning("history.in_use", before=before.isoformat())
+        return 0
 
 
 def _count(status: str) -> int:

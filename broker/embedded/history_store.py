@@ -20,6 +20,7 @@ from broker.embedded.history import SQL
 from broker.embedded.problems import TooComplexQueryError
 from broker.embedded.query import All, Any_, Not
 from broker.embedded.store import answered
+from broker.embedded.temporal_order import order_sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from broker.embedded.geo import GeoQuery
     from broker.embedded.history import Name
     from broker.embedded.query import Query
+    from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_query import Window
     from store.postgres import Pool
 
@@ -49,6 +51,10 @@ _INSTANCE = """
     || CASE WHEN NOT i.observed THEN '{}' ELSE jsonb_build_object(
         'observedAt', to_char(i.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     ) END
+    || jsonb_build_object(
+        'createdAt', to_char(i.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'modifiedAt', to_char(i.modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    )
 """
 
 
@@ -151,6 +157,7 @@ class HistoryReader:
         limit: int,
         offset: int,
         count: bool,
+        order: tuple[OrderKey, ...] = (),
     ) -> Found:
         """Read a page of the entities that a filter selects and that have an instance in the window.
 
@@ -160,9 +167,9 @@ class HistoryReader:
         """
         parameters = Parameters(tenant)
         where = f"{condition(which, parameters)} AND {_has_instance(window, selection, parameters)}"
-        source = _source(which, window, parameters)
+        source = _source(which, window, parameters, order)
         if which.geo is not None:
-            rows = await self._decided(which.geo, source, where, parameters)
+            rows = await self._decided(which.geo, f"{source} WHERE {where}", order, parameters)
             return Found(
                 entities=[_known(row) for row in rows[offset : offset + limit]],
                 total=len(rows) if count else None,
@@ -175,17 +182,18 @@ class HistoryReader:
                 total = await connection.fetchval(statement, *parameters.values, timeout=_SECONDS)
             if limit == 0:
                 return Found(entities=[], total=total, more=False)
+            sorting = order_sql(order, parameters)
             page = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
-            statement = f"SELECT {_COLUMNS} FROM {source} WHERE {where} ORDER BY e.id {page}"  # noqa: S608 - as above
+            statement = f"SELECT {_COLUMNS} FROM {source} WHERE {where} ORDER BY {sorting} {page}"  # noqa: S608 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         return Found(entities=[_known(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
     async def _decided(
-        self, geo: GeoQuery, source: str, where: str, parameters: Parameters
+        self, geo: GeoQuery, source: str, order: tuple[OrderKey, ...], parameters: Parameters
     ) -> list[asyncpg.Record]:
         """Decide outside SQL which entities lie as asked, at any time in the window."""
         attribute = parameters.add(geo.attribute)
-        statement = f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} WHERE {where} ORDER BY e.id"  # noqa: S608, E501 - SQL of our own alone
+        statement = f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} ORDER BY {order_sql(order, parameters)}"  # noqa: S608, E501 - SQL of our own alone
 
         def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
             return [row for row in rows if row["instances"] and geo.matches(orjson.loads(row["instances"]))]
@@ -325,19 +333,19 @@ def _has_instance(window: Window, selection: Selection, parameters: Parameters) 
     )"""  # noqa: S608 - SQL of our own alone
 
 
-def _source(which: Filter, window: Window, parameters: Parameters) -> str:
+def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[OrderKey, ...]) -> str:
     """Return what stands for `ngsild.entities AS e` in a query of history.
 
     Its `doc` has, of each attribute that is asked about, every instance in the window, so that a
     term holds if it held at some time. Attributes without observedAt count at any time. Its
     `extent` is the world: places are compared one by one.
     """
-    asked = sorted(_attributes_of(which))
+    asked = sorted(_attributes_of(which) | {key.path.attributes[0] for key in order if key.path is not None})
     document = "NULL::jsonb"
     if asked:
         document = f"""(
             SELECT jsonb_object_agg(a.attribute, a.instances) FROM (
-                SELECT m.attribute, jsonb_agg({_INSTANCE}) AS instances
+                SELECT m.attribute, jsonb_agg({_INSTANCE} ORDER BY i.at DESC) AS instances
                 FROM ngsild.history_names AS m
                 JOIN ngsild.history AS i ON i.entity = h.number AND i.name = m.number
                 WHERE m.attribute = ANY({parameters.add(asked)}::text[]) AND m.number = ANY(h.names)

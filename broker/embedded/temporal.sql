@@ -65,6 +65,10 @@ WHERE ($1::text[] IS NULL OR attribute = ANY($1::text[])) AND ($2::text[] IS NUL
 -- See that there is a partition for a moment.
 SELECT ngsild.add_history_month($1)
 
+-- name: wait_briefly
+-- In this transaction, rather give up than keep everybody waiting for a lock.
+SET LOCAL lock_timeout = '3s'
+
 -- name: drop_months
 -- Drop the partitions that lie wholly before a moment.
 SELECT ngsild.drop_history_months($1)

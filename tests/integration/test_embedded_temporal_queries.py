@@ -270,6 +270,8 @@ async def test_tenants_and_media_types(client: Client) -> None:
         ({"q": 'site=="urn:s:1"'}, ["urn:g:2"]),
         ({"q": "level.observedAt>2026-05-01T11:50:00Z"}, ["urn:g:1"]),
         ({"q": 'level.unitCode=="MTR"'}, ["urn:g:1"]),
+        ({"q": "level.createdAt>2026-01-01T00:00:00Z"}, ["urn:g:1", "urn:g:2", "urn:x:3"]),
+        ({"q": "level.modifiedAt<2026-01-01T00:00:00Z"}, []),
         ({"type": "Gauge", "timeAt": at("11:50:00")}, ["urn:g:1", "urn:g:2"]),
         ({"type": "Gauge", "timeAt": at("12:30:00")}, ["urn:g:1"]),
         ({"type": "Gauge", "attrs": "level", "timeAt": at("11:50:00")}, ["urn:g:1"]),
@@ -281,6 +283,35 @@ async def test_tenants_and_media_types(client: Client) -> None:
 )
 async def test_which_entities(client: Client, query: dict[str, str], expected: list[str]) -> None:
     assert await found(client, **query) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("id", ["urn:g:1", "urn:g:2", "urn:x:3"]),
+        ("id;desc", ["urn:x:3", "urn:g:2", "urn:g:1"]),
+        ("level", ["urn:g:1", "urn:x:3", "urn:g:2"]),  # by the last of 7, 9 and 40
+        ("level;desc", ["urn:g:2", "urn:x:3", "urn:g:1"]),
+        ("site;desc", ["urn:g:2", "urn:g:1", "urn:x:3"]),
+        ("site", ["urn:g:2", "urn:g:1", "urn:x:3"]),
+        ("type,id;desc", ["urn:x:3", "urn:g:1", "urn:g:2"]),
+        ("createdAt;desc", ["urn:x:3", "urn:g:2", "urn:g:1"]),
+        ("level.observedAt;desc", ["urn:g:1", "urn:g:2", "urn:x:3"]),
+    ],
+)
+async def test_the_order_of_entities(client: Client, order: str, expected: list[str]) -> None:
+    assert await found(client, attrs="level", idPattern="^urn:[gx]", orderBy=order) == expected
+    first = await found(client, attrs="level", idPattern="^urn:[gx]", orderBy=order, limit="1", offset="1")
+    assert first == expected[1:2]
+
+
+@pytest.mark.parametrize(
+    ("order", "status"),
+    [("level;up", 400), ("", 400), ("level>1", 400), ("a,b,c,d,e,f,g,h,i,j,k", 400), ("place;dist-asc", 501)],
+)
+async def test_orders_that_are_refused(client: Client, order: str, status: int) -> None:
+    query = {**ALWAYS, "type": "Gauge", "orderBy": order}
+    assert (await client.ask("GET", f"{HISTORY}?{urlencode(query)}")).status == status
 
 
 @pytest.mark.parametrize(
