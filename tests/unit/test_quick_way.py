@@ -49,6 +49,7 @@ FIELDS = {
     "bat": "battery.voltage",
     "percent": "battery.level",
     "again": "air.temperature",
+    "noise": "noise.laeq",
     "pieces": {"quantity": "air.pm2_5", "missing": ["-1"]},
 }
 
@@ -66,6 +67,8 @@ def _profile(entity_type: str, **more: Any) -> dict[str, Any]:
 
 TYPES = (
     "WeatherObserved",
+    "IndoorEnvironmentObserved",
+    "NoiseLevelObserved",
     "AirQualityObserved",
     "ParkingSpot",
     "WasteContainer",
@@ -148,17 +151,29 @@ odd = st.one_of(
     st.builds(lambda value: {"value": value, "unit": "x"}, numbers),
     st.lists(numbers, max_size=2),
 )
-values = st.one_of(numbers, numbers, numbers, odd)
+values = st.one_of(numbers, odd)
+
+
+def mostly(*fine: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 9).flatmap(lambda chance: values if chance == 0 else st.one_of(*fine))
+
+
 decoded = st.fixed_dictionaries(
-    {},
+    {"temperature": mostly(st.floats(-30, 40), st.integers(-5, 30))},
     optional={
-        **dict.fromkeys(("temperature", "humidity", "pressure", "light", "bat", "percent", "again"), values),
-        "deep": st.one_of(values, st.fixed_dictionaries({}, optional={"level": values})),
-        "any_1": values,
-        "any_2": values,
-        "taken": st.one_of(st.booleans(), odd),
-        "state": st.sampled_from(["ok", "OK", "moved", "nonsense", 0, 1, 9, 7, "", None]),
-        "pieces": st.one_of(values, st.just(-1)),
+        "humidity": mostly(st.floats(0, 100), st.integers(0, 100), st.sampled_from([1e-8, 0.1 + 0.2])),
+        "pressure": mostly(st.floats(90, 105)),
+        "light": mostly(st.integers(0, 9000), st.just("300 lx")),
+        "bat": mostly(st.floats(1.5, 3.5)),
+        "percent": mostly(st.floats(0, 100)),
+        "again": mostly(st.floats(-30, 40), st.none()),
+        "deep": st.one_of(values, st.builds(lambda level: {"level": level}, mostly(st.floats(0.1, 9)))),
+        "any_1": mostly(st.integers(300, 5000)),
+        "any_2": mostly(st.just({"value": 480, "unit": "ppm"})),
+        "taken": mostly(st.booleans()),
+        "state": mostly(st.sampled_from(["ok", "OK", "moved", 0, 1, 9])),
+        "noise": mostly(st.floats(20, 120)),
+        "pieces": mostly(st.sampled_from([-1, -1.0, 0, 12.5])),
         "else": values,
     },
 )
@@ -181,6 +196,8 @@ def _status(level: float, at: datetime) -> Made:
 
 times = st.one_of(
     st.integers(0, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    st.integers(0, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds, microseconds=123456)),
+    st.integers(0, 3600).map(lambda seconds: NOW - timedelta(seconds=seconds, microseconds=1)),
     st.timedeltas(timedelta(days=-1), timedelta(hours=20)).map(lambda since: NOW + since),
     st.sampled_from([datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)]),
 )
@@ -206,9 +223,9 @@ shown = st.one_of(
         ),
         decoded,
         times,
-        numbers,
+        mostly(st.floats(0, 100)),
     ),
-    st.builds(_status, numbers, times),
+    st.builds(_status, mostly(st.floats(0, 100)), times),
     st.builds(lambda at: the_things_stack(b"", f_port=0, at=at), times),
 )
 acme = st.builds(
@@ -244,8 +261,39 @@ async def agree(device: Device, shown: list[Made]) -> None:
 @settings(max_examples=120, deadline=None)
 @given(device=acme, later=st.lists(shown, min_size=1, max_size=4))
 async def test_both_ways_give_the_same_for_decoded_fields(device: Device, later: list[Made]) -> None:
-    everything = {**FINE, "deep": {"level": 1.2}, "any_1": 400, "taken": True, "state": "ok", "bat": 2.5}
+    everything = {
+        **FINE,
+        "noise": 50.0,
+        "deep": {"level": 1.2},
+        "any_1": 400,
+        "taken": True,
+        "state": "ok",
+        "bat": 2.5,
+    }
     await agree(device, [_plain(FINE, NOW), _plain(everything, NOW), *later])
+
+
+@pytest.mark.parametrize(
+    ("entity_type", "parameters", "fields"),
+    [
+        pytest.param(
+            "NoiseLevelObserved", {"period": 900}, {"noise": 51.5}, id="a period that began earlier"
+        ),
+        pytest.param(
+            "WeatherObserved", {}, {"humidity": 1e-8}, id="smaller than what is kept of a conversion"
+        ),
+        pytest.param("WeatherObserved", {}, {"humidity": 2 / 3}, id="more decimals than are kept"),
+        pytest.param("AirQualityObserved", {}, {"pieces": 2**31}, id="beyond 32 bits"),
+        pytest.param("WeatherObserved", {}, {"temperature": 1, "again": 2}, id="one quantity twice"),
+    ],
+)
+async def test_both_ways_give_the_same_for_what_is_rare(
+    entity_type: str, parameters: Mapping[str, float], fields: Mapping[str, Any]
+) -> None:
+    device = Device(
+        id=DEV_EUI, profile=f"acme-{entity_type}", position=HERE, name="Eilpe", parameters=parameters
+    )
+    await agree(device, [_plain(fields, NOW + timedelta(seconds=second)) for second in range(3)])
 
 
 CODECS = {
