@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from broker.journal.records import DeadLetter, SettledBatch
+    from broker.journal.tail import Tail
     from store.postgres import Connection, Pool
 
 
 class Consuming:
     """The journal's side towards who consumes the log."""
+
+    _tail: Tail
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -84,6 +87,7 @@ class Consuming:
                         SQL["settle"], consumer, cursor, position.day, position.seq, *columns
                     ):
                         self._cursors[consumer] = position.seq
+                        self._tail.settled(position)
                         return True
                     cursor = None
                     self._cursors.pop(consumer, None)

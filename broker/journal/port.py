@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from broker.journal.legacy import Entry, Settled
 from broker.journal.records import (
     HOURS_BYTES,
     KEYS_REMEMBERED,
@@ -57,7 +56,6 @@ __all__ = [
     "Activity",
     "Batch",
     "DeadLetter",
-    "Entry",
     "Forgotten",
     "Journal",
     "Letter",
@@ -65,7 +63,6 @@ __all__ = [
     "Outcome",
     "PendingDevice",
     "Position",
-    "Settled",
     "SettledBatch",
     "SourceAccount",
     "Tally",
@@ -113,6 +110,8 @@ class Journal(Appender, Protocol):
 
         At most `limit` messages and about 16 MB come at once, or else one batch, and at least one if
         there is any. The messages are for reading alone: other readers may get the same objects.
+
+        The number alone says where to go on. The day, if it is not too late, saves looking at earlier ones.
         """
         ...
 
@@ -125,20 +124,6 @@ class Journal(Appender, Protocol):
         Returns:
             Whether there may be news. What other processes append is noticed by a slow poll.
         """
-        ...
-
-    async def read(self, after: Position, limit: int) -> list[Entry]:
-        """Return the messages behind a position, one by one: goes with `legacy.py`."""
-        ...
-
-    async def commit(
-        self,
-        consumer: str,
-        position: Position,
-        settled: Sequence[Settled],
-        dead: Sequence[DeadLetter] = (),
-    ) -> bool:
-        """Settle messages one by one, and note the activity of their devices: goes with `legacy.py`."""
         ...
 
     async def position(self, consumer: str) -> Position:

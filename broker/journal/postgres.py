@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.journal import legacy
 from broker.journal.connection import SQL, speaking
 from broker.journal.consuming import Consuming
 from broker.journal.forgetting import Forgetting
@@ -16,10 +15,6 @@ from broker.journal.log import Log
 from store import postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from broker.journal.legacy import Entry, Settled
-    from broker.journal.records import DeadLetter, Position
     from store.postgres import Pool
 
 
@@ -63,19 +58,3 @@ class PostgresJournal(Log, Consuming, Letters, Keeping, Forgetting):
         self._tail.clear()
         await self._writing.close()
         await self._settling.close()
-
-    # By message: goes with `legacy.py`, when nobody uses it any more.
-
-    async def read(self, after: Position, limit: int) -> list[Entry]:
-        """Return the messages behind a position, in order: at most `limit`."""
-        return await legacy.read(self, after, limit)
-
-    async def commit(
-        self,
-        consumer: str,
-        position: Position,
-        settled: Sequence[Settled],
-        dead: Sequence[DeadLetter] = (),
-    ) -> bool:
-        """Settle messages one by one, and note the activity of their devices."""
-        return await legacy.commit(self, consumer, position, settled, dead)

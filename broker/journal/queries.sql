@@ -36,27 +36,28 @@ SELECT day, last FROM drawn;
 SELECT seq FROM journal.head FOR UPDATE;
 
 -- name: read
--- The batches behind ($1, $2): at most $3 messages and about $4 bytes, or one batch; and the last of all.
+-- The batches behind number $2, of day $1 or later: at most $3 messages and about $4 bytes, or one batch;
+-- and the last number of all.
 -- Numbers have no gaps, so the messages up to a batch are known without counting; `next` is where
 -- they begin, which is later than $2 where retention has dropped what came between.
 WITH next AS (
     SELECT last - count AS seq, last FROM journal.batches
-    WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
-    ORDER BY day, last LIMIT 1
+    WHERE day >= $1::date AND last > $2::bigint
+    ORDER BY last LIMIT 1
 )
 SELECT day, last, count, packed, replays, head
 FROM (
     SELECT batch.*, (SELECT seq FROM journal.head) AS head, (SELECT last FROM next) AS first_last,
-        sum(octet_length(packed)::bigint) OVER (ORDER BY day, last ROWS UNBOUNDED PRECEDING) AS bytes
+        sum(octet_length(packed)::bigint) OVER (ORDER BY last ROWS UNBOUNDED PRECEDING) AS bytes
     FROM (
         SELECT day, last, count, packed, replays FROM journal.batches
-        WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
+        WHERE day >= $1::date AND last > $2::bigint
             AND last <= (SELECT greatest(next.last, greatest(next.seq, $2) + $3) FROM next)
-        ORDER BY day, last LIMIT $3
+        ORDER BY last LIMIT $3
     ) AS batch
 ) AS batch
 WHERE bytes <= $4::bigint OR last = first_last
-ORDER BY day, last;
+ORDER BY last;
 
 -- name: lock_replay
 -- Keep all other replays waiting until this transaction ends.
@@ -226,11 +227,11 @@ FROM came LEFT JOIN went USING (source) CROSS JOIN consumer
 ORDER BY source;
 
 -- name: lag
--- Seconds since the oldest message behind ($1, $2) was appended.
+-- Seconds since the oldest message behind number $2, of day $1 or later, was appended.
 SELECT extract(epoch FROM clock_timestamp() - appended_at)::float8
 FROM journal.batches
-WHERE day >= $1::date AND (day, last) > ($1::date, $2::bigint)
-ORDER BY day, last LIMIT 1;
+WHERE day >= $1::date AND last > $2::bigint
+ORDER BY last LIMIT 1;
 
 -- name: activity
 -- When devices were heard; all devices where $1 is null.

@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from broker.journal.records import Batch, Position
 
+# How much is kept of what may be held, when it is too much.
+_KEPT = 0.9
+
 
 class Tail:
-    """The newest batches of this process, for a reader who comes right behind.
+    """The newest batches of this process, for readers who come right behind.
 
-    It is filled once somebody reads, and holds nothing that the reader has left behind. What is
-    handed over continues without a gap: where another process appended in between, it ends.
+    It is filled once somebody reads, until it is settled. What is handed over continues without a gap:
+    where another process appended in between, it ends.
 
     Args:
         messages: held at most.
@@ -25,7 +28,9 @@ class Tail:
     def __init__(self, *, messages: int = 50_000, size: int = 32 * 2**20) -> None:
         self._most = messages
         self._most_bytes = size
-        self._batches: deque[tuple[Batch, int]] = deque()
+        self._batches: list[Batch] = []
+        self._lasts: list[int] = []
+        self._sizes: list[int] = []
         self._messages = 0
         self._bytes = 0
         self._read = False
@@ -34,35 +39,46 @@ class Tail:
         """Take a batch that was committed just now, of so many bytes; the oldest go where it is too much."""
         if not self._read:
             return
-        self._batches.append((batch, size))
+        self._batches.append(batch)
+        self._lasts.append(batch.last)
+        self._sizes.append(size)
         self._messages += len(batch)
         self._bytes += size
-        while self._messages > self._most or self._bytes > self._most_bytes:
-            self._drop_first()
+        if self._messages > self._most or self._bytes > self._most_bytes:
+            messages, size, count = self._messages, self._bytes, 0
+            # More than is needed, so that not every batch that is added moves all others.
+            while count < len(self._batches) and (
+                messages > self._most * _KEPT or size > self._most_bytes * _KEPT
+            ):
+                messages -= len(self._batches[count])
+                size -= self._sizes[count]
+                count += 1
+            self._drop(count)
 
     def behind(self, after: Position, limit: int, size: int) -> list[Batch]:
         """Return what continues right behind a position: at most so many messages and bytes, or one batch."""
         self._read = True
-        while self._batches and self._batches[0][0].last <= after.seq:
-            self._drop_first()
         found: list[Batch] = []
         seq = after.seq
-        for batch, its_size in self._batches:
-            more = batch.behind(seq)
-            limit -= len(more)
-            size -= its_size
-            if more.first != seq + 1 or (found and (limit < 0 or size < 0)):
+        for place in range(bisect_right(self._lasts, seq), len(self._batches)):
+            batch = self._batches[place].behind(seq)
+            limit -= len(batch)
+            size -= self._sizes[place]
+            if batch.first != seq + 1 or (found and (limit < 0 or size < 0)):
                 break
-            found.append(more)
-            seq = more.last
+            found.append(batch)
+            seq = batch.last
         return found
+
+    def settled(self, position: Position) -> None:
+        """Hold nothing any more that was settled."""
+        self._drop(bisect_right(self._lasts, position.seq))
 
     def clear(self) -> None:
         """Hold nothing."""
-        self._batches.clear()
-        self._messages = self._bytes = 0
+        self._drop(len(self._batches))
 
-    def _drop_first(self) -> None:
-        batch, size = self._batches.popleft()
-        self._messages -= len(batch)
-        self._bytes -= size
+    def _drop(self, count: int) -> None:
+        self._messages -= sum(map(len, self._batches[:count]))
+        self._bytes -= sum(self._sizes[:count])
+        del self._batches[:count], self._lasts[:count], self._sizes[:count]

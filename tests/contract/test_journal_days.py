@@ -150,6 +150,45 @@ async def test_only_days_that_everybody_has_settled_are_dropped(
     assert (await journal.account("late")).total() == SourceAccount(received=9, delivered=9)
 
 
+async def test_days_that_activity_still_needs_stay(
+    journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await journal.activity_position("bridge")
+    for number in range(2):
+        await journal.append(message(number))
+        new = await turn_page(outside)
+    await journal.append(message(9))
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
+    assert await journal.drop_before(new) == []
+    await journal.save_activity("bridge", entries[0].position, {})
+    assert await journal.drop_before(new) == [entries[0].day]
+    await journal.save_activity("bridge", entries[2].position, {})
+    assert await journal.drop_before(new) == [entries[1].day]
+
+
+async def test_the_oldest_days_are_dropped_until_the_log_is_small_enough(
+    journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    days = []
+    for number in range(4):
+        await journal.append(message(number, payload=bytes(300_000)))
+        days.append(await turn_page(outside) - timedelta(days=1))
+    await journal.append(message(9))
+    sizes = await journal.size()
+    assert min(sizes[day] for day in days) > 300_000 > sizes[days[-1] + timedelta(days=1)]
+    total = sum(sizes.values())
+    assert await journal.drop_beyond(0) == []  # nobody has read anything
+    entries = await unread(journal)
+    await journal.settle("bridge", entries[-1].position, settle(entries))
+    assert await journal.drop_beyond(total) == []
+    assert await journal.drop_beyond(total - 1) == days[:1]
+    assert sum((await journal.size()).values()) == total - sizes[days[0]]
+    assert await journal.drop_beyond(total - sizes[days[0]] - sizes[days[1]] - 1) == days[1:3]
+    assert await journal.drop_beyond(0) == days[3:]
+    assert [entry.seq for entry in await read_all(journal, START)] == [5]
+
+
 async def test_the_newest_day_stays(
     journal: PostgresJournal, outside: asyncpg.Connection[asyncpg.Record]
 ) -> None:

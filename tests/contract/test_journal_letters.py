@@ -206,6 +206,48 @@ async def test_replays_at_the_same_time_append_each_message_once(journal: Journa
     assert len(await deliver(journal)) == 51
 
 
+async def test_many_letters_are_replayed_step_by_step(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.journal.letters._STEP", 10)
+    sent = [message(number, source="ab"[number % 2]) for number in range(35)]
+    await bury(journal, *sent)
+    steps: list[int] = []
+    assert await journal.replay(progress=steps.append) == 35
+    assert steps == [10, 20, 30, 35]
+    again = await deliver(journal)
+    assert [entry.message for entry in again] == sent
+    assert len({entry.replay_of for entry in again}) == 35
+
+
+async def test_what_dies_again_meanwhile_is_not_replayed_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.journal.letters._STEP", 1)
+    await bury(journal, *(message(number) for number in range(5)))
+
+    async def bury_on() -> None:
+        while (await journal.account()).pending or not replaying.done():
+            if await unread(journal):
+                await bury(journal)
+            await asyncio.sleep(0)
+
+    replaying = asyncio.create_task(journal.replay())
+    await asyncio.gather(replaying, bury_on())
+    assert replaying.result() == 5
+    assert len(await journal.dead_letters()) == 5
+
+
+async def test_large_letters_are_replayed_a_few_at_a_time(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.journal.letters._STEP_BYTES", 1000)
+    await bury(journal, *(message(n, payload=bytes(size)) for n, size in enumerate((400, 500, 200, 3000, 1))))
+    steps: list[int] = []
+    assert await journal.replay(progress=steps.append) == 5
+    assert steps == [2, 3, 4, 5]
+
+
 async def test_unknown_devices_wait_with_what_is_known_of_them(journal: Journal) -> None:
     await bury(
         journal,

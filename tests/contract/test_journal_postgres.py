@@ -199,6 +199,7 @@ async def test_while_postgresql_refuses_every_call_is_a_store_error(
         lambda: journal.drop_before(day),
         lambda: journal.drop_beyond(0),
         journal.size,
+        lambda: journal.forget(bool, ["a"]),
         lambda: journal.wait(60),
     ]
     name = await outside.fetchval("SELECT current_database()")

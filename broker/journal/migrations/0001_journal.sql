@@ -30,7 +30,7 @@ CREATE TABLE journal.batches (
     appended_at timestamptz NOT NULL,
     replays bigint[], -- the dead letters that these are other tries of, one a message; null: none is
     packed bytea NOT NULL,
-    PRIMARY KEY (day, last)
+    PRIMARY KEY (last, day) -- by number, which goes up with the days
 ) PARTITION BY RANGE (day);
 -- As it is: compressing (pglz) takes two to three times the CPU of all the rest of an append, and saves
 -- two thirds of the space.
