@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded.filters import Parameters
-from broker.embedded.history_store import selected, time_of, within
+from broker.embedded.history_store import reading, selected, time_of, within
 from broker.embedded.problems import TooComplexQueryError
-from broker.embedded.store import answered
 from broker.embedded.temporal_query import later
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ async def aggregates(
     Raises:
         TooComplexQueryError: there are too many periods of months, or the answer took too long.
     """
-    async with answered(pool) as connection:
+    async with reading(pool) as connection:
         extremes = await _extremes(connection, entities, window, selection)
         if extremes is None:
             return [], True

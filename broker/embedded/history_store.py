@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +24,17 @@ from broker.embedded.store import answered
 from broker.embedded.temporal_order import order_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
     from datetime import datetime
 
     import asyncpg
 
     from broker.embedded.geo import GeoQuery
     from broker.embedded.history import Name
-    from broker.embedded.query import Query
+    from broker.embedded.query import Path, Query
     from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_query import Window
-    from store.postgres import Pool
+    from store.postgres import Connection, Pool
 
 _SECONDS = 20.0
 _IN_THREAD = 200
@@ -44,18 +45,16 @@ _COLUMNS = """
         SELECT s.modified_at FROM ngsild.entities AS s WHERE s.tenant = $1 AND s.id = e.id
     )) AS modified_at
 """
-# an instance as a query's terms look at it
-_INSTANCE = """
-    i.doc
-    || CASE WHEN m.dataset = '' THEN '{}' ELSE jsonb_build_object('datasetId', m.dataset) END
-    || CASE WHEN NOT i.observed THEN '{}' ELSE jsonb_build_object(
-        'observedAt', to_char(i.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    ) END
-    || jsonb_build_object(
-        'createdAt', to_char(i.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'modifiedAt', to_char(i.modified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    )
-"""
+_TEXT = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+# members of an instance that have columns of their own, for those queries that ask about them
+_ASKED_MEMBERS = {
+    "datasetId": "CASE WHEN m.dataset = '' THEN '{}' ELSE jsonb_build_object('datasetId', m.dataset) END",
+    "observedAt": "CASE WHEN i.observed THEN jsonb_build_object('observedAt', "
+    + _TEXT.format("i.at")
+    + ") ELSE '{}' END",
+    "createdAt": f"jsonb_build_object('createdAt', {_TEXT.format('i.created_at')})",
+    "modifiedAt": f"jsonb_build_object('modifiedAt', {_TEXT.format('i.modified_at')})",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +112,21 @@ class Found:
     entities: list[Known]
     total: int | None
     more: bool
+
+
+@asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection for queries of history.
+
+    Over many partitions PostgreSQL takes longer to compile such a query than to answer it.
+
+    Raises:
+        BadRequestDataError: a pattern is no regular expression, or a value is none it can hold.
+        TooComplexQueryError: the answer took too long.
+    """
+    async with answered(pool) as connection, connection.transaction():
+        await connection.execute("SET LOCAL jit = off")
+        yield connection
 
 
 class HistoryReader:
@@ -176,7 +190,7 @@ class HistoryReader:
                 more=len(rows) > offset + limit,
             )
         total = None
-        async with answered(self._pool) as connection:
+        async with reading(self._pool) as connection:
             if count:
                 statement = f"SELECT count(*) FROM {source} WHERE {where}"  # noqa: S608 - SQL of our own alone
                 total = await connection.fetchval(statement, *parameters.values, timeout=_SECONDS)
@@ -198,7 +212,7 @@ class HistoryReader:
         def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
             return [row for row in rows if row["instances"] and geo.matches(orjson.loads(row["instances"]))]
 
-        async with answered(self._pool) as connection:
+        async with reading(self._pool) as connection:
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         return decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
 
@@ -213,7 +227,7 @@ class HistoryReader:
         Raises:
             TooComplexQueryError: too many instances are of one moment, or the answer took too long.
         """
-        async with answered(self._pool) as connection:
+        async with reading(self._pool) as connection:
             statement, values = _instances(entities, window, selection, most + 1)
             rows = await connection.fetch(statement, *values, timeout=_SECONDS)
             if len(rows) <= most:
@@ -244,7 +258,7 @@ class HistoryReader:
             ) AS i
             WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
         """  # noqa: S608 - SQL of our own alone
-        async with answered(self._pool) as connection:
+        async with reading(self._pool) as connection:
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         found: dict[int, dict[int, str]] = defaultdict(dict)
         for row in rows:
@@ -340,16 +354,24 @@ def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[
     term holds if it held at some time. Attributes without observedAt count at any time. Its
     `extent` is the world: places are compared one by one.
     """
-    asked = sorted(_attributes_of(which) | {key.path.attributes[0] for key in order if key.path is not None})
+    paths = [*_paths_of(which), *(key.path for key in order if key.path is not None)]
+    asked = sorted({path.attributes[0] for path in paths} | _places_of(which))
+    members = sorted({path.member for path in paths if path.member in _ASKED_MEMBERS})
+    instance = " || ".join(["i.doc", *(_ASKED_MEMBERS[member] for member in members)])
+    newest_first = "ORDER BY i.at DESC" if order else ""
     document = "NULL::jsonb"
     if asked:
         document = f"""(
             SELECT jsonb_object_agg(a.attribute, a.instances) FROM (
-                SELECT m.attribute, jsonb_agg({_INSTANCE} ORDER BY i.at DESC) AS instances
-                FROM ngsild.history_names AS m
-                JOIN ngsild.history AS i ON i.entity = h.number AND i.name = m.number
-                WHERE m.attribute = ANY({parameters.add(asked)}::text[]) AND m.number = ANY(h.names)
-                    AND {within(window, parameters, timeless=True)}
+                SELECT m.attribute, jsonb_agg({instance} {newest_first}) AS instances
+                FROM unnest(h.names) AS n(number)
+                JOIN ngsild.history_names AS m ON m.number = n.number
+                CROSS JOIN LATERAL (
+                    SELECT i.* FROM ngsild.history AS i
+                    WHERE i.entity = h.number AND i.name = n.number
+                        AND {within(window, parameters, timeless=True)} OFFSET 0
+                ) AS i
+                WHERE m.attribute = ANY({parameters.add(asked)}::text[])
                 GROUP BY m.attribute
             ) AS a
         )"""  # noqa: S608 - SQL of our own alone
@@ -360,23 +382,22 @@ def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[
     ) AS e"""  # noqa: S608 - as above
 
 
-def _attributes_of(which: Filter) -> set[str]:
-    found = set() if which.q is None else set(_attributes_in(which.q))
-    if which.geo is not None:
-        found.add(which.geo.attribute)
-    for each in which.any_of or ():
-        found |= _attributes_of(each)
-    return found
+def _places_of(which: Filter) -> set[str]:
+    return set() if which.geo is None else {which.geo.attribute}
 
 
-def _attributes_in(query: Query) -> Iterable[str]:
+def _paths_of(which: Filter) -> list[Path]:
+    return [] if which.q is None else list(_paths_in(which.q))
+
+
+def _paths_in(query: Query) -> Iterable[Path]:
     if isinstance(query, All | Any_):
         for term in query.terms:
-            yield from _attributes_in(term)
+            yield from _paths_in(term)
     elif isinstance(query, Not):
-        yield from _attributes_in(query.term)
+        yield from _paths_in(query.term)
     else:
-        yield query.path.attributes[0]
+        yield query.path
 
 
 def _known(row: asyncpg.Record) -> Known:
