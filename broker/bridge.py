@@ -194,7 +194,7 @@ class Bridge:
             self._settled.set()
 
     def _ship_batch(self, ticket: Ticket) -> None:
-        batch, readings = ticket.batch, 0
+        batch, readings, now = ticket.batch, 0, asyncio.get_running_loop().time()
         for index, done in enumerate(ticket.translations):
             if self._unsettled > 0:
                 self._unsettled -= 1
@@ -205,18 +205,19 @@ class Bridge:
                 ticket.adopt(index, ahead)
                 continue
             readings += done.count
-            ticket.note(index, done.problems)
+            if done.problems:
+                ticket.note(index, done.problems)
             if self._came_before(batch, index, done):
                 ticket.duplicates.add(index)
             elif done.entities:
-                ticket.waiting += self._ship(done, ticket, index)
+                ticket.waiting += self._ship(done, ticket, index, now)
         self.state.readings += readings
 
-    def _ship(self, done: Translation, owner: Owner, index: int) -> int:
+    def _ship(self, done: Translation, owner: Owner, index: int, now: float) -> int:
         repeated = self._unsettled > 0 and self._may_be_repeated(done)
         shipments = 0
         for update in done.entities:
-            shipments += self._shipping.ship(update, owner, index, repeated=repeated)
+            shipments += self._shipping.ship(update, owner, index, now, repeated=repeated)
         return shipments
 
     async def take_ahead(self, batch: Batch, indices: Sequence[int]) -> None:
@@ -228,13 +229,14 @@ class Bridge:
             await self._recall_book(translations)
             await self._recall_newest(translations)
             await self._redelivered.prepare(batch)
+            now = asyncio.get_running_loop().time()
             for index, done in zip(indices, translations, strict=True):
                 ahead = self._ahead[batch.first + index] = Ahead(done)
                 self.state.readings += done.count
                 if self._came_before(batch, index, done):
                     ahead.duplicate = True
                 elif done.entities:
-                    ahead.waiting = self._ship(done, ahead, index)
+                    ahead.waiting = self._ship(done, ahead, index, now)
             self.state.ahead += len(indices)
 
     @property

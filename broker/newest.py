@@ -180,7 +180,10 @@ class Newest:
         if at is None:
             return update, None
         if known.at is None or at >= known.at:
-            known.note(update.measured, at)
+            if update.measured is known.measured:  # the same attributes as ever
+                known.at = at
+            else:
+                known.note(update.measured, at)
             if repeated and update.id in self._told:
                 self._told[update.id] -= {*update.measured}
             return update, None

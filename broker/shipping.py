@@ -65,13 +65,14 @@ class Shipping:
         self._late.stop()
         await asyncio.gather(*(lane.stop() for lane in self._lanes))
 
-    def ship(self, update: EntityUpdate, owner: Owner, index: int, *, repeated: bool) -> int:
+    def ship(self, update: EntityUpdate, owner: Owner, index: int, now: float, *, repeated: bool) -> int:
         """Send an update, unless the broker has it or something newer.
 
         Args:
             update: what a message says of an entity.
             owner: is told, once for each shipment.
             index: which of its messages it was.
+            now: seconds of the loop's clock.
             repeated: an earlier run may have delivered it, and what came after it.
 
         Returns:
@@ -79,37 +80,43 @@ class Shipping:
         """
         known = self.newest.known(update.id)
         fresh, stale = self.newest.advance(update, known, repeated=repeated)
-        made = 0
-        if stale is not None:
-            made += 1
-            self._late.put(Shipment(stale, stale.json, True, owner, index))  # noqa: FBT003 - made for every message, where keywords cost
-        if fresh is None:
-            return made
-        now = asyncio.get_running_loop().time()
-        at = fresh.observed_at
-        whole = not (
-            fresh is update
-            and known.whole_at + _WHOLE_AGAIN_S > now
-            and (known.still is update.still or known.still == update.still)
-        )
         if fresh is not update:
-            whole = False  # a part of an older one: the rest is superseded
-        elif whole:
+            return self._ship_parts(fresh, stale, known, owner, index)
+        whole = known.still is not update.still and known.still != update.still
+        if whole or known.whole_at + _WHOLE_AGAIN_S <= now:
             known.still, known.whole_at = update.still, now
-        elif (
-            not fresh.measured
-            and at is not None
-            and known.sent_at is not None
-            and at - known.sent_at < _LAST_SEEN_EVERY
-        ):
-            _, since = self._held.get(update.id, (update, now))
-            self._held[update.id] = (update, since)
-            return made
-        known.sent_at = at or known.sent_at
+            whole = True
+        elif not update.measured and self._hold(update, known, now):
+            return 0
+        known.sent_at = update.observed_at or known.sent_at
         if self._held:
             self._held.pop(update.id, None)
-        self._put(fresh, known, owner, index, whole=whole)
-        return made + 1
+        self._put(update, known, owner, index, whole=whole)
+        return 1
+
+    def _ship_parts(
+        self,
+        fresh: EntityUpdate | None,
+        stale: EntityUpdate | None,
+        known: Known,
+        owner: Owner,
+        index: int,
+    ) -> int:
+        """Send what is late of an update to history, and the rest, of which no name or place is newer."""
+        if stale is not None:
+            self._late.put(Shipment(stale, stale.json, True, owner, index))  # noqa: FBT003 - as for all others
+        if fresh is not None:
+            self._put(fresh, known, owner, index, whole=False)
+        return (stale is not None) + (fresh is not None)
+
+    def _hold(self, update: EntityUpdate, known: Known, now: float) -> bool:
+        """Hold an update back that says no more than that a device was heard, if that was said lately."""
+        at = update.observed_at
+        if at is None or known.sent_at is None or at - known.sent_at >= _LAST_SEEN_EVERY:
+            return False
+        _, since = self._held.get(update.id, (update, now))
+        self._held[update.id] = (update, since)
+        return True
 
     def _put(self, update: EntityUpdate, known: Known, owner: Owner, index: int, *, whole: bool) -> None:
         body = update.json if whole else update.head + b"}"
