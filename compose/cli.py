@@ -23,6 +23,7 @@ _COMMANDS = {
     "profiles": ("compose.commands.profiles", "profiles"),
     "codecs": ("compose.commands.codecs", "codecs"),
     "dead-letters": ("compose.commands.dead_letters", "dead_letters"),
+    "journal": ("compose.commands.journal", "journal"),
     "replay": ("compose.commands.replay", "replay"),
     "listen": ("compose.commands.look", "listen"),
 }

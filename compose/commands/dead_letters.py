@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from compose.commands.common import config_options, offices, run_async
+from adapters.profiles import load_profiles
+from compose.commands.common import config_options, offices, run_async, settings_of
 from compose.commands.options import Kind, Moment
 from compose.commands.printing import json_option, note, print_json, print_pairs, print_table, show_json
+from compose.commands.steps import print_steps
+from compose.commands.trial import print_summary, summary, tried
 from compose.commands.words import ago, clean, counted, examples, utc, verb
 
 if TYPE_CHECKING:
@@ -199,7 +203,7 @@ def _print_payload(payload: bytes) -> None:
 @click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
 @_filters
 @click.option("--everything", is_flag=True, help="All that wait, without a filter.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be tried again.")
+@click.option("--dry-run", is_flag=True, help="Only show what would become of them now; nothing is sent.")
 @config_options
 @json_option
 def replay(
@@ -230,7 +234,7 @@ async def _replay(
 ) -> None:
     async with offices(config, data) as at:
         left_out = await _left_out(ids, chosen, at) if ids else []
-        count = await at.journal.replay(ids or None, **chosen)
+        count = await at.journal.replay(ids or None, **chosen, progress=_progress())
     if as_json:
         print_json({"messages": count, "leftOut": left_out})
     else:
@@ -240,10 +244,23 @@ async def _replay(
         raise click.exceptions.Exit(1)
 
 
+def _progress() -> Callable[[int], None] | None:
+    """Return what shows people how far a long replay has come."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(count: int) -> None:
+        click.echo(f"\r{count:,} messages …", err=True, nl=False)
+
+    return show
+
+
 def _print_replayed(count: int, at: Offices) -> None:
     if not count:
         click.echo("Nothing is tried again: no dead letter that waits is of this choice.")
         return
+    if sys.stderr.isatty():
+        click.echo("\r", err=True, nl=False)
     later = "" if at.running else " as soon as Volme runs"
     click.echo(f"{counted(count, 'message')} {verb(count, 'is', 'are')} tried again{later}.")
     click.echo("What fails again is in `volme dead-letters list`.")
@@ -252,19 +269,32 @@ def _print_replayed(count: int, at: Offices) -> None:
 async def _would_replay(
     ids: tuple[int, ...], chosen: dict[str, Any], config: Path | None, data: Path | None, *, as_json: bool
 ) -> None:
+    # As the platform itself: without a configuration, with the simulator whose plain topics it reads.
+    settings = settings_of(config, data, simulator__enabled=True if config is None else None)
     async with offices(config, data) as at:
         left_out = await _left_out(ids, chosen, at) if ids else []
         letters = [letter for letter in await _waiting(chosen, at.journal) if not ids or letter.id in ids]
-    messages = len({letter.seq for letter in letters})
+        trials = [trial async for trial in tried(letters, at, settings)]
     if as_json:
-        print_json(
-            {"messages": messages, "leftOut": left_out, "letters": [_as_dict(letter) for letter in letters]}
-        )
+        by_message = {trial.letter.seq: trial for trial in trials}
+        shown = [
+            _as_dict(letter)
+            | ({"would": by_message[letter.seq].as_dict()} if letter.seq in by_message else {})
+            for letter in letters
+        ]
+        print_json({"messages": len(trials), "would": summary(trials), "leftOut": left_out, "letters": shown})
     else:
         _print_letters(letters[:_SHOWN_LETTERS], "No dead letter that waits is of this choice.")
         if len(letters) > _SHOWN_LETTERS:
             click.echo(f"… and {len(letters) - _SHOWN_LETTERS:,} more")
-        click.echo(f"\n{counted(messages, 'message')} would be tried again. Nothing was done.")
+        if trials:
+            click.echo()
+        if len(trials) == 1 and (done := trials[0].translation) is not None:
+            profiles = load_profiles(settings.profiles)
+            print_steps(done, profiles.get(done.device.profile) if done.device else None)
+            click.echo()
+        print_summary(trials)
+        click.echo(f"\n{counted(len(trials), 'message')} would be tried again. Nothing was done.")
         _print_left_out(left_out)
     if left_out:
         raise click.exceptions.Exit(1)
