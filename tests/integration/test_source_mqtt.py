@@ -299,7 +299,7 @@ async def test_a_message_that_can_never_be_stored_is_found_and_holds_up_none_bef
     shelf = Halfway(broken=True, refused=b"11")
     async with running(scene.settings(), shelf) as source:
         await scene.publish(*numbered(0, 15))
-        await until(lambda: source.state.received == 15)
+        await until(lambda: source.state.received == 15 and shelf.calls)
         shelf.broken = False
         shelf.messages.clear()
         await until(lambda: shelf.calls[-1][0].payload == b"11" and len(shelf.calls[-1]) == 1)
