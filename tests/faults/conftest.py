@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -16,11 +18,18 @@ from models.device import Device
 from models.uplink import Position
 from store.embedded import EmbeddedPostgres
 from store.postgres import pool
+from tests.faults.postgres import Postgres
+from tests.faults.town import furnish, town
 from tests.faults.volme_process import DEVICES, mosquitto_running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from tests.faults.town import Town
+
+_numbers = itertools.count(1)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -58,3 +67,47 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[int]:
     """An MQTT broker for everybody; its port."""
     async with mosquitto_running(tmp_path) as port:
         yield port
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres: str) -> str:
+    """A database in which the devices of the fleet are registered; its name."""
+    name = "faults_template"
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    await furnish(postgres.replace("/postgres?", f"/{name}?"))
+    return name
+
+
+@pytest_asyncio.fixture
+async def fleet_database(postgres: str, template: str) -> AsyncIterator[str]:
+    """A database of the test's own with the devices of the fleet; its address."""
+    name = f"fleet_{next(_numbers)}"
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield postgres.replace("/postgres?", f"/{name}?")
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture
+async def own_postgres(tmp_path: Path) -> AsyncIterator[Postgres]:
+    """A PostgreSQL that may fail, with the devices of the fleet."""
+    async with Postgres(tmp_path / "pg") as server:
+        await furnish(server.url)
+        yield server
+
+
+@pytest.fixture
+def build(tmp_path: Path, fleet_database: str) -> Callable[..., AbstractAsyncContextManager[Town]]:
+    """Build a town on a database that does not fail."""
+
+    def built(*mqtt_options: str, **settings: Any) -> AbstractAsyncContextManager[Town]:
+        return town(tmp_path, fleet_database, *mqtt_options, **settings)
+
+    return built

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.journal.port import KEYS_REMEMBERED
 from tests.conftest import free_port
-from tests.faults.volme_process import DEVICES, STRANGERS, Volme, Witness, publish, until, uplinks
+from tests.faults.volme_process import STRANGERS, Volme, Witness, publish, until, uplinks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,36 +101,3 @@ async def test_killed_while_delivering(
         account = await all_arrived(volme, broker, len(sent), len(strange))
         assert broker.missing(sent) == []
         assert account["duplicate"] == 0
-
-
-async def test_killed_again_and_again_while_messages_come(
-    tmp_path: Path, move_in: Callable[[Path], None], mosquitto: int
-) -> None:
-    move_in(tmp_path)
-    # The journal remembers a device's last keys: so many that none is redelivered unrecognised.
-    sent = uplinks(KEYS_REMEMBERED - 1, devices=DEVICES)
-    port = free_port()
-    async with (
-        Witness(port=port, delay=0.01) as broker,
-        Volme(tmp_path, config(mosquitto, port)) as volme,
-    ):
-        await volme.start()  # from now on the MQTT broker keeps what Volme misses
-
-        async def slowly() -> None:
-            for part in range(0, len(sent), 20):
-                await publish(mosquitto, sent[part : part + 20])
-                await asyncio.sleep(0.1)
-
-        publishing = asyncio.create_task(slowly())
-        for share in (5, 3):
-            await volme.until_received(len(sent) // share)
-            await volme.kill()
-            await volme.start()
-        await publishing
-        account = await volme.until_settled(len(sent))
-        assert await volme.letters() == []
-        assert account["delivered"] == len(sent)
-        assert account["received"] == account["delivered"] + account["duplicate"]
-        assert broker.missing(sent) == []
-        assert broker.went_back == []
-        assert broker.overlapping == set()

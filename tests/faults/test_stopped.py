@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from tests.faults.volme_process import Volme, Witness, publish, until, uplinks
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-ROUNDS = 40
 
 
 def config(mqtt_port: int, broker_port: int) -> str:
@@ -41,42 +38,6 @@ def no_trace(volme: Volme) -> str:
     assert "part_failed" not in log
     assert "never awaited" not in log
     return log
-
-
-# What an init system sends, and what Ctrl-C in a terminal does: it reaches every child too.
-SIGNALS = {"terminated": (signal.SIGTERM, False), "Ctrl-C": (signal.SIGINT, True)}
-
-
-@pytest.mark.parametrize("how", SIGNALS)
-async def test_stopped_under_load(
-    tmp_path: Path, move_in: Callable[[Path], None], mosquitto: int, how: str
-) -> None:
-    move_in(tmp_path)
-    number, group = SIGNALS[how]
-    sent = uplinks(ROUNDS)
-    port = free_port()
-    async with (
-        Witness(port=port, delay=0.01) as broker,
-        Volme(tmp_path, config(mosquitto, port)) as volme,
-    ):
-        await volme.start()
-        publishing = asyncio.create_task(publish(mosquitto, sent))
-        await until(lambda: len(broker.seen) >= len(sent) // 4)
-        assert await volme.stop(number, group=group) == 0
-        assert broker.missing(sent)
-        await publishing
-        assert not volme.postgres_runs()
-        assert not (volme.data / "addresses.json").exists()
-        await volme.start()
-        account = await volme.until_settled(len(sent))
-        assert await volme.letters() == []
-        # What was taken was acknowledged before the end, so nothing came twice.
-        assert account["received"] == account["delivered"] == len(sent)
-        assert broker.missing(sent) == []
-        assert broker.went_back == []
-        assert broker.overlapping == set()
-        assert await volme.stop(number, group=group) == 0
-        no_trace(volme)
 
 
 AWAY: dict[str, Callable[[Witness], Any]] = {

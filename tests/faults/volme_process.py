@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+import psutil
 import pytest
 import zmqtt
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from broker.journal.port import Letter
 
-_COMMAND = str(Path(sys.executable).with_name("volme"))
+# Of the tree in which this file is, whatever is installed.
+_ROOT = Path(__file__).resolve().parents[2]
+_COMMAND = (sys.executable, "-m", "compose.cli")
 _KNOWN = 24
 #: Before all that the tests send; in the past, as every real measurement.
 T0 = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
@@ -158,7 +161,7 @@ class Volme:
         self.config.write_text(
             f'data = "data"\nlog_format = "json"\n{config}\n[web]\nport = {self.web_port}\n'
         )
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = {**os.environ, "PYTHONPATH": str(_ROOT), **(environment or {})}
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -186,7 +189,7 @@ class Volme:
         """Start, as a shell does: in a process group of its own."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                _COMMAND, *arguments, stdout=log, stderr=log, env=self._environment, start_new_session=True
+                *_COMMAND, *arguments, stdout=log, stderr=log, env=self._environment, start_new_session=True
             )
 
     async def until(self, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
@@ -235,7 +238,7 @@ class Volme:
     async def ask(self, *arguments: str) -> tuple[int, str, str]:
         """Run another command on this platform; return its exit code and what it printed."""
         process = await asyncio.create_subprocess_exec(
-            _COMMAND,
+            *_COMMAND,
             *arguments,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -244,6 +247,29 @@ class Volme:
         out, err = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
+
+    async def health(self) -> dict[str, Any]:
+        """Return what `/healthz` says now."""
+        return await self.until(lambda _: True)
+
+    async def metrics(self) -> dict[str, float]:
+        """Return what `/metrics` says, by name and labels as written there."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.web_port}/metrics") as answer,
+        ):
+            lines = (await answer.text()).splitlines()
+        found = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in found}
+
+    def memory(self) -> int:
+        """Return the bytes that it and its own processes have in memory."""
+        process = psutil.Process(self.pid)
+        return sum(
+            each.memory_info().rss
+            for each in (process, *process.children(recursive=True))
+            if each.name() != "postgres"
+        )
 
     async def letters(self) -> list[Letter]:
         """Return the dead letters that wait, from the store itself."""

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The MQTT broker restarts, forgets its sessions, delivers again: no loss, no second entry."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.account import balance
+from tests.faults.measures import FLEET, GAUGES, Fleet
+from tests.faults.scale import LIMIT, scaled
+from tests.faults.town import town
+from tests.faults.volme_process import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from tests.faults.postgres import Postgres
+    from tests.faults.town import Town
+
+    Build = Callable[..., AbstractAsyncContextManager[Town]]
+
+pytestmark = pytest.mark.timeout(LIMIT)
+
+
+async def test_restarted_with_its_memory(build: Build) -> None:
+    """Its session and its messages survive; what the publisher had to say twice is recognised."""
+    async with build() as town:
+        async with town.load():
+            for _ in range(scaled(3)):
+                before = len(town.receiver.arrived)
+                await until(lambda before=before: len(town.receiver.arrived) > before + 100)
+                await town.mosquitto.stop()
+                await asyncio.sleep(0.5)
+                await town.mosquitto.start()
+        account = await balance(town.volme, town.publisher, town.receiver)
+        assert account.dead == 0
+        assert town.receiver.repeats == 0
+        assert town.wire.stale == []
+
+
+@pytest.mark.parametrize("devices", [FLEET, GAUGES[:1]], ids=["of many devices", "of one device"])
+async def test_delivered_again(build: Build, devices: tuple[str, ...]) -> None:
+    """Its acknowledgements got lost: all comes again with DUP, and is recognised, however much it is."""
+    number = scaled(400)
+    fleet = Fleet(devices)
+    async with build() as town:
+        await town.publisher.send(fleet.take(100))
+        await until(lambda: town.wire.acknowledged == 100)
+        town.wire.holding = True
+        await town.publisher.send(fleet.take(number))
+        await town.volme.until_received(100 + number)
+        town.wire.cut()
+        town.wire.holding = False
+        await town.volme.until_received(100 + 2 * number)
+        account = await balance(town.volme, town.publisher, town.receiver)
+        assert account.dead == 0
+        assert account.duplicate == number
+        assert town.receiver.repeats == 0
+
+
+async def test_session_lost(tmp_path: Path, own_postgres: Postgres) -> None:
+    """Taken and not yet stored when the MQTT broker dies and forgets: Volme alone has it, and keeps it.
+
+    The acknowledgements of the old connection would, on the new one, be those of other messages.
+    """
+    number = scaled(200)
+    async with town(tmp_path, own_postgres.url) as built:
+        await built.publisher.send(built.fleet.take(100))
+        await until(lambda: built.wire.acknowledged == 100)
+        own_postgres.freeze()
+        await built.publisher.send(built.fleet.take(number))
+        await until(lambda: built.wire.delivered == 100 + number)
+        subscriptions = built.wire.subscriptions
+        await built.mosquitto.kill()
+        built.mosquitto.forget()
+        await built.mosquitto.start()
+        await until(lambda: built.wire.subscriptions > subscriptions)
+        await asyncio.sleep(0.3)  # the subscription holds
+        await built.publisher.send(built.fleet.take(number))
+        await until(lambda: built.wire.delivered == 100 + 2 * number)
+        assert built.wire.acknowledged == 100
+        own_postgres.thaw()
+        account = await balance(built.volme, built.publisher, built.receiver)
+        assert account.received == 100 + 2 * number
+        assert account.dead == account.duplicate == 0
+        assert built.wire.stale == []

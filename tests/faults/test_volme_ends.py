@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Volme is killed at random moments, or asked to stop, while messages come."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.account import balance
+from tests.faults.measures import FLEET
+from tests.faults.scale import KILLS, LIMIT, SEED, scaled
+from tests.faults.volme_process import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from tests.faults.town import Town
+
+    Build = Callable[..., AbstractAsyncContextManager[Town]]
+
+pytestmark = pytest.mark.timeout(LIMIT)
+
+#: Seconds that a start may take, and what a kill may fall into after it.
+_WITHIN_START, _UNDER_LOAD = 1.5, 1.0
+
+# What an init system sends, and what Ctrl-C in a terminal does: it reaches every child too.
+_SIGNALS = ((signal.SIGTERM, False), (signal.SIGINT, True))
+
+
+async def test_killed_at_random_moments(build: Build) -> None:
+    """Some kills fall into the start, most into the work; every account balances in the end."""
+    print(f"VOLME_FAULTS_SEED={SEED}")  # noqa: T201 - shown by a failed test, for the next run
+    moments = random.Random(SEED)  # noqa: S311 - no secret
+    async with build() as town:
+        async with town.load():
+            for kill in range(KILLS):
+                if kill % 4 == 3:
+                    await asyncio.sleep(moments.uniform(0, _WITHIN_START))
+                else:
+                    await _working(town)
+                    await asyncio.sleep(moments.uniform(0, _UNDER_LOAD))
+                await town.volme.kill()
+                await town.volme.launch("run", "--config", str(town.volme.config))
+            await _working(town)
+        account = await balance(town.volme, town.publisher, town.receiver)
+        assert account.dead == 0
+        assert town.wire.stale == []
+        # At least once: what may come twice is a device's newest reading.
+        assert town.receiver.repeats <= KILLS * len(FLEET)
+
+
+async def _working(town: Town) -> None:
+    before = len(town.receiver.arrived)
+    await town.volme.until(lambda health: health["sources"])
+    await until(lambda: len(town.receiver.arrived) > before + 50)
+
+
+async def test_stopped_under_load(build: Build) -> None:
+    """It ends in time; since it ended well nothing comes in twice, and out a device's newest at most."""
+    stops = 2 * scaled(1)
+    async with build() as town:
+        async with town.load():
+            for stop in range(stops):
+                await _working(town)
+                how, group = _SIGNALS[stop % 2]
+                # The bound that Volme itself states.
+                async with asyncio.timeout(10):
+                    assert await town.volme.stop(how, group=group) == 0
+                await asyncio.sleep(0.3)
+                await town.volme.start()
+            await _working(town)
+        account = await balance(town.volme, town.publisher, town.receiver)
+        assert account.dead == account.duplicate == 0
+        assert town.receiver.repeats <= stops * len(FLEET)
+        assert town.wire.stale == []
+        log = town.volme.log.read_text()
+        assert "Traceback" not in log
+        assert "part_failed" not in log
