@@ -9,7 +9,6 @@ the message is translated as a whole, which names what is wrong.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from adapters.build import shared, slot
 from adapters.derive import DERIVATIONS, VARIANTS, derive
+from adapters.readings import LARGEST
 from models.errors import ConfigurationError
 from models.ngsild import sent_value, to_json
 from models.reading import EntityUpdate, Reading
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from models.types import Attribute
 
 DEVICE: Final = "Device"
-LARGEST: Final = sys.float_info.max
 _SOME_TIME: Final = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 _Validate = Callable[[Any], Any]

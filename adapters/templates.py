@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from adapters.build import entity_id, moving_attributes
-from adapters.derive import battery_parameters
 from adapters.fields import pick
+from adapters.readings import profile_parameters
 from adapters.shapes import DEVICE, OddError, Unchanging, limits, make_shape
 from models.errors import ConfigurationError
 from models.types import TYPES, attributes
@@ -57,7 +57,7 @@ class Kind:
         profile: of the devices.
         city: in the entities' ids.
         type_name: what the devices feed.
-        battery: the profile's own parameters, for what is derived.
+        parameters: the profile's own, for what is derived.
         key: equal for devices of one kind.
     """
 
@@ -67,9 +67,9 @@ class Kind:
         "_rows",
         "_shapes",
         "_signals",
-        "battery",
         "city",
         "key",
+        "parameters",
         "profile",
         "type_name",
     )
@@ -78,7 +78,7 @@ class Kind:
         self.profile = profile
         self.city = city
         self.type_name = device.entity_type or profile.entity_type
-        self.battery = battery_parameters(profile.battery)
+        self.parameters = profile_parameters(profile)
         self._rows = tuple(_row(mapping, number) for number, mapping in enumerate(profile.fields, 2))
         # The rows by which the device itself says what a network server knows too.
         self._levels = sum(row[-1] for row in self._rows if row[2].quantity == _BATTERY)
@@ -234,8 +234,8 @@ class Templates:
                 return None
             found, values = kind.add_status(uplink, found, values)
             parameters = plan.device.parameters
-            if kind.battery:
-                parameters = {**kind.battery, **parameters}
+            if kind.parameters:
+                parameters = {**kind.parameters, **parameters}
             shape = kind.shape(found, values, parameters)
             if shape is None:
                 return None

@@ -14,9 +14,7 @@ before take the quick one of `adapters/templates.py`.
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import structlog
@@ -26,14 +24,13 @@ from msgspec.structs import replace
 from adapters.build import build_entities
 from adapters.codecs.decoding import decode_table
 from adapters.codecs.javascript import PREFIX, Request
-from adapters.derive import battery_parameters, derive
-from adapters.fields import pick
+from adapters.derive import derive
 from adapters.networks.envelope import read_uplink
+from adapters.readings import by_moment, check_time, implausible, mapped, normalized, profile_parameters
 from adapters.templates import Templates
 from models.errors import (
     ConfigurationError,
     ImplausibleValueError,
-    ImpossibleTimeError,
     InvalidEntityError,
     MessageError,
     NothingMeasuredError,
@@ -42,10 +39,10 @@ from models.errors import (
 )
 from models.reading import Reading
 from models.translation import Translation
-from ontology.loader import convert, quantities
+from ontology.loader import quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from adapters.codecs.decoding import Codecs, Decoded
     from models.device import Device, Profile
@@ -54,15 +51,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# A device's own clock: before the first LoRaWAN networks, or more than a day ahead of ours.
-_EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
-_AHEAD = timedelta(days=1)
 _LONGEST_CAUSE = 200
 # Messages between two turns of everything else that the process does: some milliseconds.
 _AT_ONCE = 256
 # Messages that take each step together.
 _TOGETHER = 32
-_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +149,7 @@ def _open_envelope(done: Translation, world: World) -> bool:
 def _begin(done: Translation, world: World) -> _Undecoded | None:
     """Translate a message up to where its payload has to be decoded, else to its end."""
     uplink = cast("Uplink", done.uplink)
-    _check_time(uplink, done.message.received_at)
+    check_time(uplink, done.message.received_at)
     device = done.device = _find_device(uplink, world)
     profile = _find_profile(device, world)
     if uplink.kind == "data":
@@ -186,7 +179,7 @@ def _finish(done: Translation, rest: _Undecoded, world: World) -> None:
     if _fill(done, profile, decoded.fields, profile.codec, world):
         return
     done.codec, done.fields = profile.codec, decoded.fields
-    done.readings = _mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or _normalized(
+    done.readings = mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or normalized(
         decoded.normalized, uplink.observed_at, done.message.received_at
     )
     _complete(done, uplink, rest.device, profile, world)
@@ -265,22 +258,6 @@ def _defect(uplink: Uplink | None, defect: Exception) -> MessageError:
     return MessageError(msg, device_id=uplink.device_id if uplink else None)
 
 
-def _check_time(uplink: Uplink, received_at: datetime) -> None:
-    observed_at = uplink.observed_at
-    if observed_at is not received_at and not _EARLIEST <= observed_at <= received_at + _AHEAD:
-        raise _impossible(
-            "The device's clock" if uplink.device_time else "The network server", observed_at, received_at
-        )
-
-
-def _impossible(whose: str, observed_at: datetime, received_at: datetime) -> ImpossibleTimeError:
-    msg = (
-        f"{whose} says {observed_at:%Y-%m-%d %H:%M:%S} UTC, which cannot be:"
-        f" the message came in at {received_at:%Y-%m-%d %H:%M:%S} UTC."
-    )
-    return ImpossibleTimeError(msg)
-
-
 def _find_device(uplink: Uplink, world: World) -> Device:
     device = world.devices.get(uplink.device_id)
     if device is None:
@@ -308,80 +285,12 @@ def _read_decoded(done: Translation, uplink: Uplink, profile: Profile) -> None:
     """Take what the network server's own codec, or the device itself, made of the payload."""
     if uplink.decoded:
         done.codec, done.fields = "network", uplink.decoded
-        done.readings = _mapped(uplink.decoded, profile, uplink.observed_at, "network")
+        done.readings = mapped(uplink.decoded, profile, uplink.observed_at, "network")
 
 
 def _read_normalized(done: Translation, uplink: Uplink) -> None:
     done.codec = "normalized"
-    done.readings = _normalized(uplink.normalized, uplink.observed_at, done.message.received_at)
-
-
-def _mapped(
-    fields: Mapping[str, Any], profile: Profile, observed_at: datetime, codec: str
-) -> tuple[Reading, ...]:
-    readings = []
-    known = quantities()
-    for mapping in profile.fields:
-        value = pick(fields, mapping)
-        if value is None:
-            continue
-        unit = known[mapping.quantity].unit
-        if mapping.unit and unit and not isinstance(value, bool | str):
-            value = convert(value, mapping.unit, unit)
-        readings.append(
-            Reading(quantity=mapping.quantity, value=value, unit=unit, observed_at=observed_at, codec=codec)
-        )
-    return tuple(readings)
-
-
-def _normalized(
-    measurements: Iterable[Mapping[str, Any]], observed_at: datetime, received_at: datetime, path: str = ""
-) -> tuple[Reading, ...]:
-    """Read the public normalised payload schema: its paths are our quantities' names."""
-    readings: list[Reading] = []
-    for measurement in measurements:
-        time = measurement.get("time")
-        at = _measured_at(time, received_at) if isinstance(time, str) and not path else observed_at
-        for key, value in measurement.items():
-            name = f"{path}{key}"
-            if isinstance(value, dict):
-                readings += _normalized((value,), at, received_at, f"{name}.")
-            elif (quantity := quantities().get(_NORMALIZED_NAMES.get(name, name))) and value is not None:
-                readings.append(
-                    Reading(
-                        quantity=quantity.name,
-                        value=value,
-                        unit=quantity.unit,
-                        observed_at=at,
-                        codec="normalized",
-                    )
-                )
-    return tuple(readings)
-
-
-def _measured_at(text: str, received_at: datetime) -> datetime:
-    """Read the time that a codec gave its measurement.
-
-    Raises:
-        ImpossibleTimeError: it is no time with a zone, or one that cannot be.
-    """
-    try:
-        at = datetime.fromisoformat(text.upper())
-        known = at.tzinfo is not None
-        at = at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        known = False
-    if not known:
-        msg = f"The codec dates a measurement “{text[:_LONGEST_CAUSE]}”, which is no time with a time zone."
-        raise ImpossibleTimeError(msg)
-    if not _EARLIEST <= at <= received_at + _AHEAD:
-        whose = "The codec"
-        raise _impossible(whose, at, received_at)
-    return at
-
-
-# Where the public schema's name is not our quantity's: its `battery` is a voltage.
-_NORMALIZED_NAMES = {"battery": "battery.voltage", "action.occupancy.occupied": "occupancy.occupied"}
+    done.readings = normalized(uplink.normalized, uplink.observed_at, done.message.received_at)
 
 
 def _add_status(done: Translation, uplink: Uplink) -> None:
@@ -406,9 +315,9 @@ def _add_status(done: Translation, uplink: Uplink) -> None:
 
 def _derive(done: Translation, device: Device, profile: Profile) -> None:
     try:
-        parameters = {**battery_parameters(profile.battery), **device.parameters}
+        parameters = {**profile_parameters(profile), **device.parameters}
         done.readings = tuple(
-            reading for some in _by_moment(done.readings) for reading in derive(some, parameters)
+            reading for some in by_moment(done.readings) for reading in derive(some, parameters)
         )
     except ConfigurationError as error:
         msg = f"The parameters of device {device.id} contradict each other: {error}."
@@ -418,33 +327,13 @@ def _derive(done: Translation, device: Device, profile: Profile) -> None:
 def _leave_out_implausible(done: Translation, device: Device) -> None:
     kept: list[Reading] = []
     for reading in done.readings:
-        reason = _implausible(reading)
+        reason = implausible(reading)
         if reason is None:
             kept.append(reading)
         else:
             problem = ImplausibleValueError(f"Device {device.id}: {reason}", device_id=device.id)
             done.problems = (*done.problems, problem)
     done.readings = tuple(kept)
-
-
-def _implausible(reading: Reading) -> str | None:
-    quantity = quantities()[reading.quantity]
-    value = reading.value
-    if quantity.kind == "boolean":
-        return (
-            None if isinstance(value, bool) else f"{quantity.name} is {value!r}, but must be true or false."
-        )
-    if quantity.kind == "text":
-        return None if isinstance(value, str) else f"{quantity.name} is {value!r}, but must be a text."
-    if type(value) is not float and type(value) is not int:
-        return f"{quantity.name} is {value!r}, but must be a number."
-    low = -_LARGEST if quantity.low is None else quantity.low
-    high = _LARGEST if quantity.high is None else quantity.high
-    if low <= value <= high:
-        return None
-    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 - NaN alone differs from itself
-        return f"{quantity.name} is not a number."
-    return f"{quantity.name} is {value:g}, outside what is physically possible ({low:g} to {high:g})."
 
 
 def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> None:
@@ -459,20 +348,10 @@ def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> No
 
 
 def _build(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:
-    for some in _by_moment(done.readings) or [()]:
+    for some in by_moment(done.readings) or [()]:
         at = some[0].observed_at if some else uplink.observed_at
         frame = uplink if at == uplink.observed_at else replace(uplink, observed_at=at)
         built = build_entities(some, device, profile, frame, city=world.city)
         done.entities += built.entities
         done.unmapped += tuple(name for name in built.unmapped if name not in done.unmapped)
         done.problems += built.problems
-
-
-def _by_moment(readings: tuple[Reading, ...]) -> list[tuple[Reading, ...]]:
-    """Group readings by time of observation, oldest first: some devices send what they kept in one frame."""
-    moments = {reading.observed_at for reading in readings}
-    if len(moments) == 1:
-        return [readings]
-    return [
-        tuple(reading for reading in readings if reading.observed_at == moment) for moment in sorted(moments)
-    ]
