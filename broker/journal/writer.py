@@ -31,6 +31,8 @@ _payload = attrgetter("payload")
 _LOAD = 16
 # So many looks for whether more keeps coming.
 _STEPS = 8
+# Where nothing more came, all callers wait for an answer: so often nobody waits for more.
+_IN_VAIN = 16
 
 
 class UnwritableError(StoreError):
@@ -195,11 +197,14 @@ class GroupCommit:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        begun, written = 0.0, 0
+        begun, written, in_vain = 0.0, 0, 0
         while True:
             await self._arrived.wait()
             if written >= _LOAD and not self._closing:
-                await self._gather(begun + self._linger)
+                if in_vain:
+                    in_vain -= 1
+                elif not await self._gather(begun + self._linger):
+                    in_vain = _IN_VAIN
             if batch := self._next_batch():
                 begun, written = loop.time(), sum(len(waiting.messages) for waiting in batch)
                 await self._commit(batch)
@@ -210,13 +215,14 @@ class GroupCommit:
             else:
                 self._arrived.clear()
 
-    async def _gather(self, until: float) -> None:
-        """Wait while more keeps coming, until a moment or until there is enough."""
+    async def _gather(self, until: float) -> bool:
+        """Wait while more keeps coming, until a moment or until there is enough; say whether more came."""
         loop = asyncio.get_running_loop()
-        seen = 0
+        begin, seen = self._waiting, 0
         while seen < self._waiting < self._batch and loop.time() < until:
             seen = self._waiting
             await asyncio.sleep(self._linger / _STEPS)
+        return self._waiting > begin or begin >= self._batch
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

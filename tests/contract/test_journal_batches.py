@@ -153,6 +153,20 @@ async def test_a_killed_commit_acknowledges_none_and_may_be_made_again(
     assert [entry.message for entry in await read_all(journal, START)] == messages(100)
 
 
+async def test_under_load_batches_gather_and_one_caller_alone_does_not_wait(database: str) -> None:
+    async with open_postgres(database, linger=0.4) as journal:
+        for _ in range(100):  # would take forty seconds
+            await journal.extend(messages(20))
+        assert journal.flushes == 100
+
+        async def later(number: int) -> None:
+            await asyncio.sleep(0.002 * number)
+            await journal.extend(messages(20))
+
+        await asyncio.gather(*(later(number) for number in range(200)))
+        assert journal.flushes < 100 + 50
+
+
 async def test_text_that_no_store_can_hold_is_mended_in_memory_too(journal: PostgresJournal) -> None:
     assert await journal.read_batches(START, 10) == []
     await journal.extend([message(1, topic="a\0b"), message(2, source="s\ud800"), message(3)])
