@@ -74,9 +74,12 @@ class Platform:
     async def forget(self) -> None:
         """Drop days of the journal that are settled and old enough, until cancelled."""
         while True:
-            day = datetime.now(UTC).date() - timedelta(days=self.settings.postgres.keep_days)
+            keep = self.settings.postgres
+            day = datetime.now(UTC).date() - timedelta(days=keep.keep_days)
             try:
                 dropped = await self.journal.drop_before(day)
+                if keep.keep_gigabytes is not None:
+                    dropped += await self.journal.drop_beyond(int(keep.keep_gigabytes * 1e9))
             except StoreError as error:
                 log.warning("journal.not_dropped", error=str(error))
             else:

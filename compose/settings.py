@@ -25,10 +25,22 @@ from pydantic import (
     model_validator,
 )
 
+from compose.data_folder import data_codecs, data_profiles
 from models.errors import ConfigurationError, UnsafeExposureError
 
 BrokerKind = Literal["orion-ld", "scorpio", "stellio", "coraine", "embedded"]
-Network = Literal["auto", "the_things_stack", "chirpstack"]
+Network = Literal[
+    "auto",
+    "the_things_stack",
+    "chirpstack",
+    "chirpstack_v3",
+    "thingpark",
+    "loriot",
+    "helium",
+    "senml",
+    "sensor_community",
+    "opensensemap",
+]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 LOOPBACK = "127.0.0.1"
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -96,7 +108,9 @@ class WebSettings(_Section):
     """Where Volme itself listens: health, metrics, contexts, pushed uplinks.
 
     `public_url` is how the NGSI-LD broker and others reach this server, where that is not
-    `http://<host>:<port>`. `behind_proxy`: a reverse proxy in front ends TLS.
+    `http://<host>:<port>`. `behind_proxy`: a reverse proxy in front ends TLS. `api_keys`: who has one
+    of them may use the device API (`/api/…`); without any, only this machine may, and nobody where
+    Volme listens beyond loopback or behind a proxy.
     """
 
     host: str = "127.0.0.1"
@@ -105,16 +119,20 @@ class WebSettings(_Section):
     tls: Tls | None = None
     behind_proxy: bool = False
     max_body: int = Field(default=1_048_576, ge=1024)
+    api_keys: tuple[Secret, ...] = ()
 
 
 class PostgresSettings(_Section):
     """The operator's PostgreSQL; without `url` the embedded one runs in the data folder.
 
     `keep_days`: how long settled messages stay in the journal; dead letters stay until replayed.
+    `keep_gigabytes`: how much disk the journal may take before days are dropped sooner; whole days that
+    are settled, never what still waits. Without it, only `keep_days` counts.
     """
 
     url: Annotated[str, Field(pattern=r"^postgres(ql)?://([^:@/]*:?@)?[^@]*$")] | None = None
     keep_days: int = Field(default=30, ge=1)
+    keep_gigabytes: float | None = Field(default=None, gt=0)
     password: Secret | None = None
     connections: int = Field(default=12, ge=4)
 
@@ -261,6 +279,7 @@ class Settings(_Section):
             self.postgres.password,
             self.broker.token,
             *self.broker.embedded.write_keys,
+            *self.web.api_keys,
             *(source.password for source in self.mqtt),
             *(source.token for source in self.webhook),
         ]
@@ -272,7 +291,8 @@ class Settings(_Section):
 def load_settings(path: Path | None, **overrides: Any) -> Settings:
     """Read a TOML file (None: only defaults), with dotted overrides (`web__port=9000`).
 
-    Paths in the file are relative to the file's folder.
+    Paths in the file are relative to the file's folder. Profiles and codecs that are in the data folder
+    belong to what is read.
 
     Raises:
         ConfigurationError: the file cannot be read, or a setting cannot be used; the text names
@@ -302,7 +322,23 @@ def load_settings(path: Path | None, **overrides: Any) -> Settings:
         msg = "\n".join([f"{path or 'the settings'} cannot be used:", *lines])
         raise ConfigurationError(msg) from error
     check_exposure(settings)
-    return settings
+    return with_data_folder(settings)
+
+
+def with_data_folder(settings: Settings) -> Settings:
+    """Add the profiles and codecs of the data folder; its profiles go before those of the file.
+
+    Raises:
+        ConfigurationError: one of its files cannot be read, or a codec has a name that is taken.
+    """
+    codecs = data_codecs(settings.data)
+    for name in codecs.keys() & settings.javascript.keys():
+        msg = f"two codecs are called “{name}”: {settings.javascript[name]} and {codecs[name]}"
+        raise ConfigurationError(msg)
+    profiles = data_profiles(settings.data, settings.profiles)
+    return settings.model_copy(
+        update={"profiles": profiles, "javascript": {**settings.javascript, **codecs}}
+    )
 
 
 def is_loopback(host: str) -> bool:
