@@ -57,8 +57,8 @@ def _start_unmoved_by_ctrl_c(broker: Broker) -> None:
 
 
 @asynccontextmanager
-async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> AsyncIterator[web.Application]:
-    """Run the embedded NGSI-LD broker; it knows our contexts by all their names, offline."""
+async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> AsyncIterator[EmbeddedBroker]:
+    """Run the embedded NGSI-LD broker, not yet served; it knows our contexts by all their names, offline."""
     embedded = settings.broker.embedded
     documents = {f"{context_base}/{name}.jsonld": context(name) for name in subjects()}
     documents |= {_OFFICIAL.format(name): context(name) for name in subjects()}
@@ -78,11 +78,12 @@ async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> A
             write_keys=frozenset(key.read() for key in embedded.write_keys) if embedded.write_keys else None,
             notify_allow=(*embedded.notify_allow, *nearby),
             context_allow=nearby,
+            history=embedded.history_days > 0,
         ),
     )
     await broker.start()
     try:
-        yield broker.app()
+        yield broker
     finally:
         await broker.close()
 

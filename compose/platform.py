@@ -11,6 +11,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import structlog
 
 from compose.status import Status, picture
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from adapters.registry import Registry
     from adapters.sources.mqtt import MqttSource
     from broker.bridge import Bridge
+    from broker.embedded.server import EmbeddedBroker
     from broker.journal.port import Account
     from broker.journal.postgres import PostgresJournal
     from compose.addresses import Addresses
@@ -119,3 +121,13 @@ class Platform:
         self._settled.append((time.monotonic(), settled))
         (first, before), (last, after) = self._settled[0], self._settled[-1]
         return (after - before) / (last - first) if last > first else None
+
+
+async def forget_history(broker: EmbeddedBroker, age: timedelta) -> None:
+    """Remove what is older from the embedded broker's history, until cancelled."""
+    while True:
+        try:
+            await broker.forget_history(age)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("history.not_forgotten", error=str(error))
+        await asyncio.sleep(_FORGET_S)

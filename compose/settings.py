@@ -141,7 +141,8 @@ class EmbeddedBrokerSettings(_Section):
     """The NGSI-LD broker that runs where no `broker.url` is set.
 
     `write_keys` are needed for every write as soon as it listens elsewhere than on loopback or
-    stands behind a proxy. `notify_allow`: address ranges, beyond public addresses, that
+    stands behind a proxy. `history_days`: how long every change stays in the temporal interface; 0: no
+    history is kept. `notify_allow`: address ranges, beyond public addresses, that
     notification endpoints may be in.
     """
 
@@ -150,6 +151,7 @@ class EmbeddedBrokerSettings(_Section):
     tls: Tls | None = None
     behind_proxy: bool = False
     write_keys: tuple[Secret, ...] = ()
+    history_days: int = Field(default=365, ge=0)
     notify_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from compose.addresses import choose_addresses
 from compose.claim import Claim
 from compose.database import postgres
 from compose.parts import listening, mqtt_broker, ngsi_ld_broker
-from compose.platform import Platform
+from compose.platform import Platform, forget_history
 from compose.preference import preference
 from compose.readers import announcement, javascript_sources, source_readers
 from compose.running import claim, publish_addresses, withdraw_addresses
@@ -119,8 +120,12 @@ async def _serve(stack: AsyncExitStack, platform: Platform, pool: Pool) -> None:
     settings, addresses = platform.settings, platform.addresses
     embedded = settings.broker.embedded
     if addresses.broker_port is not None:
-        app = await stack.enter_async_context(ngsi_ld_broker(pool, settings, f"{addresses.web}/contexts"))
-        await stack.enter_async_context(listening(app, embedded.host, addresses.broker_port, embedded.tls))
+        broker = await stack.enter_async_context(ngsi_ld_broker(pool, settings, f"{addresses.web}/contexts"))
+        await stack.enter_async_context(
+            listening(broker.app(), embedded.host, addresses.broker_port, embedded.tls)
+        )
+        if embedded.history_days:
+            await _task(stack, "history", forget_history(broker, timedelta(days=embedded.history_days)))
     webhook = Webhook(
         tuple(WebhookSettings(name=source.name, token=source.token.read()) for source in settings.webhook),
         platform.journal,
