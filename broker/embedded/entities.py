@@ -23,6 +23,7 @@ from broker.embedded.vocabulary import (
     GEOMETRIES,
     NULL,
     OPTIONAL_MEMBERS,
+    OUTPUT_MEMBERS,
     RESERVED_MEMBERS,
     SYSTEM_MEMBERS,
     TYPE_BY_MEMBER,
@@ -49,7 +50,8 @@ _MAX_NESTED_ATTRIBUTES = 8
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _SCOPE = re.compile(r"/?[^\s/,;()#+\x00-\x20]+(/[^\s/,;()#+\x00-\x20]+)*")
-_NO_ATTRIBUTES = SYSTEM_MEMBERS | {"id", "@id", "type", "@type", "scope", "@context"}
+_NO_ATTRIBUTES = SYSTEM_MEMBERS | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
+_IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
 _NESTED = (dict, list)
 _checked_name = lru_cache(maxsize=10_000)(check_name)
@@ -57,12 +59,17 @@ _checked_name = lru_cache(maxsize=10_000)(check_name)
 
 @dataclass(kw_only=True, slots=True)
 class Fragment:
-    """What a request says of an entity; members that it does not name are None or empty."""
+    """What a request says of an entity; members that it does not name are None or empty.
+
+    Attributes:
+        expires_at: when it expires, as it was written; NULL: never (clause 4.22).
+    """
 
     id: str | None = None
     types: list[str] = field(default_factory=list)
     scopes: list[str] | None = None
     attributes: Attributes = field(default_factory=dict)
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +127,17 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
             fragment.types = read_types(value, how.context)
         elif name == "scope":
             fragment.scopes = read_scopes(value)
+        elif name == "expiresAt":
+            fragment.expires_at = _expiry(value, how)
     return fragment
+
+
+def _expiry(value: Any, how: Reading) -> str:
+    if value == NULL and how.nulls:
+        return NULL
+    if not isinstance(value, str):
+        raise BadRequestDataError(detail="expiresAt of an entity must be a string")
+    return check_instant(value)
 
 
 def read_types(value: Any, context: Context) -> list[str]:
@@ -239,7 +256,7 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
             instance[member] = _read_member(name, member, value, how)
-        elif member in {"type", holder} or member in SYSTEM_MEMBERS:
+        elif member in {"type", holder} or member in _IGNORED:
             continue
         elif member in RESERVED_MEMBERS:
             raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
@@ -299,7 +316,7 @@ def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
         raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
     if value == NULL and how.nulls:
         return value
-    if member == "observedAt":
+    if member in {"observedAt", "expiresAt"}:
         return check_instant(value)
     if member == "datasetId":
         return check_id(value, f"datasetId of the attribute {name}")

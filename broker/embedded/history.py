@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -52,10 +51,10 @@ class Row(NamedTuple):
 
     name: Name
     origin: int
-    at: datetime
+    at: str
     digest: int
-    created_at: datetime
-    doc: str
+    created_at: str
+    doc: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,8 +131,8 @@ def row_of(iri: str, instance: Instance, moment: datetime) -> Row:
     """Return an instance as it is stored; its own createdAt and modifiedAt are kept if it has any."""
     doc, digest = content(instance)
     observed_at = instance.get("observedAt")
-    at = moment if observed_at is None else instant(observed_at)
-    created_at = instant(instance["createdAt"]) if "createdAt" in instance else moment
+    at = moment.isoformat() if observed_at is None else _within_calendar(observed_at)
+    created_at = instance.get("createdAt") or moment.isoformat()
     name = iri, instance.get("datasetId", "")
     return Row(name, WRITTEN if observed_at is None else OBSERVED, at, digest, created_at, doc)
 
@@ -144,14 +143,14 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
     return Row(
         name=(SCOPE, ""),
         origin=WRITTEN if scopes else DELETED,
-        at=moment,
+        at=moment.isoformat(),
         digest=digest,
-        created_at=moment,
+        created_at=moment.isoformat(),
         doc=doc,
     )
 
 
-def content(instance: Mapping[str, Any]) -> tuple[str, int]:
+def content(instance: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return an instance's JSON without times and datasetId, and the 64 bits that stand for it."""
     kept = {
         member: _bare(value) if ":" in member else value
@@ -159,16 +158,22 @@ def content(instance: Mapping[str, Any]) -> tuple[str, int]:
         if member not in _APART
     }
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
-    return raw.decode(), int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
+    return raw, int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
 
 
-@lru_cache(maxsize=10_000)
 def instant(text: str) -> datetime:
     """Return the moment that an RFC 3339 text names, as far as a microsecond goes."""
     try:
         return datetime.fromisoformat(text.replace(",", ".")).astimezone(UTC)
     except OverflowError:  # the first or the last hours of the calendar, in another zone
         return datetime.fromisoformat(text.replace(",", ".")).replace(tzinfo=UTC)
+
+
+def _within_calendar(text: str) -> str:
+    """Return a moment as PostgreSQL reads it, which knows other zones and other years than Python."""
+    if text[-1] == "Z" and "0001" < text[:4] < "9999":
+        return text.replace(",", ".") if "," in text else text
+    return instant(text).isoformat()
 
 
 class History:
@@ -237,20 +242,14 @@ class History:
         if not rows:
             return
         numbered = self.numbered({row.name for _, row in rows})
+        listed = [
+            (entity, numbered[name], origin, at, digest, created_at, orjson.Fragment(doc))
+            for entity, (name, origin, at, digest, created_at, doc) in rows
+        ]
         try:
-            await connection.execute(
-                SQL["record"],
-                [entity for entity, _ in rows],
-                [numbered[row.name] for _, row in rows],
-                [row.origin for _, row in rows],
-                [row.at for _, row in rows],
-                [row.digest for _, row in rows],
-                [row.created_at for _, row in rows],
-                moment,
-                [row.doc for _, row in rows],
-            )
+            await connection.execute(SQL["record"], orjson.dumps(listed).decode(), moment)
         except asyncpg.CheckViolationError as error:
-            raise UnpreparedError(moments={row.at for _, row in rows}) from error
+            raise UnpreparedError(moments={instant(row.at) for _, row in rows}) from error
 
     def numbered(self, names: Collection[Name]) -> dict[Name, int]:
         """Return the names' numbers.
@@ -360,9 +359,9 @@ def _deletion(iri: str, instance: Instance, moment: datetime) -> Row:
     return Row(
         name=(iri, instance.get("datasetId", "")),
         origin=DELETED,
-        at=moment,
+        at=moment.isoformat(),
         digest=digest,
-        created_at=instant(instance["createdAt"]),
+        created_at=instance["createdAt"],
         doc=doc,
     )
 

@@ -25,13 +25,13 @@ SET types = CASE WHEN $8::boolean THEN EXCLUDED.types
 RETURNING id, number, (xmax = 0) AS fresh
 
 -- name: record
--- Add instances, all written at one moment; one that is there already stays as it is. Their origin is
--- 0: written without a time, 1: observed, 2: deleted.
+-- Add instances, all written at one moment; one that is there already stays as it is. They come as one
+-- JSON array of [entity, name, origin, at, digest, createdAt, content], which is sent at a quarter of
+-- what arrays for each column cost; the origin is 0: written without a time, 1: observed, 2: deleted.
 INSERT INTO ngsild.history (entity, name, observed, deleted, at, digest, created_at, modified_at, doc)
-SELECT n.entity, n.name, n.origin = 1, n.origin = 2, n.at, n.digest, n.created_at, $7, n.doc::jsonb
-FROM unnest(
-    $1::bigint[], $2::integer[], $3::integer[], $4::timestamptz[], $5::bigint[], $6::timestamptz[], $8::text[]
-) AS n(entity, name, origin, at, digest, created_at, doc)
+SELECT (n.row ->> 0)::bigint, (n.row ->> 1)::integer, n.row ->> 2 = '1', n.row ->> 2 = '2',
+    (n.row ->> 3)::timestamptz, (n.row ->> 4)::bigint, (n.row ->> 5)::timestamptz, $2, n.row -> 6
+FROM jsonb_array_elements($1::jsonb) AS n(row)
 ON CONFLICT DO NOTHING
 
 -- name: mark_deleted

@@ -227,12 +227,12 @@ async def _rewrite(
     at = found["at"] if observed_at is None else instant(observed_at)
     if at == found["at"] and (found["observed"] or observed_at is None):
         place = number, found["name"], found["at"], found["digest"]
-        await connection.execute(SQL["rewrite_instance"], *place, doc, moment)
+        await connection.execute(SQL["rewrite_instance"], *place, doc.decode(), moment)
         return
     urn = instance_id(number, {**found, "entity": number})
     await _remove(connection, number, found)
     kept = None if place_id(number, found["name"], at, digest) == urn else urn
-    row = number, found["name"], at, digest, found["created_at"], moment, kept, doc
+    row = number, found["name"], at, digest, found["created_at"], moment, kept, doc.decode()
     try:
         async with connection.transaction():
             await connection.execute(SQL["move_instance"], *row)

@@ -78,7 +78,9 @@ class Writer:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
                     moment = now()
-                    results, written, entries = await _apply_all(connection, tenant, steps, moment)
+                    results, written, entries = await _apply_all(
+                        connection, tenant, steps, moment, record=self._history is not None
+                    )
                     if self._history is not None:
                         await self._history.record(connection, tenant, entries, moment)
                     queued = await self._matcher.publish(connection, tenant, version, written)
@@ -143,7 +145,7 @@ def existing(change: Callable[[Stored, datetime], Changes], entity_id: str) -> S
 
 
 async def _apply_all(
-    connection: Connection, tenant: str, steps: Sequence[Step], moment: datetime
+    connection: Connection, tenant: str, steps: Sequence[Step], moment: datetime, *, record: bool
 ) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]], list[Entry]]:
     """Apply the steps and write what they changed; return what came of each, and what history gets.
 
@@ -155,12 +157,12 @@ async def _apply_all(
     entities: dict[str, Stored] = {}
     pending = list(enumerate(steps))
     while pending:
-        entities.update(await store.lock(connection, tenant, {step.entity_id for _, step in pending}))
+        entities.update(await _locked(connection, tenant, {step.entity_id for _, step in pending}, moment))
         known = set(entities)
         changed = set()
         for number, step in pending:
             stored = entities.get(step.entity_id)
-            before = before_of(stored)
+            before = before_of(stored) if record else None
             try:
                 after, changes = step.apply(stored, moment)
             except ProblemError as error:
@@ -171,7 +173,8 @@ async def _apply_all(
             entities[step.entity_id] = after
             if changes.any:
                 changed.add(step.entity_id)
-                entries[number] = entry_of(before, after, changes, moment)
+                if record:
+                    entries[number] = entry_of(before, after, changes, moment)
         fresh = [entities[entity_id] for entity_id in changed - known]
         inserted = await store.insert(connection, tenant, fresh) if fresh else set()
         rewritten = [entities[entity_id] for entity_id in changed & known]
@@ -183,6 +186,19 @@ async def _apply_all(
         pending = [(number, step) for number, step in pending if step.entity_id in clashed]
     ordered = [results[number] for number in range(len(steps))]
     return ordered, _written(steps, ordered, entities), [entries[number] for number in sorted(entries)]
+
+
+async def _locked(connection: Connection, tenant: str, ids: set[str], moment: datetime) -> dict[str, Stored]:
+    """Read and lock entities; what has expired is not there any more (clause 4.22)."""
+    found = await store.lock(connection, tenant, ids)
+    expired = [
+        key for key, each in found.items() if each.expires_at is not None and each.expires_at <= moment
+    ]
+    if expired:
+        await store.delete(connection, tenant, expired)
+        for key in expired:
+            del found[key]
+    return found
 
 
 def _written(

@@ -180,6 +180,24 @@ async def test_every_year_of_the_calendar_has_a_place(client: Client, year: str)
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2026-05-01T10:00:00+23:59", "2026-04-30T10:01:00Z"),
+        ("2026-05-01T10:00:00-20:00", "2026-05-02T06:00:00Z"),
+        ("2026-05-01T10:00:00,5Z", "2026-05-01T10:00:00.5Z"),
+        ("2026-05-01T10:00:00.123456Z", "2026-05-01T10:00:00.123456Z"),
+        ("0001-01-01T00:00:00+10:00", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59-10:00", "9999-12-31T23:59:59Z"),
+    ],
+)
+async def test_every_moment_that_is_taken_is_shown(client: Client, given: str, shown: str) -> None:
+    entity_id = fresh()
+    await upsert(client, gauge(entity_id, level={**level(1), "observedAt": given}))
+    (instance,) = (await evolution(client, entity_id))["level"]
+    assert instance["observedAt"] == shown
+
+
 async def test_deletions_are_recorded(client: Client) -> None:
     entity_id = fresh()
     await upsert(
