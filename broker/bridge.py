@@ -26,7 +26,7 @@ import structlog
 
 from broker.activity import Book
 from broker.ahead import Preference, read_ahead
-from broker.journal.port import Batch, key_hash
+from broker.journal.port import Batch, is_forgotten, key_hash
 from broker.redelivery import Redelivered
 from broker.shipping import Shipping
 from broker.state import BridgeSettings, BridgeState
@@ -48,6 +48,8 @@ __all__ = ["Bridge", "BridgeSettings", "BridgeState", "Preference"]
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
+# Messages that are asked for at once.
+_READ = 2_000
 # A message that was received so long ago has waited.
 _BACKLOG_S = 2.0
 # While batches settle one after the other, they are committed together.
@@ -138,9 +140,7 @@ class Bridge:
         self._unsettled = (await self.patiently(lambda: self._journal.account(consumer))).pending
         self.position = position
         while True:
-            batches = await self.patiently(
-                partial(self._journal.read_batches, position, self._settings.chunk)
-            )
+            batches = await self.patiently(partial(self._journal.read_batches, position, _READ))
             if not batches:
                 self._backlog.clear()
                 await self.patiently(lambda: self._journal.wait(1.0))
@@ -163,9 +163,7 @@ class Bridge:
         consumer = self._settings.consumer
         saved = await self.patiently(lambda: self._journal.activity_position(consumer))
         while saved < position:
-            for batch in await self.patiently(
-                partial(self._journal.read_batches, saved, self._settings.chunk)
-            ):
+            for batch in await self.patiently(partial(self._journal.read_batches, saved, _READ)):
                 part = _upto(batch, position.seq)
                 translations = await self._translate(part.messages)
                 await self._recall_book(translations)
@@ -205,7 +203,7 @@ class Bridge:
                 ticket.adopt(index, ahead)
                 continue
             readings += done.count
-            if done.problems:
+            if done.problems and not is_forgotten(batch.messages[index]):
                 ticket.note(index, done.problems)
             if self._came_before(batch, index, done):
                 ticket.duplicates.add(index)

@@ -17,7 +17,7 @@ class BridgeSettings:
     Attributes:
         lanes: batches on their way at the same time; also the broker connections used.
         batch: entities a batch; facts on Orion-LD: 50 to 100 is fastest, above 800 it fails.
-        chunk: messages read from the journal at a time.
+        chunk: messages translated at a time.
         window: messages read and not yet settled.
         window_bytes: payload bytes of these; bounds the memory.
         linger: seconds from one batch of a lane to the next while the lane has less than a batch.

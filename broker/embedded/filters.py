@@ -19,6 +19,7 @@ from broker.embedded.vocabulary import LOCATION, NGSI_LD
 if TYPE_CHECKING:
     from broker.embedded.geo import GeoQuery
     from broker.embedded.query import Path, Query
+    from broker.embedded.scopes import ScopeQuery
     from broker.embedded.selection import Selection
 
 _OPERATORS = {"==": "=", "!=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "~=": "~", "!~=": "~"}
@@ -34,6 +35,7 @@ class Filter:
         types: a selection of types, by IRI.
         id_pattern: a regular expression that the id has to match somewhere.
         attributes: IRIs, of which the entity has at least one.
+        scopes: a query of scopes.
         q: the query.
         geo: the geographical query; its exact part is decided outside SQL.
         any_of: filters of which it meets at least one.
@@ -43,6 +45,7 @@ class Filter:
     types: Selection | None = None
     id_pattern: str | None = None
     attributes: tuple[str, ...] | None = None
+    scopes: ScopeQuery | None = None
     q: Query | None = None
     geo: GeoQuery | None = None
     any_of: tuple[Filter, ...] | None = None
@@ -75,6 +78,8 @@ def condition(which: Filter, parameters: Parameters) -> str:
         parts.append(f"e.id ~ {parameters.add(which.id_pattern)}")
     if which.attributes is not None:
         parts.append(f"e.doc ?| {parameters.add(list(which.attributes))}::text[]")
+    if which.scopes is not None:
+        parts.append(_scopes(which.scopes, parameters))
     if which.q is not None:
         parts.append(_query(which.q, parameters))
     if which.geo is not None:
@@ -94,6 +99,15 @@ def _types(selection: Selection, parameters: Parameters) -> str:
     return "(" + (" AND " if selection.every else " OR ").join(parts) + ")"
 
 
+def _scopes(query: ScopeQuery, parameters: Parameters) -> str:
+    alternatives = []
+    for every in query.any_of:
+        patterns = [parameters.add(f"^({one})$") for one in every]
+        each = [f"EXISTS (SELECT FROM unnest(e.scopes) AS s(scope) WHERE s.scope ~ {one})" for one in patterns]
+        alternatives.append(" AND ".join(each))
+    return "(" + " OR ".join(alternatives) + ")"
+
+
 def _geo(geo: GeoQuery, parameters: Parameters) -> str:
     box = geo.search_box()
     if box is None or geo.attribute != LOCATION:
@@ -108,37 +122,74 @@ def _query(query: Query, parameters: Parameters) -> str:
         return "(" + joint.join(_query(term, parameters) for term in query.terms) + ")"
     if isinstance(query, Not):
         return f"NOT {_query(query.term, parameters)}"
-    sources, target = _target(query.path, parameters)
+    found = target_of(query.path, parameters)
     if isinstance(query, Exists):
-        return f"EXISTS (SELECT FROM {sources} WHERE {target} IS NOT NULL)"
-    return _comparison(query, sources, target, parameters)
+        return f"EXISTS (SELECT FROM {found.source} WHERE {found.where} AND {found.value} IS NOT NULL)"
+    return _comparison(query, found, parameters)
 
 
-def _comparison(query: Compare, sources: str, target: str, parameters: Parameters) -> str:
+def _comparison(query: Compare, found: Target, parameters: Parameters) -> str:
     matches = " OR ".join(_matches(value, query.operator, parameters) for value in query.values)
+    where = found.where
+    if query.operator not in {"==", "!="} and query.path.member is None and not query.path.keys:
+        # of a relationship, anything but (un)equal does not match (clause 4.9)
+        where += f" AND COALESCE({found.node} ->> 'type', '') NOT IN ('Relationship', 'ListRelationship')"
     if query.operator in {"!=", "!~="}:
-        unequal = f"NOT EXISTS (SELECT FROM ngsild.scalars({target}) AS s(value) WHERE {matches})"
-        return f"EXISTS (SELECT FROM {sources} WHERE {target} IS NOT NULL AND {unequal})"
-    return f"EXISTS (SELECT FROM {sources}, ngsild.scalars({target}) AS s(value) WHERE {matches})"
+        unequal = f"NOT EXISTS (SELECT FROM ngsild.scalars({found.value}) AS s(value) WHERE {matches})"
+        return (
+            f"EXISTS (SELECT FROM {found.source} WHERE {where} AND {found.value} IS NOT NULL AND {unequal})"
+        )
+    scalars = f"{found.source}, ngsild.scalars({found.value}) AS s(value)"
+    return f"EXISTS (SELECT FROM {scalars} WHERE {where} AND ({matches}))"
 
 
-def _target(path: Path, parameters: Parameters) -> tuple[str, str]:
-    """Return the FROM list that leads to a path's last attribute, and the value there."""
-    if path.attributes[0] in _ENTITY_TIMES and len(path.attributes) == 1 and path.member is None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """Where a path leads, in SQL.
+
+    Attributes:
+        source: the FROM list.
+        where: the condition on it.
+        node: the instance of the last attribute.
+        value: what is compared.
+    """
+
+    source: str
+    where: str
+    node: str
+    value: str
+
+
+def target_of(path: Path, parameters: Parameters) -> Target:
+    """Return where a path leads from `e`, step by step."""
+    own = len(path.attributes) == 1 and path.member is None and not path.through
+    if own and path.attributes[0] in _ENTITY_TIMES:
         column = _ENTITY_TIMES[path.attributes[0]]
         text = f"to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-        return f"(SELECT to_jsonb({text})) AS i0(node)", "i0.node"
-    sources, holder = [], "e.doc"
+        source = f"(SELECT to_jsonb({text})) AS i0(node)"
+        return Target(source=source, where="true", node="i0.node", value="i0.node")
+    sources, conditions, holder = [], ["true"], "e.doc"
+    for step, hop in enumerate(path.through):
+        sources += [
+            f"ngsild.instances({holder}, {parameters.add(hop.relationship)}) AS r{step}(node)",
+            f"ngsild.objects(r{step}.node) AS o{step}(id)",
+            f"ngsild.entities AS l{step}",
+        ]
+        alive = f"(l{step}.expires_at IS NULL OR l{step}.expires_at > now())"
+        conditions.append(f"l{step}.tenant = e.tenant AND l{step}.id = o{step}.id AND {alive}")
+        if hop.types:
+            conditions.append(f"l{step}.types && {parameters.add(list(hop.types))}::text[]")
+        holder = f"l{step}.doc"
     for step, attribute in enumerate(path.attributes):
         sources.append(f"ngsild.instances({holder}, {parameters.add(attribute)}) AS i{step}(node)")
         holder = f"i{step}.node"
+    keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:
-        target = f"ngsild.payload({holder})"
+        value = f"ngsild.target({holder}, {keys})"
     else:
-        target = f"({holder} -> {parameters.add(path.member)}::text)"
-    if path.keys:
-        target = f"({target} #> {parameters.add(list(path.keys))}::text[])"
-    return ", ".join(sources), target
+        value = f"({holder} -> {parameters.add(path.member)}::text)"
+        value = f"({value} #> {keys})" if path.keys else value
+    return Target(source=", ".join(sources), where=" AND ".join(conditions), node=holder, value=value)
 
 
 def _matches(value: Literal | Span, operator: str, parameters: Parameters) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from broker.embedded.entities import Attributes, Instance
     from broker.embedded.terms import Names
 
-_NEAR = re.compile(r"near;(maxDistance|minDistance)==(\d{1,12}(\.\d{1,12})?)")
+_NEAR = re.compile(r"near;(maxDistance|minDistance)==(\d{1,12}(?:\.\d{1,12})?(?:[eE][+-]?\d{1,2})?)")
 _MAX_POSITIONS = 1000
 
 _RELATIONS: dict[str, Callable[[Geometry, Geometry], bool]] = {
@@ -95,7 +95,7 @@ def parse_geo(given: Mapping[str, Any], context: Names) -> GeoQuery | None:
         relation=relation,
         low=low,
         high=high,
-        reference=_reference(parts["geometry"], parts["coordinates"]),
+        reference=read_reference(parts["geometry"], parts["coordinates"]),
         attribute=LOCATION if attribute is None else context.expand(check_name(attribute, "geoproperty")),
     )
 
@@ -116,8 +116,8 @@ def extent(attributes: Attributes) -> Box | None:
 def _relation(text: Any) -> tuple[str, float, float]:
     if isinstance(text, str):
         near = _NEAR.fullmatch(text)
-        if near:
-            metres = float(near.group(2))
+        metres = float(near.group(2)) if near else 0.0
+        if near and metres > 0:
             return ("near", 0.0, metres) if near.group(1) == "maxDistance" else ("near", metres, math.inf)
         if text in _RELATIONS:
             return text, 0.0, 0.0
@@ -127,7 +127,12 @@ def _relation(text: Any) -> tuple[str, float, float]:
     )
 
 
-def _reference(kind: Any, coordinates: Any) -> Geometry:
+def read_reference(kind: Any, coordinates: Any) -> Geometry:
+    """Read the geometry that a request names by its type and its coordinates.
+
+    Raises:
+        BadRequestDataError: it is none, or has too many positions.
+    """
     if isinstance(coordinates, str):
         try:
             coordinates = orjson.loads(coordinates)

@@ -19,6 +19,8 @@ from broker.embedded.problems import BadRequestDataError, NotFoundError
 from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from broker.embedded.entities import Attributes, Fragment, Instance
 
 _ABSENT = "no such attribute"
@@ -35,6 +37,7 @@ class Stored:
     attributes: Attributes
     created_at: datetime
     modified_at: datetime
+    expires_at: datetime | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,6 +97,7 @@ def create(fragment: Fragment, moment: datetime) -> tuple[Stored, Changes]:
         attributes=dict(fragment.attributes),
         created_at=moment,
         modified_at=moment,
+        expires_at=_instant(fragment.expires_at),
     )
     return stored, Changes(entity_created=True, created=list(fragment.attributes))
 
@@ -109,6 +113,7 @@ def replace(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
     stored.attributes = dict(fragment.attributes)
     stored.types = fragment.types or stored.types
     stored.scopes = fragment.scopes
+    stored.expires_at = _instant(fragment.expires_at)
     stored.modified_at = moment
     return changes
 
@@ -123,6 +128,8 @@ def append(stored: Stored, fragment: Fragment, moment: datetime, *, overwrite: b
         before = [] if overwrite else stored.scopes or []
         stored.scopes = list(dict.fromkeys([*before, *fragment.scopes]))
         changes.other = True
+    if fragment.expires_at is not None and (overwrite or stored.expires_at is None):
+        _expire(stored, fragment, changes)
     stored.modified_at = moment
     return changes
 
@@ -142,6 +149,8 @@ def update(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
             changes.other = True
         else:
             changes.refused["scope"] = "the entity has no scope"
+    if fragment.expires_at is not None:
+        _expire(stored, fragment, changes)
     stored.modified_at = moment
     return changes
 
@@ -161,6 +170,8 @@ def merge(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
     if fragment.scopes is not None:
         stored.scopes = fragment.scopes or None
         changes.other = True
+    if fragment.expires_at is not None:
+        _expire(stored, fragment, changes)
     stored.modified_at = moment
     return changes
 
@@ -218,6 +229,74 @@ def delete_scope(stored: Stored, moment: datetime) -> Changes:
     stored.scopes = None
     stored.modified_at = moment
     return Changes(other=True)
+
+
+def keep_attributes(stored: Stored, kept: Collection[str], moment: datetime) -> Changes:
+    """Remove every attribute but these (clause 5.6.21)."""
+    return drop_attributes(stored, [iri for iri in stored.attributes if iri not in kept], moment)
+
+
+def drop_attributes(stored: Stored, dropped: Iterable[str], moment: datetime) -> Changes:
+    """Remove those of these attributes that it has (clause 5.6.21)."""
+    gone = [iri for iri in dropped if iri in stored.attributes]
+    if gone:
+        stored.attributes = {iri: each for iri, each in stored.attributes.items() if iri not in gone}
+        stored.modified_at = moment
+    return Changes(deleted=gone)
+
+
+def drop_expired(stored: Stored, moment: datetime) -> Changes:
+    """Remove the instances of attributes whose time has come (clause 4.22)."""
+    changes = Changes()
+    for iri, instances in list(stored.attributes.items()):
+        kept = [instance for instance in instances if not is_expired(instance, moment)]
+        if len(kept) == len(instances):
+            continue
+        changes.deleted.append(iri)
+        if kept:
+            stored.attributes[iri] = kept
+        else:
+            del stored.attributes[iri]
+    if changes.deleted:
+        stored.modified_at = moment
+    return changes
+
+
+def is_expired(instance: Instance, moment: datetime) -> bool:
+    """Say whether an attribute's instance is there no longer (clause 4.22)."""
+    return "expiresAt" in instance and instant(instance["expiresAt"]) <= moment
+
+
+def due_at(stored: Stored) -> datetime | None:
+    """Return when something of an entity expires, itself or an attribute; None: never."""
+    moments = [
+        instant(instance["expiresAt"])
+        for instances in stored.attributes.values()
+        for instance in instances
+        if "expiresAt" in instance
+    ]
+    if stored.expires_at is not None:
+        moments.append(stored.expires_at)
+    return min(moments, default=None)
+
+
+@lru_cache(maxsize=1024)
+def instant(text: str) -> datetime:
+    """Return the moment that an RFC 3339 text names, in UTC."""
+    moment = datetime.fromisoformat(text.replace(",", "."))
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours of the calendar, in another zone
+        return moment.replace(tzinfo=UTC)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None or text == NULL else instant(text)
+
+
+def _expire(stored: Stored, fragment: Fragment, changes: Changes) -> None:
+    stored.expires_at = _instant(fragment.expires_at)
+    changes.other = True
 
 
 def _put(

@@ -11,7 +11,7 @@ SELECT subscriptions_version FROM ngsild.tenants WHERE tenant = $1
 
 -- name: lock_entities
 -- Read entities that are about to be written, in one order, so that writers do not cross.
-SELECT id, types, scopes, doc, created_at, modified_at
+SELECT id, types, scopes, doc, created_at, modified_at, expires_at
 FROM ngsild.entities
 WHERE tenant = $1 AND id = ANY($2::text[])
 ORDER BY id
@@ -19,26 +19,42 @@ FOR UPDATE
 
 -- name: read_entity
 -- One entity.
-SELECT id, types, scopes, doc, created_at, modified_at FROM ngsild.entities WHERE tenant = $1 AND id = $2
+SELECT id, types, scopes, doc, created_at, modified_at, expires_at
+FROM ngsild.entities
+WHERE tenant = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > now())
 
 -- name: read_entities
 -- Entities by id, in the order of their ids.
-SELECT id, types, scopes, doc, created_at, modified_at
+SELECT id, types, scopes, doc, created_at, modified_at, expires_at
 FROM ngsild.entities
-WHERE tenant = $1 AND id = ANY($2::text[])
+WHERE tenant = $1 AND id = ANY($2::text[]) AND (expires_at IS NULL OR expires_at > now())
 ORDER BY id
+
+-- name: due_entities
+-- Entities of which something has expired, the first of them first.
+SELECT tenant, id, expires_at <= $1 AS whole FROM ngsild.entities WHERE due_at <= $1 ORDER BY due_at LIMIT $2
+
+-- name: collations
+-- The collations of ICU that a language tag names.
+SELECT n.nspname, c.collname
+FROM pg_collation AS c JOIN pg_namespace AS n ON n.oid = c.collnamespace
+WHERE c.collprovider = 'i' AND n.nspname IN ('pg_catalog', 'ngsild')
+    AND lower(c.collname) = ANY(ARRAY[lower($1::text), lower($1::text) || '-x-icu'])
+ORDER BY n.nspname
+LIMIT 1
 
 -- name: insert_entities
 -- Add entities; those that somebody else has added meanwhile are left alone and not returned.
-INSERT INTO ngsild.entities (tenant, id, types, scopes, doc, extent, created_at, modified_at)
+INSERT INTO ngsild.entities
+    (tenant, id, types, scopes, doc, extent, created_at, modified_at, expires_at, due_at)
 SELECT $1, n.id, ARRAY(SELECT jsonb_array_elements_text(n.types::jsonb)),
     CASE WHEN n.scopes IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes::jsonb)) END,
     n.doc::jsonb, CASE WHEN n.west IS NOT NULL THEN box(point(n.west, n.south), point(n.east, n.north)) END,
-    n.created_at, n.modified_at
+    n.created_at, n.modified_at, n.expires_at, n.due_at
 FROM unnest(
     $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[],
-    $10::timestamptz[], $11::timestamptz[]
-) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at)
+    $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]
+) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at, expires_at, due_at)
 ORDER BY n.id
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -50,11 +66,11 @@ SET types = ARRAY(SELECT jsonb_array_elements_text(n.types::jsonb)),
     scopes = CASE WHEN n.scopes IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(n.scopes::jsonb)) END,
     doc = n.doc::jsonb,
     extent = CASE WHEN n.west IS NOT NULL THEN box(point(n.west, n.south), point(n.east, n.north)) END,
-    modified_at = n.modified_at
+    modified_at = n.modified_at, expires_at = n.expires_at, due_at = n.due_at
 FROM unnest(
     $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::float8[], $9::float8[],
-    $10::timestamptz[], $11::timestamptz[]
-) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at)
+    $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]
+) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at, expires_at, due_at)
 WHERE e.tenant = $1 AND e.id = n.id
 
 -- name: delete_entities
@@ -202,9 +218,23 @@ WITH trimmed AS (
 SELECT count(*) FROM trimmed
 
 -- name: keep_context
--- Keep an @context that is served under a URL of ours.
+-- Keep an @context that came inside a request and is served under a URL of ours.
 INSERT INTO ngsild.contexts (id, body) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING
 
+-- name: add_context
+-- Keep an @context that a user added.
+INSERT INTO ngsild.contexts (id, tenant, kind, body) VALUES ($1, $2, 'Hosted', $3::jsonb)
+
 -- name: read_context
--- An @context of ours.
-SELECT body FROM ngsild.contexts WHERE id = $1
+-- An @context of ours, of any tenant: its id cannot be guessed.
+SELECT id, kind, body, created_at FROM ngsild.contexts WHERE id = $1
+
+-- name: list_contexts
+-- A tenant's @contexts of one kind, or of all.
+SELECT id, kind, created_at FROM ngsild.contexts
+WHERE tenant = $1 AND ($2::text IS NULL OR kind = $2)
+ORDER BY created_at, id
+
+-- name: delete_context
+-- Remove a tenant's @context.
+DELETE FROM ngsild.contexts WHERE tenant = $1 AND id = $2 RETURNING id

@@ -5,6 +5,7 @@
     q     = any of: all of (;) joined by |      (; binds tighter than |)
     term  = (q) | path | !path | path operator values
     path  = attribute[.attribute ...][.member] [ "[" key[.key ...] "]" ]
+          | relationship { [type[,type ...]:] path }
 
 `filters.py` turns the tree into SQL.
 """
@@ -22,7 +23,7 @@ from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import RESERVED_MEMBERS, check_name, is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from broker.embedded.terms import Names
 
@@ -30,13 +31,28 @@ MAX_LENGTH = 8192
 MAX_TERMS = 100
 MAX_NESTED = 20
 _MAX_STEPS = 10
+_MAX_HOPS = 5
+_ANYTHING: Collection[str] = ()
 
 _OPERATOR = re.compile(r"==|!=|!~=|~=|>=|<=|>|<")
 _NUMBER = re.compile(r"-?\d{1,300}(\.\d{1,300})?([eE][+-]?\d{1,3})?")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _DATE_OR_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)?")
+_HINT = re.compile(r"([^\s:{}\[\]().;|=!<>~\"]+):(?!//)")
 _BACK_REFERENCE = re.compile(r"(?<!\\)(\\\\)*\\[1-9]")
 _MAX_PATTERN = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hop:
+    """A step from an entity to those that one of its relationships points to.
+
+    Attributes:
+        types: IRIs of the types of which the other entity has to have one; empty: any type.
+    """
+
+    relationship: str
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +60,7 @@ class Path:
     """What a term looks at.
 
     Attributes:
+        through: the way from the entity to the one that has the attributes; empty: it is the same.
         attributes: IRIs: the attribute, then attributes of it.
         member: a member of the last attribute (observedAt, unitCode ...); None for its value.
         keys: the way into a value that is an object.
@@ -52,6 +69,7 @@ class Path:
     attributes: tuple[str, ...]
     member: str | None
     keys: tuple[str, ...]
+    through: tuple[Hop, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,15 +127,20 @@ class Any_:  # noqa: N801 - Any is taken
 Query: TypeAlias = Exists | Compare | Not | All | Any_
 
 
-def parse_q(text: str, context: Names) -> Query:
+def parse_q(text: str, context: Names, *, vocabulary: Collection[str] = _ANYTHING) -> Query:
     """Parse a query, its names expanded by the context.
+
+    Args:
+        text: the query.
+        context: what names mean.
+        vocabulary: IRIs of the attributes whose values are names too (`expandValues`).
 
     Raises:
         BadRequestDataError: it breaks the grammar; the sentence shows where.
     """
     if len(text) > MAX_LENGTH:
         raise BadRequestDataError(detail=f"q is longer than {MAX_LENGTH} characters")
-    return _Parser(text, context).parse()
+    return _Parser(text, context, vocabulary).parse()
 
 
 def check_pattern(pattern: str, what: str) -> str:
@@ -149,8 +172,16 @@ def patterns_of(query: Query) -> Iterator[str]:
         yield from (str(value.value) for value in query.values if isinstance(value, Literal))
 
 
+def hops_of(query: Query) -> int:
+    """Return how many steps from entity to entity a query takes at most."""
+    if isinstance(query, All | Any_):
+        return max(hops_of(term) for term in query.terms)
+    return hops_of(query.term) if isinstance(query, Not) else len(query.path.through)
+
+
 class _Parser:
-    def __init__(self, text: str, context: Names) -> None:
+    def __init__(self, text: str, context: Names, vocabulary: Collection[str]) -> None:
+        self._vocabulary = vocabulary
         self._text = text
         self._at = 0
         self._context = context
@@ -207,9 +238,10 @@ class _Parser:
     def _comparison(self, path: Path, operator: str) -> Query:
         if operator in {"~=", "!~="}:
             return Compare(path=path, operator=operator, values=(Literal(value=self._pattern()),))
-        values = [self._value()]
+        names = path.attributes[0] in self._vocabulary and path.member is None and not path.keys
+        values = [self._value(names=names)]
         while self._accept(","):
-            values.append(self._value())
+            values.append(self._value(names=names))
         if operator not in {"==", "!="}:
             only = values[0]
             if len(values) > 1 or isinstance(only, Span) or isinstance(only.value, bool):
@@ -218,19 +250,41 @@ class _Parser:
                 )
         return Compare(path=path, operator=operator, values=tuple(values))
 
-    def _path(self) -> Path:
+    def _path(self, through: tuple[Hop, ...] = (), types: tuple[str, ...] = ()) -> Path:
+        """Take a path; `types` are those of the entity that it is to start from."""
         start = self._at
         while self._at < len(self._text) and self._text[self._at] not in '=!<>~;|()[]{}", ':
             self._at += 1
         names = self._text[start : self._at]
         if not names:
             self._refuse("the name of an attribute")
+        if types:
+            through = (*through[:-1], Hop(relationship=through[-1].relationship, types=types))
+        if self._accept("{"):
+            return self._linked(names, through)
         steps = [names] if "://" in names else names.split(".")
         if len(steps) > _MAX_STEPS:
             raise BadRequestDataError(detail=f"a path in q has more than {_MAX_STEPS} steps: {names[:100]}")
         member = steps.pop() if len(steps) > 1 and steps[-1] in RESERVED_MEMBERS else None
         attributes = tuple(self._context.expand(check_name(step, "a name in q")) for step in steps)
-        return Path(attributes=attributes, member=member, keys=self._keys())
+        return Path(attributes=attributes, member=member, keys=self._keys(), through=through)
+
+    def _linked(self, name: str, before: tuple[Hop, ...]) -> Path:
+        """Take the path that follows a relationship's opening brace (example 13 of clause 4.9)."""
+        if len(before) >= _MAX_HOPS:
+            raise BadRequestDataError(detail=f"q follows relationships further than {_MAX_HOPS} steps")
+        hop = Hop(relationship=self._context.expand(check_name(name, "a relationship's name in q")))
+        hint = _HINT.match(self._text, self._at)
+        types: tuple[str, ...] = ()
+        if hint:
+            self._at = hint.end()
+            types = tuple(
+                self._context.expand(check_name(each, "a type in q")) for each in hint.group(1).split(",")
+            )
+        path = self._path((*before, hop), types)
+        if not self._accept("}"):
+            self._refuse("a closing brace")
+        return path
 
     def _keys(self) -> tuple[str, ...]:
         if not self._accept("["):
@@ -242,11 +296,11 @@ class _Parser:
         self._at = end + 1
         return keys
 
-    def _value(self) -> Literal | Span:
-        low = self._literal()
+    def _value(self, *, names: bool) -> Literal | Span:
+        low = self._literal(names=names)
         if not self._accept(".."):
             return low
-        high = self._literal()
+        high = self._literal(names=names)
         kinds = {_kind(low.value), _kind(high.value)}
         if len(kinds) > 1 or bool in kinds:
             raise BadRequestDataError(
@@ -254,13 +308,14 @@ class _Parser:
             )
         return Span(low=low, high=high)
 
-    def _literal(self) -> Literal:
+    def _literal(self, *, names: bool) -> Literal:
         if self._text.startswith('"', self._at):
             quoted = self._quoted()
             try:
-                return Literal(value=str(orjson.loads(quoted)))
+                text = str(orjson.loads(quoted))
             except orjson.JSONDecodeError as error:
                 raise BadRequestDataError(detail=f"in q, {quoted[:100]} is no string: {error}") from error
+            return Literal(value=self._context.expand(text) if names else text)
         end = min(
             (found for stop in (";", "|", ")", ",", "..") if (found := self._text.find(stop, self._at)) >= 0),
             default=len(self._text),
@@ -269,7 +324,7 @@ class _Parser:
         if not bare:
             self._refuse("a value")
         self._at = end
-        return Literal(value=_bare(bare))
+        return Literal(value=self._context.expand(check_name(bare, "a value")) if names else _bare(bare))
 
     def _quoted(self) -> str:
         """Take what stands between quotes, with them."""

@@ -1,27 +1,33 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""From the stored form to what clients read (CIM 009, clauses 4.5.1 to 4.5.16)."""
+"""From the stored form to what clients read (CIM 009, clauses 4.5.1 to 4.5.5 and 4.5.16 to 4.5.24)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from broker.embedded.merging import timestamp
+from broker.embedded.language import choose_language
+from broker.embedded.merging import is_expired, now, timestamp
 from broker.embedded.vocabulary import LOCATION, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.embedded.entities import Instance
+    from broker.embedded.joining import Joined
+    from broker.embedded.language import Languages
     from broker.embedded.merging import Stored
+    from broker.embedded.projection import Projection
     from broker.embedded.terms import Context
 
 Form: TypeAlias = Literal["normalized", "concise", "simplified"]
 
 # members of an attribute, in the order that people read them
-_MEMBERS = ("unitCode", "observedAt", "datasetId", "objectType", "valueType")
-_BARE = frozenset({"Property", "GeoProperty", "Relationship"})
+_MEMBERS = ("unitCode", "observedAt", "datasetId", "objectType", "valueType", "expiresAt")
+_TERMS = frozenset({"objectType", "valueType"})
+_BARE = frozenset({"Property", "GeoProperty", "Relationship", "ListProperty", "ListRelationship"})
+_LINKS = frozenset({"Relationship", "ListRelationship"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,96 +38,202 @@ class View:
         context: whose terms are used.
         system: whether createdAt and modifiedAt are shown.
         attributes: IRIs of those that are shown; None for all.
+        pick: the members that are shown; None for all.
+        omit: the members that are not.
+        datasets: datasetIds of the instances that are shown, None for the default one; None for all.
+        languages: those in which texts are shown, the best first; None for all.
+        joined: the entities that are shown in place of the links to them.
     """
 
     context: Context
     form: Form = "normalized"
     system: bool = False
     attributes: frozenset[str] | None = None
+    pick: Projection | None = None
+    omit: Projection | None = None
+    datasets: frozenset[str | None] | None = None
+    languages: Languages | None = None
+    joined: Joined | None = None
+
+    def shows(self, member: str) -> bool:
+        """Say whether a member that is no attribute is shown."""
+        return self._shows(member)
+
+    def shows_attribute(self, iri: str) -> bool:
+        """Say whether an attribute is shown."""
+        return (self.attributes is None or iri in self.attributes) and self._shows(iri)
+
+    def beyond(self, iri: str) -> View:
+        """Return how entities are shown that a relationship points to."""
+        return replace(
+            self,
+            attributes=None,
+            pick=None if self.pick is None else self.pick.get(iri),
+            omit=None if self.omit is None else self.omit.get(iri),
+        )
+
+    def _shows(self, name: str) -> bool:
+        if self.pick is not None and name not in self.pick:
+            return False
+        # an omitted member that goes on in braces is about the entities beyond it
+        return self.omit is None or name not in self.omit or self.omit[name] is not None
+
+
+def shown_attributes(entity: Stored, view: View) -> dict[str, list[Instance]]:
+    """Return the attributes, and of each the instances, that are shown."""
+    shown: dict[str, list[Instance]] = {}
+    moment = None
+    for iri, instances in entity.attributes.items():
+        if not view.shows_attribute(iri):
+            continue
+        kept = instances
+        if view.datasets is not None:
+            kept = [each for each in kept if each.get("datasetId") in view.datasets]
+        if any("expiresAt" in each for each in kept):
+            moment = moment or now()
+            kept = [each for each in kept if not is_expired(each, moment)]
+        if kept:
+            shown[iri] = kept
+    return shown
 
 
 def show(entity: Stored, view: View) -> dict[str, Any]:
     """Return an entity as a client reads it, without its @context."""
     context = view.context
-    types = [context.compact(iri) for iri in entity.types]
-    shown: dict[str, Any] = {"id": entity.id, "type": types[0] if len(types) == 1 else types}
-    if entity.scopes:
+    shown: dict[str, Any] = {}
+    if view.shows("id"):
+        shown["id"] = entity.id
+    if view.shows("type"):
+        types = [context.compact(iri) for iri in entity.types]
+        shown["type"] = types[0] if len(types) == 1 else types
+    if entity.scopes and view.shows("scope"):
         shown["scope"] = entity.scopes[0] if len(entity.scopes) == 1 else entity.scopes
+    if entity.expires_at is not None and view.shows("expiresAt"):
+        shown["expiresAt"] = timestamp(entity.expires_at)
     if view.system:
-        shown["createdAt"] = timestamp(entity.created_at)
-        shown["modifiedAt"] = timestamp(entity.modified_at)
-    for iri, instances in entity.attributes.items():
-        if view.attributes is None or iri in view.attributes:
-            shown[context.compact(iri)] = _attribute(instances, view)
+        for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
+            if view.shows(member):
+                shown[member] = timestamp(moment)
+    for iri, instances in shown_attributes(entity, view).items():
+        shown[context.compact(iri)] = _attribute(iri, instances, view)
     return shown
 
 
-def feature(entity: Stored, view: View, geometry_property: str = LOCATION) -> dict[str, Any]:
-    """Return an entity as a GeoJSON feature (clause 4.5.16)."""
+def feature(
+    entity: Stored, view: View, geometry_property: str = LOCATION, dataset: str | None = None
+) -> dict[str, Any]:
+    """Return an entity as a GeoJSON feature (clause 4.5.16).
+
+    Args:
+        entity: the entity.
+        view: how it is to be shown.
+        geometry_property: IRI of the attribute that is the geometry.
+        dataset: datasetId of the instance that is.
+    """
     shown = show(entity, view)
     geometry = next(
         (
             instance["value"]
             for instance in entity.attributes.get(geometry_property, ())
-            if instance["type"] == "GeoProperty"
+            if instance["type"] == "GeoProperty" and instance.get("datasetId") == dataset
         ),
         None,
     )
-    return {"id": shown.pop("id"), "type": "Feature", "geometry": geometry, "properties": shown}
+    shown.pop("id", None)
+    return {"id": entity.id, "type": "Feature", "geometry": geometry, "properties": shown}
 
 
 def feature_collection(
-    entities: Sequence[Stored], view: View, geometry_property: str = LOCATION
+    entities: Sequence[Stored], view: View, geometry_property: str = LOCATION, dataset: str | None = None
 ) -> dict[str, Any]:
     """Return entities as a GeoJSON feature collection (clause 4.5.17)."""
     return {
         "type": "FeatureCollection",
-        "features": [feature(entity, view, geometry_property) for entity in entities],
+        "features": [feature(entity, view, geometry_property, dataset) for entity in entities],
     }
 
 
-def _attribute(instances: list[Instance], view: View) -> Any:
+def targets(instance: Instance) -> list[str]:
+    """Return the ids that a relationship's instance points to."""
+    value = instance.get(VALUE_MEMBER[instance["type"]]) if instance["type"] in _LINKS else None
+    items = value if isinstance(value, list) else [value]
+    ids = [item.get("object") if isinstance(item, dict) else item for item in items]
+    return [each for each in ids if isinstance(each, str)]
+
+
+def _attribute(iri: str, instances: list[Instance], view: View) -> Any:
     if view.form == "simplified":
         if len(instances) == 1:
-            return _simplified(instances[0], view)
+            return _simplified(iri, instances[0], view)
         return {
             "dataset": {
-                instance.get("datasetId", "@none"): _simplified(instance, view) for instance in instances
+                instance.get("datasetId", "@none"): _simplified(iri, instance, view) for instance in instances
             }
         }
-    shown = [_instance(instance, view) for instance in instances]
+    shown = [_instance(iri, instance, view) for instance in instances]
     return shown[0] if len(shown) == 1 else shown
 
 
 def _value(instance: Instance, view: View) -> Any:
     kind = instance["type"]
     value = instance[VALUE_MEMBER[kind]]
-    if kind != "VocabProperty":
-        return value
-    if isinstance(value, list):
-        return [view.context.compact(iri) for iri in value]
-    return view.context.compact(value)
+    return _compacted(value, view) if kind == "VocabProperty" else value
 
 
-def _simplified(instance: Instance, view: View) -> Any:
-    value = _value(instance, view)
+def _simplified(iri: str, instance: Instance, view: View) -> Any:
     kind = instance["type"]
-    return value if kind in _BARE or kind.startswith("List") else {VALUE_MEMBER[kind]: value}
+    linked = _linked(iri, instance, view)
+    if linked is not None:
+        return linked
+    if kind == "LanguageProperty" and view.languages is not None:
+        language = choose_language(instance["languageMap"], view.languages)
+        return None if language is None else instance["languageMap"][language]
+    if kind == "ListRelationship":
+        return targets(instance)
+    value = _value(instance, view)
+    return value if kind in _BARE else {VALUE_MEMBER[kind]: value}
 
 
-def _instance(instance: Instance, view: View) -> Any:
+def _instance(iri: str, instance: Instance, view: View) -> Any:
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
+    if kind == "LanguageProperty" and view.languages is not None:
+        language = choose_language(instance["languageMap"], view.languages)
+        if language is not None:  # one text alone is a Property (clause 4.15)
+            shown = {"type": "Property", "value": instance["languageMap"][language], "lang": language}
     for member in _MEMBERS:
         if member in instance:
             value = instance[member]
-            shown[member] = _compacted(value, view) if member in {"objectType", "valueType"} else value
+            shown[member] = _compacted(value, view) if member in _TERMS else value
     if view.system:
         shown["createdAt"], shown["modifiedAt"] = instance["createdAt"], instance["modifiedAt"]
+    linked = _linked(iri, instance, view)
+    if linked is not None:
+        shown["entity" if kind == "Relationship" else "entityList"] = linked
     for member, nested in instance.items():
         if ":" in member:
-            shown[view.context.compact(member)] = _attribute(nested, view)
+            shown[view.context.compact(member)] = _attribute(member, nested, replace_joined(view))
     return _concise(shown) if view.form == "concise" else shown
+
+
+def replace_joined(view: View) -> View:
+    """Return the view for attributes of an attribute: links in there are not followed."""
+    return view if view.joined is None else replace(view, joined=None)
+
+
+def _linked(iri: str, instance: Instance, view: View) -> Any:
+    """Return what a relationship points to, where that is to be shown in its place (clause 4.5.23.2)."""
+    if view.joined is None or instance["type"] not in _LINKS:
+        return None
+    many = instance["type"] == "ListRelationship" or isinstance(instance["object"], list)
+    found = []
+    for target in targets(instance):
+        entity, inner = view.joined.follow(target)
+        if entity is not None:
+            found.append(show(entity, replace(view.beyond(iri), joined=inner)))
+    if not found:
+        return None
+    return found if many else found[0]
 
 
 def _compacted(value: Any, view: View) -> Any:

@@ -14,7 +14,7 @@ import orjson
 
 from broker.embedded.filters import Filter, Parameters, condition
 from broker.embedded.geo import extent
-from broker.embedded.merging import Stored
+from broker.embedded.merging import Stored, due_at
 from broker.embedded.problems import BadRequestDataError, NonexistentTenantError, TooComplexQueryError
 from store.sql import queries
 
@@ -28,7 +28,8 @@ SQL = queries("broker.embedded")
 
 _QUERY_SECONDS = 20.0
 _IN_THREAD = 200
-_COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at"
+_COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at, e.expires_at"
+_ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"  # clause 4.22
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +121,11 @@ class EntityReader:
         """Read one entity."""
         row = await self._pool.fetchrow(SQL["read_entity"], tenant, entity_id)
         return None if row is None else _stored(row)
+
+    async def get_many(self, tenant: str, ids: Iterable[str]) -> list[Stored]:
+        """Read those of some entities that there are, in the order of their ids."""
+        rows = await self._pool.fetch(SQL["read_entities"], tenant, list(ids))
+        return [_stored(row) for row in rows]
 
     async def types_of(self, tenant: str, entity_id: str) -> list[str]:
         """Return an entity's types; none if there is no such entity."""
@@ -217,6 +223,8 @@ def _columns(entities: Sequence[Stored]) -> tuple[list[Any], ...]:
         *([box[side] for box in extents] for side in range(4)),
         [entity.created_at for entity in ordered],
         [entity.modified_at for entity in ordered],
+        [entity.expires_at for entity in ordered],
+        [due_at(entity) for entity in ordered],
     )
 
 
@@ -233,4 +241,5 @@ def _stored(row: asyncpg.Record) -> Stored:
         attributes=attributes,
         created_at=row["created_at"],
         modified_at=row["modified_at"],
+        expires_at=row["expires_at"],
     )

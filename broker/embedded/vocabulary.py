@@ -41,10 +41,15 @@ GEOMETRIES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", 
 SYSTEM_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
 """Members of an attribute that the broker itself writes; in a request they are ignored."""
 
-OPTIONAL_MEMBERS = frozenset({"observedAt", "unitCode", "datasetId", "objectType", "valueType"})
+OPTIONAL_MEMBERS = frozenset({"observedAt", "unitCode", "datasetId", "objectType", "valueType", "expiresAt"})
 """Members of an attribute, beyond its type and value, that are no attributes of it."""
 
-RESERVED_MEMBERS = frozenset({"type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS})
+OUTPUT_MEMBERS = frozenset({"entity", "entityList"})
+"""Members of a relationship that an answer may have (clause 4.5.23); in a request they are ignored."""
+
+RESERVED_MEMBERS = frozenset(
+    {"type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *OUTPUT_MEMBERS}
+)
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20]+")
 _NAME = re.compile(r"[^\s<>\"'=;()&?,\[\]{}|\\^`\x00-\x20]+")

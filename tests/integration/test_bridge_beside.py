@@ -288,3 +288,12 @@ async def test_what_was_settled_after_the_book_was_saved_is_known_after_a_crash(
         total = await way.settle()
     assert (total.delivered, total.duplicate) == (3, 1)
     assert (await way.journal.activities())[eui(1)].messages == 2
+
+
+async def test_what_was_forgotten_before_its_turn_is_ignored(way: BesideWay) -> None:
+    await way.append(climate(1, 20), climate(2, 20))
+    assert (await way.journal.forget(lambda message: eui(1) in message.topic, [eui(1)])).messages == 1
+    async with way.running():
+        total = await way.settle()
+    assert (total.delivered, total.ignored, total.dead) == (1, 1, 0)
+    assert await way.journal.dead_letters() == []
