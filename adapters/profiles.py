@@ -7,11 +7,13 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from adapters.codecs.decoding import TABLES, decode_table
+from adapters.derive import PARAMETERS
 from adapters.fields import pick
 from models.device import FieldMapping, Profile
 from models.errors import CodecError, ConfigurationError
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from models.uplink import Uplink
+
+
+# How many voltages a battery's curve has besides empty and full: none, at half, at quarters.
+_CURVE_BETWEEN = (0, 1, 3)
 
 
 class _Field(BaseModel):
@@ -49,6 +55,7 @@ class _Table(BaseModel):
     fields: dict[str, _Field]
     models: list[str] = []
     battery: list[float] | None = None
+    parameters: dict[str, float] = {}
 
 
 def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Profile]:
@@ -57,10 +64,32 @@ def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Prof
     Raises:
         ConfigurationError: a table is not a profile; the text names profile and key.
     """
-    return {name: _profile(name, table) for name, table in {**profile_tables(), **extra}.items()}
+    return {name: _profile(name, table) for name, table in overlay(profile_tables(), extra).items()}
+
+
+def overlay(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay tables of profiles over others: one of the same name replaces the one below.
+
+    A table with `like = "<name>"` has everything of that profile which it does not say itself; its own
+    fields join that profile's. What is like no profile here stays as it is, for the next layer.
+    """
+    found = dict(lower)
+    for name, table in upper.items():
+        model = found.get(str(table["like"])) if isinstance(table, dict) and "like" in table else None
+        if isinstance(model, dict):
+            own = {key: value for key, value in table.items() if key != "like"}
+            if isinstance(fields := own.get("fields"), dict):
+                own["fields"] = {**model.get("fields", {}), **fields}
+            found[name] = {**model, **own}
+        else:
+            found[name] = table
+    return found
 
 
 def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
+    if isinstance(raw, dict) and "like" in raw:
+        message = f"Profile {name!r}, like: there is no profile {raw['like']!r}."
+        raise ConfigurationError(message)
     try:
         table = _Table.model_validate(raw)
     except ValidationError as error:
@@ -76,7 +105,8 @@ def _profile(name: str, raw: Mapping[str, Any]) -> Profile:
         entity_type=table.entity_type,
         fields=tuple(_mapping(path, field) for path, field in table.fields.items()),
         models=tuple(model.lower() for model in table.models),
-        battery=None if table.battery is None else (table.battery[0], table.battery[1]),
+        battery=None if table.battery is None else tuple(table.battery),
+        parameters=table.parameters,
     )
 
 
@@ -90,13 +120,10 @@ def _problems(table: _Table) -> Iterator[tuple[str, str]]:
         )
     if table.entity_type not in TYPES:
         yield "entity_type", f"{table.entity_type!r} is none of {', '.join(sorted(TYPES))}"
-    match table.battery:
-        case None:
-            pass
-        case [empty, full] if empty < full:
-            pass
-        case _:
-            yield "battery", "give two voltages, empty and full, the lower one first"
+    if (wrong := _battery_problem(table.battery)) is not None:
+        yield "battery", wrong
+    for parameter in table.parameters.keys() - PARAMETERS:
+        yield "parameters", f"there is no parameter {parameter!r}, but {', '.join(sorted(PARAMETERS))}"
     for path, field in table.fields.items():
         quantity = quantities().get(field.quantity)
         if quantity is None:
@@ -108,6 +135,18 @@ def _problems(table: _Table) -> Iterator[tuple[str, str]]:
                 convert(1, field.unit, quantity.unit)
             except ValueError as error:
                 yield f"fields.{path}", str(error)
+
+
+def _battery_problem(volts: list[float] | None) -> str | None:
+    match volts:
+        case None:
+            return None
+        case [_, _, *rest] if len(rest) not in _CURVE_BETWEEN:
+            return "a discharge curve has three voltages or five, evenly spaced in charge"
+        case [_, _, *_] if all(lower < higher for lower, higher in pairwise(volts)):
+            return None
+        case _:
+            return "give two voltages, empty and full, the lower one first"
 
 
 def _mapping(path: str, field: _Field) -> FieldMapping:

@@ -5,30 +5,27 @@
 -- Every registered device, by id.
 SELECT * FROM registry.devices ORDER BY id;
 
--- name: one_device
--- One registered device.
-SELECT * FROM registry.devices WHERE id = $1;
+-- name: some_devices
+-- Registered devices, by their ids.
+SELECT * FROM registry.devices WHERE id = ANY($1::text[]);
 
--- name: add_device
--- Register a device; no row comes back where the id is taken.
+-- name: write_devices
+-- Register devices, one an element of each array. An id that is taken stays as it is, unless $17 is set or
+-- the device there is retired; the ids that were written come back.
 INSERT INTO registry.devices
     (id, profile, entity_type, place, name, longitude, latitude, altitude, owner, installed_at, simulated,
-     parameters, attributes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (id) DO NOTHING
-RETURNING id;
-
--- name: replace_device
--- Register a device, or overwrite what is known of it.
-INSERT INTO registry.devices
-    (id, profile, entity_type, place, name, longitude, latitude, altitude, owner, installed_at, simulated,
-     parameters, attributes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+     parameters, attributes, retired_at, replaced_by, origin)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
+    $9::text[], $10::timestamptz[], $11::boolean[], $12::jsonb[], $13::jsonb[], $14::timestamptz[],
+    $15::text[], $16::text[])
 ON CONFLICT (id) DO UPDATE SET
     profile = excluded.profile, entity_type = excluded.entity_type, place = excluded.place,
     name = excluded.name, longitude = excluded.longitude, latitude = excluded.latitude,
     altitude = excluded.altitude, owner = excluded.owner, installed_at = excluded.installed_at,
-    simulated = excluded.simulated, parameters = excluded.parameters, attributes = excluded.attributes
+    simulated = excluded.simulated, parameters = excluded.parameters, attributes = excluded.attributes,
+    retired_at = excluded.retired_at, replaced_by = excluded.replaced_by, origin = excluded.origin
+WHERE $17 OR devices.retired_at IS NOT NULL
 RETURNING id;
 
 -- name: remove_device

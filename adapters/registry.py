@@ -24,6 +24,8 @@ from store.postgres import migrate
 from store.sql import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from store.postgres import Pool
 
 log = structlog.get_logger(__name__)
@@ -32,11 +34,21 @@ _CHANNEL = "volme_registry"
 _LOOK_AGAIN_S = 30.0
 
 
+class _TakenError(Exception):
+    """Some ids are registered already: what was written meanwhile is taken back."""
+
+    def __init__(self, ids: set[str]) -> None:
+        super().__init__()
+        self.ids = ids
+
+
 class Registry:
     """Registered devices, by id.
 
     Attributes:
-        devices: what translation looks devices up in; changes as the registry changes.
+        devices: those in service: what translation looks devices up in; changes as the registry changes.
+        retired: those out of service, of which nothing is expected. What one of them sends waits like any
+            unknown device's messages.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -44,6 +56,7 @@ class Registry:
         self._sql = queries("adapters")
         self._changed: asyncio.Queue[str | None] = asyncio.Queue()  # None: the connection was lost
         self.devices: dict[str, Device] = {}
+        self.retired: dict[str, Device] = {}
 
     async def start(self) -> None:
         """Make the tables and read the devices.
@@ -74,20 +87,48 @@ class Registry:
         Returns:
             Whether it was written; False: the id is taken and `replace` is not set.
         """
-        statement = self._sql["replace_device" if replace else "add_device"]
-        async with self._store() as connection:
-            written = await connection.fetchval(statement, *_row(device)) is not None
-        if written:
-            self.devices[device.id] = device
-        return written
+        return not await self.write([device], replace=replace)
+
+    async def write(self, devices: Sequence[Device], *, replace: bool = False) -> set[str]:
+        """Write devices, each id once: all in one step, or none.
+
+        Args:
+            devices: what is known of them from now on.
+            replace: overwrite devices in service, too; retired ones are always overwritten.
+
+        Returns:
+            The ids that are taken: then nothing was written. Empty: everything was.
+        """
+        columns = [list(column) for column in zip(*map(_row, devices), strict=True)]
+        if not columns:
+            return set()
+        try:
+            async with self._store() as connection, connection.transaction():
+                rows = await connection.fetch(self._sql["write_devices"], *columns, replace)
+                if len(rows) < len(devices):
+                    taken = {device.id for device in devices} - {row["id"] for row in rows}
+                    raise _TakenError(taken)  # noqa: TRY301 - it takes the transaction back
+        except _TakenError as error:
+            return error.ids
+        for device in devices:
+            self._know(device)
+        return set()
 
     async def remove(self, device_id: str) -> bool:
         """Forget a device; return whether it was known."""
         async with self._store() as connection:
             removed = await connection.fetchval(self._sql["remove_device"], device_id) is not None
         if removed:
-            self.devices.pop(device_id, None)
+            self._forget(device_id)
         return removed
+
+    def _know(self, device: Device) -> None:
+        self._forget(device.id)
+        (self.devices if device.retired_at is None else self.retired)[device.id] = device
+
+    def _forget(self, device_id: str) -> None:
+        self.devices.pop(device_id, None)
+        self.retired.pop(device_id, None)
 
     async def _follow(self) -> None:
         async with self._store() as connection:
@@ -103,9 +144,11 @@ class Registry:
                         # A connection that died silently announces nothing: this finds out, or fails.
                         await self._load(connection)
                     else:
-                        if changed is None:
+                        # Many that were written together are read together.
+                        also = [self._changed.get_nowait() for _ in range(self._changed.qsize())]
+                        if None in (changed, *also):
                             break
-                        await self._reload(connection, changed)
+                        await self._reload(connection, {str(each) for each in (changed, *also)})
             finally:
                 # The pool takes a connection back by itself when the server dies under it.
                 with contextlib.suppress(asyncpg.InterfaceError):
@@ -121,18 +164,22 @@ class Registry:
 
     async def _load(self, connection: Any) -> None:
         rows = await connection.fetch(self._sql["all_devices"], timeout=_LOOK_AGAIN_S)
-        found = {row["id"]: _device(row) for row in rows}
+        found = [_device(row) for row in rows]
         # In place: translation holds this very mapping.
         self.devices.clear()
-        self.devices.update(found)
+        self.retired.clear()
+        for device in found:
+            self._know(device)
 
-    async def _reload(self, connection: Any, device_id: str) -> None:
-        row = await connection.fetchrow(self._sql["one_device"], device_id)
-        if row is None:
-            self.devices.pop(device_id, None)
-        else:
-            self.devices[device_id] = _device(row)
-        log.debug("registry.changed", device=device_id, registered=row is not None)
+    async def _reload(self, connection: Any, names: set[str]) -> None:
+        rows = await connection.fetch(self._sql["some_devices"], list(names))
+        found = {str(row["id"]): _device(row) for row in rows}
+        for name in names:
+            if name in found:
+                self._know(found[name])
+            else:
+                self._forget(name)
+        log.debug("registry.changed", devices=len(names), registered=len(found))
 
     @contextlib.asynccontextmanager
     async def _store(self) -> Any:
@@ -160,6 +207,9 @@ def _row(device: Device) -> tuple[Any, ...]:
         device.simulated,
         orjson.dumps(dict(device.parameters)).decode(),
         orjson.dumps(dict(device.attributes)).decode(),
+        device.retired_at,
+        device.replaced_by,
+        device.origin,
     )
 
 
@@ -180,4 +230,7 @@ def _device(row: asyncpg.Record) -> Device:
         simulated=row["simulated"],
         parameters=orjson.loads(row["parameters"]),
         attributes=orjson.loads(row["attributes"]),
+        retired_at=row["retired_at"] and row["retired_at"].astimezone(UTC),
+        replaced_by=row["replaced_by"],
+        origin=row["origin"],
     )

@@ -32,6 +32,9 @@ class Device:
         parameters: what its mapping needs of the place, such as `reference_level` (m).
         attributes: what is known of the entity and never measured, in keyvalues, such as
             `category` or `refParkingSite`.
+        retired_at: since when it is out of service; None: it is expected to send.
+        replaced_by: the device that hangs in its place now.
+        origin: the network server's list that it was taken from.
     """
 
     id: str
@@ -45,6 +48,9 @@ class Device:
     simulated: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    retired_at: datetime | None = None
+    replaced_by: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +84,10 @@ class Profile:
         entity_type: the Smart Data Models type that it feeds unless the device says otherwise.
         models: what network servers call the model, lower case: `brand/model` of The Things
             Stack, a profile name of ChirpStack.
-        battery: volts at 0 and at 1, for models that report a voltage only.
+        battery: for models that report a voltage only: volts at 0 and at 1, or at 0, ½ and 1, or at each
+            quarter of the charge.
+        parameters: what derivations need to know of every device of the model, as `Device.parameters`;
+            the device's own go before them.
     """
 
     name: str
@@ -88,4 +97,5 @@ class Profile:
     entity_type: str
     fields: tuple[FieldMapping, ...]
     models: tuple[str, ...] = ()
-    battery: tuple[float, float] | None = None
+    battery: tuple[float, ...] | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)

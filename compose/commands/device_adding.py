@@ -4,32 +4,29 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import click
 
 from adapters.build import entity_id
-from adapters.profiles import load_profiles
-from adapters.registry import Registry
-from compose.commands.common import config_options, offices, run_async
+from adapters.profiles import find_profile
+from adapters.tr005 import Label, LabelError, read_label
+from compose.commands.common import config_options, run_async
 from compose.commands.device_files import Record, read_records
-from compose.commands.device_input import SETTABLE, DeviceInputError, advice, read_device
+from compose.commands.device_input import SETTABLE, DeviceInputError, advice
+from compose.commands.device_options import at_option, office, position_of
 from compose.commands.options import Moment
 from compose.commands.printing import note
 from compose.commands.words import counted, examples, verb
-from compose.readers import announcement
-from models.errors import StoreError, UnknownDeviceError
+from compose.device_plan import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
-    from broker.journal.port import PendingDevice
     from compose.commands.common import Offices
     from models.device import Device, Profile
-    from store.postgres import Connection, Pool
 
 _REASONS_SHOWN = 20
 _COMMAND_LINE = ""
@@ -39,6 +36,7 @@ _COMMAND_LINE = ""
     epilog=examples(
         "volme devices add 70B3D57ED0581234 --profile decentlab-dl-atm41 --at 51.359,7.472",
         "volme devices add 70B3D57ED0581235 --profile dragino-ldds75 --parameter reference_level=4.2",
+        "volme devices add --qr 'LW:D0:1122334455667788:70B3D57ED0581236:AABB1122' --profile elsys-ers",
         "volme devices add --file devices.csv",
     )
     + "\n\nA CSV file names its columns in the first line: id, profile, name, latitude, longitude, altitude,"
@@ -54,14 +52,18 @@ _COMMAND_LINE = ""
     help="Many devices: a .csv, .toml or .jsonl file.",
 )
 @click.option(
+    "--qr",
+    metavar="TEXT",
+    help="What the QR code on the device says (LoRa Alliance TR005), in place of DEVICE; - reads it from"
+    " the input. Profiles name it among their models: tr005/<profile id>.",
+)
+@click.option(
     "--profile",
     help="Device profile: see `volme profiles`.  [default: the one that fits what the network server said"
     " of a device that waits]",
 )
 @click.option("--name", "called", help="What people call it.")
-@click.option(
-    "--at", "position", metavar="LAT,LON[,ALT]", help="Where it hangs, WGS 84, such as 51.359,7.472."
-)
+@at_option("Where it hangs, WGS 84, such as 51.359,7.472.")
 @click.option("--type", "entity_type", help="Smart Data Models type that it feeds.  [default: the profile's]")
 @click.option("--place", help="Last part of the entity's id, where several devices feed one entity.")
 @click.option("--owner", help="Who answers for it.")
@@ -98,15 +100,16 @@ def add(
 
     What they sent while they were unknown is delivered now.
     """
+    label = _label(said["qr"], name)
     given = {
-        "id": name,
+        "id": label.dev_eui if label else name,
         "name": said["called"],
         "profile": said["profile"],
         "type": said["entity_type"],
         "place": said["place"],
         "owner": said["owner"],
         "installed": said["installed"],
-        **_position(position),
+        **position_of(position),
         "parameters": dict(_pair(text, "--parameter") for text in parameters),
         "attributes": dict(_pair(text, "--attribute") for text in attributes),
     }
@@ -114,24 +117,26 @@ def add(
     if path is not None and said_here:
         msg = f"--file has everything: leave {', '.join(sorted(said_here))} out"
         raise click.UsageError(msg)
-    if path is None and not name:
+    if path is None and not given["id"]:
         msg = "name a DEVICE, or a file of them: --file devices.csv"
         raise click.UsageError(msg)
     try:
         records = [Record(where=_COMMAND_LINE, given=given)] if path is None else read_records(path)
     except DeviceInputError as error:
         raise click.ClickException(str(error)) from error
-    run_async(_add(records, config, data, overwrite=overwrite))
+    run_async(_add(records, label, config, data, overwrite=overwrite))
 
 
-def _position(text: str | None) -> dict[str, str]:
+def _label(text: str | None, name: str | None) -> Label | None:
     if text is None:
-        return {}
-    parts = text.replace(";", ",").split(",")
-    if len(parts) not in (2, 3) or not all(part.strip() for part in parts):
-        msg = f"“{text}” is not LAT,LON or LAT,LON,ALT, such as 51.359,7.472"
-        raise click.BadParameter(msg, param_hint="--at")
-    return dict(zip(("latitude", "longitude", "altitude"), parts, strict=False))
+        return None
+    if name is not None:
+        msg = "the QR code names the device: leave DEVICE out"
+        raise click.UsageError(msg)
+    try:
+        return read_label(sys.stdin.readline() if text == "-" else text)
+    except LabelError as error:
+        raise click.BadParameter(str(error), param_hint="--qr") from error
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -142,26 +147,25 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-async def _add(records: list[Record], config: Path | None, data: Path | None, *, overwrite: bool) -> None:
-    async with offices(config, data) as at:
-        profiles = load_profiles(at.settings.profiles)
-        devices = _devices(records, profiles, await _models(at))
+async def _add(
+    records: list[Record], label: Label | None, config: Path | None, data: Path | None, *, overwrite: bool
+) -> None:
+    async with office(config, data) as (at, onboarding):
+        profiles = onboarding.profiles
+        models = await _models(at)
+        if label and find_profile(profiles, models.get(label.dev_eui, ())) is None:
+            models[label.dev_eui] = label.names
+        devices = _devices(records, profiles, models)
         _refuse_known(devices, at, overwrite=overwrite)
-        await _register(list(devices.values()), at.pool, overwrite=overwrite)
-        waited = 0
-        for device in devices.values():
-            await at.journal.append(announcement(device.id))
-            waited += await at.journal.replay(kind=UnknownDeviceError.kind, device=device.id)
+        waited = await onboarding.register(list(devices.values()), overwrite=overwrite)
     _report(list(devices.values()), profiles, at, waited)
 
 
 async def _models(at: Offices) -> dict[str, tuple[str, ...]]:
-    return {waiting.device_id: model_of(waiting) for waiting in await at.journal.unknown_devices()}
-
-
-def model_of(device: PendingDevice) -> tuple[str, ...]:
-    """Return what the network server calls a waiting device's model."""
-    return tuple(str(part) for part in device.detail.get("model") or ())
+    return {
+        waiting.device_id: tuple(str(part) for part in waiting.detail.get("model") or ())
+        for waiting in await at.journal.unknown_devices()
+    }
 
 
 def _devices(
@@ -173,23 +177,12 @@ def _devices(
         click.UsageError: the command line is wrong.
         click.ClickException: the file is; nothing of it was registered.
     """
-    found: dict[str, Device] = {}
-    where_of: dict[str, str] = {}
-    wrong: list[str] = []
-    for record in records:
-        try:
-            device = read_device(record.given, profiles, models)
-        except DeviceInputError as error:
-            wrong += [f"{record.where}: {reason}" if record.where else reason for reason in error.reasons]
-            continue
-        if device.id in where_of:
-            wrong.append(f"{record.where}: device {device.id} is there twice (also {where_of[device.id]})")
-        where_of[device.id] = record.where
-        found[record.where] = device
+    plan = make_plan(records, {}, profiles, models)
+    wrong = [f"{error.where}: {error.reason}" if error.where else error.reason for error in plan.errors]
     if wrong and records[0].where == _COMMAND_LINE:
         raise click.UsageError("; ".join(wrong))
     _refuse(wrong)
-    return found
+    return dict(zip((record.where for record in records), plan.new, strict=True))
 
 
 def _refuse_known(devices: Mapping[str, Device], at: Offices, *, overwrite: bool) -> None:
@@ -210,35 +203,6 @@ def _refuse(wrong: list[str]) -> None:
         shown = wrong[:_REASONS_SHOWN] + ([f"… and {more} more"] if more > 0 else [])
         nothing = ["Nothing was registered."] if len(wrong) > 1 or ", line" in wrong[0] else []
         raise click.ClickException("\n".join(shown + nothing))
-
-
-class _OneConnection:
-    """Gives out one connection again and again, as if it were a pool: everything in one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        yield self._connection
-
-
-async def _register(devices: list[Device], pool: Pool, *, overwrite: bool) -> None:
-    """Write all devices or, if anything goes wrong, none.
-
-    Raises:
-        click.ClickException: somebody else has just registered one of them; none was written.
-        StoreError: none was written.
-    """
-    try:
-        async with pool.acquire() as connection, connection.transaction():
-            registry = Registry(cast("Pool", _OneConnection(connection)))
-            for device in devices:
-                if not await registry.add(device, replace=overwrite):
-                    _refuse([f"device {device.id} has just been registered by somebody else"])
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        msg = f"nothing was registered: {error}"
-        raise StoreError(msg) from error
 
 
 def _report(devices: list[Device], profiles: Mapping[str, Profile], at: Offices, waited: int) -> None:

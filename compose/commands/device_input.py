@@ -63,10 +63,13 @@ class DeviceInputError(ValueError):
 def device_id(text: str) -> str:
     """Return a DevEUI as network servers' envelopes are read: lower case, without separators.
 
+    Understood are `70B3D57ED0A1B2C3`, `70-B3-…`, `70:B3:…`, `70b3.d57e.…`, `0x70B3…` and `eui-70b3…`.
+
     Raises:
         DeviceInputError: it is neither a DevEUI nor can it stand in an entity's id.
     """
-    eui = re.sub(r"[\s:-]", "", text).lower()
+    eui = re.sub(r"^(0x|eui[-:]?)", "", re.sub(r"[\s]", "", text).lower())
+    eui = re.sub(r"[.:_-]", "", eui)
     if _DEV_EUI.fullmatch(eui):
         return eui
     if not _ID.fullmatch(text.strip()):
@@ -95,6 +98,34 @@ def read_device(
         DeviceInputError: with every reason.
     """
     return _Reading(given, profiles, models).device()
+
+
+def written(device: Device) -> dict[str, Any]:
+    """Return what `read_device` makes this device of: any of `KNOWN`, without what is not known."""
+    position = device.position
+    said: dict[str, Any] = {
+        "id": device.id,
+        "profile": device.profile,
+        "name": device.name,
+        "latitude": position and position.latitude,
+        "longitude": position and position.longitude,
+        "altitude": position and position.altitude,
+        "type": device.entity_type,
+        "place": device.place,
+        "owner": device.owner,
+        "installed": device.installed_at and device.installed_at.isoformat(),
+        "simulated": "yes" if device.simulated else None,
+        "parameters": dict(device.parameters),
+        "attributes": {name: _text_of(value) for name, value in device.attributes.items()},
+    }
+    return {name: value for name, value in said.items() if value is not None and value != {}}
+
+
+def _text_of(value: Any) -> str:
+    """Write an attribute so that `_json` reads it back: a text as itself, unless it looks like JSON."""
+    if isinstance(value, str) and value and _json(value) is value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 class _Reading:
@@ -296,7 +327,9 @@ def advice(device: Device, profile: Profile) -> Iterator[str]:
         missing = [
             name
             for name in row.parameters
-            if name not in device.parameters and not name.startswith("battery_")
+            if name not in device.parameters
+            and name not in profile.parameters
+            and not name.startswith("battery_")
         ]
         wanted = row.gives not in measured and entity_type in quantities()[row.gives].targets
         if row.given in measured and wanted and missing:

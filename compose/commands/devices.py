@@ -10,60 +10,56 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adapters.build import entity_id
-from adapters.profiles import find_profile, load_profiles
+from adapters.profiles import load_profiles
 from compose.commands.common import config_options, offices, run_async
-from compose.commands.device_adding import add, model_of
+from compose.commands.device_adding import add
 from compose.commands.device_health import health
-from compose.commands.device_input import DeviceInputError, device_id
+from compose.commands.device_importing import export, import_devices
+from compose.commands.device_moving import move, replace, retire
+from compose.commands.device_options import DeviceId
+from compose.commands.device_pending import approve, pending
+from compose.commands.device_sync import sync
 from compose.commands.printing import json_option, note, print_json, print_pairs, print_table
-from compose.commands.words import ago, clean, counted, examples, utc, verb
+from compose.commands.words import ago, counted, examples, utc, verb
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from broker.journal.port import Activity, PendingDevice
+    from broker.journal.port import Activity
     from compose.commands.common import Offices
     from models.device import Device, Profile
 
 
 @click.group(
-    short_help="List, show, add and remove devices.",
+    short_help="List, add, import, move, replace and retire devices.",
     epilog=examples(
         "volme devices pending",
-        "volme devices add 70B3D57ED0581234 --profile dragino-ldds75",
+        "volme devices approve 70B3D57ED0581234 --at 51.359,7.472",
+        "volme devices import devices.csv",
         "volme devices show 70B3D57ED0581234",
     ),
 )
 def devices() -> None:
-    """List, show, add and remove devices; see which unknown ones wait."""
-
-
-class _DeviceId(click.ParamType[str]):
-    name = "device"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return device_id(value)
-        except DeviceInputError as error:
-            self.fail(str(error), param, ctx)
+    """List devices, see which unknown ones wait, and add, import, move, replace or retire them."""
 
 
 @devices.command("list")
+@click.option("--retired", is_flag=True, help="Those that are out of service.")
 @config_options
 @json_option
-def list_devices(*, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List registered devices and when they were last heard.
+def list_devices(*, retired: bool, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the devices in service and when they were last heard.
 
     `volme devices show` says more of one, --json of all.
     """
-    run_async(_list(config, data, as_json=as_json))
+    run_async(_list(config, data, retired=retired, as_json=as_json))
 
 
-async def _list(config: Path | None, data: Path | None, *, as_json: bool) -> None:
+async def _list(config: Path | None, data: Path | None, *, retired: bool, as_json: bool) -> None:
     async with offices(config, data) as at:
         heard = await at.journal.activities()
-        found = list(at.registry.devices.values())
+        found = list((at.registry.retired if retired else at.registry.devices).values())
     if as_json:
         print_json([{**asdict(device), "last_seen": _last_seen(heard.get(device.id))} for device in found])
         return
@@ -79,7 +75,9 @@ async def _list(config: Path | None, data: Path | None, *, as_json: bool) -> Non
     print_table(
         ("device", "profile", "name", "last heard"),
         rows,
-        "No device is registered. `volme devices pending` shows which wait.",
+        "None is retired."
+        if retired
+        else "No device is registered. `volme devices pending` shows which wait.",
     )
 
 
@@ -92,49 +90,8 @@ def _type_of(device: Device, profiles: Any) -> str | None:
     return device.entity_type or (profile.entity_type if profile else None)
 
 
-@devices.command("pending")
-@config_options
-@json_option
-def pending(*, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """List unknown devices whose messages wait until somebody registers them."""
-    run_async(_pending(config, data, as_json=as_json))
-
-
-async def _pending(config: Path | None, data: Path | None, *, as_json: bool) -> None:
-    async with offices(config, data) as at:
-        waiting = await at.journal.unknown_devices()
-        profiles = load_profiles(at.settings.profiles)
-
-    def fitting(device: PendingDevice) -> str | None:
-        profile = find_profile(profiles, model_of(device))
-        return profile.name if profile else None
-
-    if as_json:
-        print_json([{**asdict(device), "profile": fitting(device)} for device in waiting])
-        return
-    print_table(
-        ("device", "name", "source", "messages", "last heard", "profile that fits"),
-        [
-            (
-                device.device_id,
-                device.detail.get("name"),
-                device.source,
-                device.count,
-                ago(device.last_seen),
-                fitting(device) or "(none is known)",
-            )
-            for device in waiting
-        ],
-        "No unknown device has sent anything.",
-    )
-    if waiting:
-        first = waiting[0]
-        profile = "" if fitting(first) else " --profile …"
-        click.echo(f"\nNext: volme devices add {clean(first.device_id)}{profile} --name … --at LAT,LON")
-
-
 @devices.command("show")
-@click.argument("name", metavar="DEVICE", type=_DeviceId())
+@click.argument("name", metavar="DEVICE", type=DeviceId())
 @config_options
 @json_option
 def show(*, name: str, config: Path | None, data: Path | None, as_json: bool) -> None:
@@ -152,7 +109,7 @@ async def _show(name: str, config: Path | None, data: Path | None, *, as_json: b
 
 
 async def _about(name: str, at: Offices) -> dict[str, Any]:
-    device = at.registry.devices.get(name)
+    device = at.registry.devices.get(name) or at.registry.retired.get(name)
     activity = (await at.journal.activity([name])).get(name)
     letters = await at.journal.dead_letters(device=name, limit=5)
     if device is None:
@@ -163,7 +120,7 @@ async def _about(name: str, at: Offices) -> dict[str, Any]:
             else ""
         )
         next_step = (
-            f": `volme devices add {name}`" if waits else "; `volme devices list` lists those that are"
+            f": `volme devices approve {name}`" if waits else "; `volme devices list` lists those that are"
         )
         msg = f"device {name} is not registered{waiting}{next_step}"
         raise click.ClickException(msg)
@@ -196,6 +153,9 @@ def _print_device(found: dict[str, Any]) -> None:
             ("position", ", ".join(f"{part:g}" for part in parts if part is not None) or "unknown"),
             ("owner", found["owner"]),
             ("installed", utc(found["installed_at"]) if found["installed_at"] else None),
+            ("retired", utc(found["retired_at"]) if found["retired_at"] else None),
+            ("replaced by", found["replaced_by"]),
+            ("taken from", found["origin"]),
             ("simulated", "yes" if found["simulated"] else None),
             *((f"parameter {name}", f"{value:g}") for name, value in found["parameters"].items()),
             *((f"attribute {name}", value) for name, value in found["attributes"].items()),
@@ -207,17 +167,18 @@ def _print_device(found: dict[str, Any]) -> None:
     )
 
 
-devices.add_command(add)
-devices.add_command(health)
+for command in (pending, approve, add, import_devices, export, sync, move, replace, retire, health):
+    devices.add_command(command)
 
 
 @devices.command("remove")
-@click.argument("names", metavar="DEVICE...", nargs=-1, required=True, type=_DeviceId())
+@click.argument("names", metavar="DEVICE...", nargs=-1, required=True, type=DeviceId())
 @config_options
 def remove(*, names: tuple[str, ...], config: Path | None, data: Path | None) -> None:
     """Forget devices.
 
-    Their entities stay in the broker; what they send from now on waits as unknown.
+    Their entities stay in the broker as they are, and say nothing of it: `volme devices retire` is for
+    devices that are taken down. What they send from now on waits as unknown.
     """
     run_async(_remove(names, config, data))
 

@@ -385,11 +385,12 @@ def test_an_unknown_device_waits_and_is_delivered_when_it_is_added(platform: Run
     )
     waiting = {device["device_id"]: device for device in platform.json("devices", "pending")}
     assert waiting[known]["profile"] == "decentlab-dl-atm41"
-    assert waiting[unknown]["profile"] is None
+    assert waiting[known]["by"] == "model"
+    assert waiting[unknown]["profile"] is None  # two models send such bytes
     text = platform("devices", "pending").out
     assert "Wetter „Märkischer Ring“ \\x1b[31m" in text
     assert "\x1b" not in text
-    assert f"Next: volme devices add {known}" in text
+    assert f"Next: volme devices approve {known}" in text
     shown = platform("devices", "show", known)
     assert shown.code == 1
     assert f"device {known} is not registered, but 1 message from it waits" in shown.err

@@ -1,0 +1,3 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Lists of devices from network servers' own APIs."""
