@@ -9,7 +9,9 @@ found out when it is translated, and then it is a dead letter: 202 says that it 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -40,7 +42,7 @@ class WebhookSettings:
 
     Attributes:
         name: the source's name and the last part of its path.
-        token: what the sender gives as `Authorization: Bearer <token>`.
+        token: what the sender gives as `Authorization: Bearer <token>`, or as the password of `Basic`.
     """
 
     name: str
@@ -70,7 +72,7 @@ class Webhook:
     """Takes what network servers push; one path and one token for each source.
 
     A network server may add to the path (`/ingest/ttn/up`) and to the query (`?event=up`): both
-    are kept as the message's topic.
+    are kept as the message's topic, with what a header X-Sensor says (`&x-sensor=esp8266-1234567`).
 
     Raises:
         ConfigurationError: a source without token, or two of one name.
@@ -102,7 +104,7 @@ class Webhook:
         try:
             settings = self._admit(name, request)
             payload = await self._body(request)
-            await self._store(settings, request.path_qs, payload)
+            await self._store(settings, _topic(request), payload)
         except _RefusedError as refused:
             if name in self.states:
                 self.states[name].refused += 1
@@ -114,11 +116,10 @@ class Webhook:
         settings = self._settings.get(name)
         if settings is None:
             raise _RefusedError(404, "Not Found", "There is no source of this name.")
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = _given(request.headers.get("Authorization", ""))
         # Compared as bytes, in a time that tells nothing of how much of it is right.
-        given, right = (each.encode(errors="surrogateescape") for each in (token.strip(), settings.token))
-        if not (hmac.compare_digest(given, right) and scheme.lower() == "bearer"):
-            detail = "This source needs its token, as Authorization: Bearer <token>."
+        if not hmac.compare_digest(given, settings.token.encode(errors="surrogateescape")):
+            detail = "This source needs its token, as Authorization: Bearer <token>, or as a Basic password."
             raise _RefusedError(401, "Unauthorized", detail, {"WWW-Authenticate": "Bearer"})
         return settings
 
@@ -162,5 +163,34 @@ class Webhook:
         state.error = None
 
 
+def _given(authorization: str) -> bytes:
+    """Return the token that a header gives; empty: none, which is no source's.
+
+    `Basic` is all that many devices know: the token is the password, whoever the user.
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return credentials.strip().encode(errors="surrogateescape")
+        case "basic":
+            try:
+                user_and_password = base64.b64decode(credentials.strip(), validate=True)
+            except ValueError:
+                return b""
+            return user_and_password.partition(b":")[2]
+        case _:
+            return b""
+
+
+def _topic(request: web.Request) -> str:
+    """Return path and query, and the station that a citizen's sensor names in a header alone."""
+    sensor = request.headers.get("X-Sensor", "")
+    if _SENSOR.fullmatch(sensor) is None:
+        return request.path_qs
+    return f"{request.path_qs}{'&' if request.query_string else '?'}x-sensor={sensor}"
+
+
+# sensor.community: the kind of chip and its number.
+_SENSOR = re.compile(r"[0-9A-Za-z]{1,20}-[0-9A-Za-z]{1,20}", re.ASCII)
 # The rest of such a body is not read, so the connection cannot be used again.
 _CLOSE = {"Connection": "close"}

@@ -222,6 +222,6 @@ def test_an_envelope_without_a_device_or_of_another_network_is_refused() -> None
     with pytest.raises(EnvelopeError, match=r"deviceInfo\.devEui is no DevEUI"):
         read({**UP, "deviceInfo": {**INFO, "devEui": "a81758fffe0312a"}})
     with pytest.raises(UnknownEnvelopeError, match="no envelope of a network server that is known"):
-        read({"DevEUI_uplink": {"DevEUI": "402C765000000074"}}, network="auto")
+        read({"device": {"eui": "402C765000000074"}}, network="auto")
     with pytest.raises(UnknownEnvelopeError, match="no envelope of a network server that is known"):
         read(None, network="auto")

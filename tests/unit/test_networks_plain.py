@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 import pytest
 
 from adapters.networks.envelope import NETWORKS, read_uplink
 from adapters.networks.plain import PlainFormat
+from compose.settings import Network
 from models.errors import ConfigurationError, EnvelopeError, UnknownEnvelopeError
 from models.message import Message
 from models.uplink import Uplink
@@ -144,7 +145,7 @@ def test_a_wrong_payload_is_named(form: PlainFormat, body: Any, words: str) -> N
 
 
 def test_an_unknown_network_is_a_matter_of_configuration() -> None:
-    assert set(NETWORKS) == {"the_things_stack", "chirpstack"}
+    assert {"auto", *NETWORKS} == set(get_args(Network))
     message = Message(source="x", topic="t", payload=b"{}", received_at=RECEIVED)
     with pytest.raises(ConfigurationError, match="The network sigfox is unknown"):
         read_uplink(message, "sigfox")
