@@ -145,6 +145,8 @@ class Bridge:
                 self._backlog.clear()
                 await self.patiently(lambda: self._journal.wait(1.0))
                 continue
+            if (datetime.now(UTC) - batches[-1].messages[-1].received_at).total_seconds() > _BACKLOG_S:
+                self._backlog.set()
             for batch in batches:
                 for part in _parts(batch, self._settings.chunk):
                     if not self._has_room():
@@ -152,8 +154,6 @@ class Bridge:
                             await self._room.wait_for(self._has_room)
                     await self._take(part)
                     position = part.position
-            if (datetime.now(UTC) - batches[-1].messages[-1].received_at).total_seconds() > _BACKLOG_S:
-                self._backlog.set()
 
     def _has_room(self) -> bool:
         return self._messages < self._settings.window and self._bytes < self._settings.window_bytes

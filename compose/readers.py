@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
-from adapters.networks.envelope import read_uplink
+from adapters.networks.declared import DeclaredFormat
+from adapters.networks.envelope import Format, read_uplink
 from adapters.networks.plain import PlainFormat
+from models.device import FieldMapping
 from models.errors import ConfigurationError
 from models.message import Message
 from models.uplink import REGISTRY, Uplink
@@ -16,7 +18,7 @@ from models.uplink import REGISTRY, Uplink
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compose.settings import Settings
+    from compose.settings import PlainTopic, Settings
 
 _SIMULATED_PLAIN = PlainFormat(topic="hagen/{device}/measures", time="time")
 
@@ -28,18 +30,9 @@ def announcement(device_id: str) -> Message:
 
 def source_readers(settings: Settings) -> dict[str, Callable[[Message], Uplink]]:
     """Return, by source, what reads its messages."""
-    plain: dict[str, list[PlainFormat]] = {}
+    plain: dict[str, list[Format]] = {}
     for entry in settings.plain:
-        plain.setdefault(entry.source, []).append(
-            PlainFormat(
-                topic=entry.topic,
-                device=entry.device,
-                time=entry.time,
-                time_unit=entry.time_unit,
-                fields=entry.fields,
-                key=entry.key,
-            )
-        )
+        plain.setdefault(entry.source, []).append(_format(entry))
     networks: dict[str, str] = {source.name: source.network for source in settings.mqtt}
     networks |= {source.name: source.network for source in settings.webhook}
     if settings.simulator.enabled:
@@ -51,10 +44,51 @@ def source_readers(settings: Settings) -> dict[str, Callable[[Message], Uplink]]
     return {REGISTRY: _read_announcement, **readers}
 
 
-def _reader(network: str, formats: list[PlainFormat], limit: int) -> Callable[[Message], Uplink]:
+def _format(entry: PlainTopic) -> Format:
+    """Return how one topic is read: the quick way, if nothing is asked for that it does not know.
+
+    Raises:
+        ConfigurationError: it cannot be read so.
+    """
+    small = entry.time_unit if entry.time_unit in {"us", "ns"} else None
+    if any((entry.measurements is not None, entry.zone, entry.name, entry.value, entry.quantities, small)):
+        return DeclaredFormat(
+            topic=entry.topic,
+            device=entry.device,
+            key=entry.key,
+            measurements=entry.measurements or entry.fields or "",
+            time=entry.time,
+            time_form=entry.time_unit,
+            zone=entry.zone,
+            name=entry.name,
+            value=entry.value,
+            fields=tuple(
+                FieldMapping(
+                    path=path,
+                    quantity=known.quantity,
+                    unit=known.unit,
+                    values=known.values,
+                    missing=known.missing,
+                )
+                for path, known in entry.quantities.items()
+            ),
+        )
+    return PlainFormat(
+        topic=entry.topic,
+        device=entry.device,
+        time=entry.time,
+        time_unit=cast('Literal["auto", "rfc3339", "s", "ms"]', entry.time_unit),
+        fields=entry.fields,
+        key=entry.key,
+    )
+
+
+def _reader(network: str, formats: list[Format], limit: int) -> Callable[[Message], Uplink]:
     def read(message: Message) -> Uplink:
-        plain = next((entry for entry in formats if entry.matches(message.topic)), None)
-        return read_uplink(message, plain or network, limit=limit)
+        for entry in formats:
+            if entry.matches(message.topic):
+                return read_uplink(message, entry, limit=limit)
+        return read_uplink(message, network, limit=limit)
 
     return read
 
