@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -201,19 +202,49 @@ class WebhookSource(_Section):
     token: Secret
 
 
+class PlainQuantity(_Section):
+    """What one field of plain JSON measures: as a field of a device profile."""
+
+    quantity: str
+    unit: str | None = None
+    values: dict[str, bool | float | str] = Field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+def _named_alone(value: Any) -> Any:
+    """`wl = "water.level"` is short for a table with the quantity alone."""
+    return {"quantity": value} if isinstance(value, str) else value
+
+
 class PlainTopic(_Section):
     """How to read plain JSON of one source by topic: `city/{device}/measures`.
 
-    The other settings are those of `adapters.networks.plain.PlainFormat`.
+    The other settings are those of `adapters.networks.plain.PlainFormat`, and where `measurements`, `zone`,
+    `name`, `value`, `quantities` or a smaller unit of time is given, of
+    `adapters.networks.declared.DeclaredFormat`.
     """
 
     source: Name
     topic: str
     device: str = "{device}"
     time: str | None = None
-    time_unit: Literal["auto", "rfc3339", "s", "ms"] = "auto"
+    time_unit: Literal["auto", "rfc3339", "s", "ms", "us", "ns"] = "auto"
+    zone: str | None = None
     fields: str | None = None
     key: str | None = None
+    measurements: str | None = None
+    name: str | None = None
+    value: str | None = None
+    quantities: dict[str, Annotated[PlainQuantity, BeforeValidator(_named_alone)]] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="after")
+    def _one_path(self) -> PlainTopic:
+        if self.fields is not None and self.measurements is not None:
+            msg = "“fields” and “measurements” say the same: where the measurements are; give one"
+            raise ValueError(msg)
+        return self
 
 
 class SimulatorSettings(_Section):
@@ -338,9 +369,7 @@ def with_data_folder(settings: Settings) -> Settings:
         msg = f"two codecs are called “{name}”: {settings.javascript[name]} and {codecs[name]}"
         raise ConfigurationError(msg)
     profiles = data_profiles(settings.data, settings.profiles)
-    return settings.model_copy(
-        update={"profiles": profiles, "javascript": {**settings.javascript, **codecs}}
-    )
+    return settings.model_copy(update={"profiles": profiles, "javascript": {**settings.javascript, **codecs}})
 
 
 def is_loopback(host: str) -> bool:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
 from adapters.codecs.decoding import Codecs
-from adapters.networks.envelope import read_uplink
+from adapters.networks.envelope import NETWORKS, read_uplink
 from adapters.profiles import find_profile, load_profiles
 from adapters.translate import World
 from adapters.translate import translate as translate_message
@@ -47,6 +48,7 @@ class _Wishes:
 
     topic: str | None
     source: str | None
+    network: str | None
     profile: str | None
     entity_type: str | None
 
@@ -64,6 +66,7 @@ class _Wishes:
 @click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]")
 @click.option("--topic", help="MQTT topic of the message, for plain JSON.")
 @click.option("--source", help="Source whose way of reading applies.  [default: one that knows the topic]")
+@click.option("--network", type=click.Choice(["auto", *NETWORKS]), help="Read it as this network's message.")
 @click.option("--profile", help="Try it with this device profile: see `volme profiles`.")
 @click.option("--type", "entity_type", help="Try it with this Smart Data Models type.")
 @config_options
@@ -73,6 +76,7 @@ def translate(
     file: Any,
     topic: str | None,
     source: str | None,
+    network: str | None,
     profile: str | None,
     entity_type: str | None,
     config: Path | None,
@@ -81,8 +85,8 @@ def translate(
 ) -> None:
     """Show what becomes of one message, step by step, and where it stops.
 
-    FILE (or standard input) holds the JSON of The Things Stack or ChirpStack,
-    {"topic": …, "payload": …}, or a line of topic and payload. Nothing is stored or sent.
+    FILE (or standard input) holds the JSON of a network server, {"topic": …, "payload": …},
+    or a line of topic and payload. Nothing is stored or sent.
     With --profile nothing else is needed. Otherwise the registered device decides, where there
     is a platform, and then the model that the network server names.
     """
@@ -92,7 +96,7 @@ def translate(
         raise click.BadParameter(msg, param_hint="--type")
     if getattr(file, "isatty", lambda: False)():
         note("Paste one message, then Ctrl-D:")
-    wishes = _Wishes(topic=topic, source=source, profile=profile, entity_type=entity_type)
+    wishes = _Wishes(topic=topic, source=source, network=network, profile=profile, entity_type=entity_type)
     # `volme up` has no configuration, and a simulator whose plain topics it reads.
     settings = settings_of(config, data, simulator__enabled=True if config is None else None)
     done = run_async(_translate(file.read(), wishes, settings))
@@ -112,7 +116,9 @@ def translate(
 
 async def _translate(raw: bytes, wishes: _Wishes, settings: Settings) -> Translation:
     message = read_message(raw, topic=wishes.topic, source=wishes.source)
-    readers = source_readers(settings)
+    readers: Mapping[str, Callable[[Message], Uplink]] = source_readers(settings)
+    if wishes.network is not None:
+        readers = {message.source: partial(read_uplink, network=wishes.network)}
     profiles = load_profiles(settings.profiles)
     message, uplink = _uplink(message, readers)
     devices = await _devices(uplink, wishes, settings, profiles)
