@@ -163,7 +163,8 @@ class Bridge:
         consumer = self._settings.consumer
         saved = await self.patiently(lambda: self._journal.activity_position(consumer))
         while saved < position:
-            for batch in await self.patiently(partial(self._journal.read_batches, saved, _READ)):
+            batches = await self.patiently(partial(self._journal.read_batches, saved, _READ))
+            for batch in batches:
                 part = _upto(batch, position.seq)
                 translations = await self._translate(part.messages)
                 await self._recall_book(translations)
@@ -173,6 +174,15 @@ class Bridge:
                         ticket.duplicates.add(index)
                 ticket.note_activity(self._book)
                 saved = part.position
+                self._settled_at.update(
+                    {
+                        done.device.id: self._book.last_seen(done.device.id)
+                        for done in translations
+                        if done.device is not None
+                    }
+                )
+            if not batches:  # dropped meanwhile
+                return
 
     async def _take(self, batch: Batch) -> None:
         """Translate a batch and send it on its way."""

@@ -297,3 +297,15 @@ async def test_what_was_forgotten_before_its_turn_is_ignored(way: BesideWay) -> 
         total = await way.settle()
     assert (total.delivered, total.ignored, total.dead) == (1, 1, 0)
     assert await way.journal.dead_letters() == []
+
+
+async def test_what_is_late_after_a_crash_is_late_and_not_taken_for_a_repetition(way: BesideWay) -> None:
+    await way.append(climate(1, 22, minutes=10, f_cnt=2))
+    async with way.running() as bridge:
+        bridge._save = bridge.patiently  # type: ignore[method-assign, assignment] - as a crash does
+        await way.settle()
+    await way.append(climate(1, 15, minutes=5, f_cnt=1))
+    async with way.running():
+        total = await way.settle()
+    assert (total.delivered, way.temperature(1)) == (2, 22.0)
+    assert [item["temperature"]["value"] for item in way.broker.history if item["id"] == room(1)] == [15.0]
