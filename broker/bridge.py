@@ -204,21 +204,18 @@ class Bridge:
     def _ship_batch(self, ticket: Ticket) -> None:
         batch, readings, now = ticket.batch, 0, asyncio.get_running_loop().time()
         for index, done in enumerate(ticket.translations):
-            if self._unsettled > 0:
-                self._unsettled -= 1
-                if self._unsettled == 0:
-                    self._shipping.newest.forget_told()
-                    self._settled_at.clear()
             if self._ahead and (ahead := self._ahead.pop(batch.first + index, None)) is not None:
                 ticket.adopt(index, ahead)
-                continue
-            readings += done.count
-            if done.problems and not is_forgotten(batch.messages[index]):
-                ticket.note(index, done.problems)
-            if self._came_before(batch, index, done):
-                ticket.duplicates.add(index)
-            elif done.entities:
-                ticket.waiting += self._ship(done, ticket, index, now)
+            else:
+                readings += done.count
+                if done.problems and not is_forgotten(batch.messages[index]):
+                    ticket.note(index, done.problems)
+                if self._came_before(batch, index, done):
+                    ticket.duplicates.add(index)
+                elif done.entities:
+                    ticket.waiting += self._ship(done, ticket, index, now)
+            if self._unsettled > 0:
+                self._note_settled()
         self.state.readings += readings
 
     def _ship(self, done: Translation, owner: Owner, index: int, now: float) -> int:
@@ -227,6 +224,13 @@ class Bridge:
         for update in done.entities:
             shipments += self._shipping.ship(update, owner, index, now, repeated=repeated)
         return shipments
+
+    def _note_settled(self) -> None:
+        """From the last message on that an earlier run may have delivered, nothing is a repetition."""
+        self._unsettled -= 1
+        if self._unsettled == 0:
+            self._shipping.newest.forget_told()
+            self._settled_at.clear()
 
     async def take_ahead(self, batch: Batch, indices: Sequence[int]) -> None:
         """Take some messages of a batch before their turn, but for those whose turn it was meanwhile."""
