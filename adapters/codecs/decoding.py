@@ -19,6 +19,7 @@ from adapters.codecs import (
     milesight,
     parametric,
     parking,
+    senml,
     sensecap,
 )
 from adapters.codecs.javascript import PREFIX, JavaScriptPool, Request
@@ -45,6 +46,7 @@ TABLES: Mapping[str, TableCodec] = {
     **parametric.CODECS,
     **parking.CODECS,
     **sensecap.CODECS,
+    **senml.CODECS,
 }
 _UNANSWERED = CodecError("The codec has not answered.")
 

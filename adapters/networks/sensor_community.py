@@ -36,6 +36,8 @@ _NOTHING = frozenset({"", "nan", "inf", "-inf", "null", "-1.00e0"})
 _BEST = ("bme280", "bme680", "sht3x", "htu21d", "bmp280", "bmp180", "ds18b20", "dht")
 _PLACE = {"GPS_lat": "latitude", "GPS_lon": "longitude", "GPS_height": "altitude"}
 _PASCAL = "PAL"
+# The firmware's names of particles by their size.
+_PARTICLES = {"P0": "air.pm1_0", "P1": "air.pm10", "P2": "air.pm2_5", "P4": "air.pm4_0"}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -120,7 +122,8 @@ def read_values(envelope: Fields) -> Measured:
             measured.rssi = value
         else:
             measured.decoded[name] = value
-            known = reading(name, value, _PASCAL if name.endswith("pressure") else None)
+            what = _PARTICLES.get(name.rpartition("_")[2], name)
+            known = reading(what, value, _PASCAL if name.endswith("pressure") else None)
             if known is not None:
                 measured.normalized.setdefault(*known)
     return measured

@@ -27,11 +27,10 @@ _WORDS: Mapping[str, str] = {
     "co2ppm": "air.co2",
     "tvoc": "air.tvoc",
     **dict.fromkeys(("illuminance", "light", "lux", "brightness", "helligkeit"), "air.lightIntensity"),
-    **dict.fromkeys(("p0", "pm1", "pm01"), "air.pm1_0"),
-    **dict.fromkeys(("p2", "pm25", "pm2p5"), "air.pm2_5"),
-    **dict.fromkeys(("p4", "pm4", "pm40"), "air.pm4_0"),
-    **dict.fromkeys(("p1", "pm10"), "air.pm10"),
-    "no": "air.no",
+    **dict.fromkeys(("pm1", "pm01"), "air.pm1_0"),
+    **dict.fromkeys(("pm25", "pm2p5"), "air.pm2_5"),
+    **dict.fromkeys(("pm4", "pm40"), "air.pm4_0"),
+    "pm10": "air.pm10",
     "no2": "air.no2",
     "o3": "air.o3",
     "so2": "air.so2",
@@ -78,6 +77,8 @@ _UNITS: Mapping[str, str] = {
 }
 _NOT_A_WORD = re.compile(r"[^0-9a-zäöüß]+")
 _POINT_0 = re.compile(r"(pm_?\d{1,2})[._-]0$")
+# Words of which the unit alone tells what they mean: a battery has volts or percent.
+_WITH_UNIT = frozenset({"battery", "batt", "bat", "batterie"})
 # What else a word may mean, where the unit does not fit.
 _ELSE: Mapping[str, str] = {"battery.level": "battery.voltage"}
 _PARTS = re.compile(r"[:/.;_ -]+")
@@ -109,7 +110,7 @@ def reading(
         unit: UN/CEFACT code of the value; None: the quantity's own.
         senml_unit: what SenML calls that unit, which alone may tell the quantity.
     """
-    meant = named_quantity(name)
+    meant = None if unit is None and name.lower() in _WITH_UNIT else named_quantity(name)
     for quantity in (meant, _ELSE.get(meant or ""), _UNITS.get(senml_unit or "")):
         if quantity is None:
             continue

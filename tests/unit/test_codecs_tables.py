@@ -102,7 +102,8 @@ def raw_ends(row: Row) -> tuple[int, int]:
 
 
 def test_every_table_is_held_to_these_properties() -> None:
-    assert set(ROWS) == set(TABLES)
+    # SenML has no table: each payload names its own fields; its own tests hold it.
+    assert {*ROWS, "senml"} == set(TABLES)
 
 
 @st.composite

@@ -99,6 +99,13 @@ def test_sensors_that_did_not_answer_and_a_place() -> None:
     )
     assert read({**STATION, "sensordatavalues": values(GPS_lat="0", GPS_lon="0")}).position is None
     assert read({**STATION, "sensordatavalues": []}).kind == "status"
+    particles = [{"value_type": name, "value": "1"} for name in ("P1", "P2", "PMS_P0", "SPS30_P4", "N05")]
+    assert set(read({**STATION, "sensordatavalues": particles}).normalized[0]) == {
+        "air.pm10",
+        "air.pm2_5",
+        "air.pm1_0",
+        "air.pm4_0",
+    }
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from adapters.networks.declared import DeclaredFormat
 from adapters.networks.envelope import read_uplink
 from adapters.networks.times import read_time
+from compose.readers import source_readers
+from compose.settings import load_settings
 from models.device import FieldMapping
 from models.errors import ConfigurationError, EnvelopeError, MessageError, UnknownEnvelopeError
 from models.message import Message
@@ -212,3 +214,42 @@ def test_any_json_is_read_or_refused_by_name(form: DeclaredFormat, body: Any) ->
         assert refused.endswith(".")
     else:
         assert uplink.device_id == "p1"
+
+
+@pytest.mark.parametrize(
+    ("given", "body"),
+    [
+        (
+            {
+                "measurements": "",
+                "time": "t",
+                "quantities": {"wl": {"quantity": "water.level", "unit": "CMT"}},
+            },
+            [{"t": "2026-11-23T09:00:00Z", "wl": 125}],
+        ),
+        (
+            {"time": "t", "zone": "Europe/Berlin", "quantities": {"wl": "water.level"}},
+            {"t": "23.11.2026 10:00", "wl": 1.25},
+        ),
+        (
+            {"time": "t", "time_unit": "us", "name": "n", "value": "v", "quantities": {"wl": "water.level"}},
+            {"t": 1795424400000000, "n": "wl", "v": 1.25},
+        ),
+    ],
+)
+def test_an_operator_declares_it_in_the_settings(given: dict[str, Any], body: Any) -> None:
+    plain = [{"source": "mqtt", "topic": "city/{device}/up", **given}]
+    reader = source_readers(load_settings(None, plain=plain))["mqtt"]
+    uplink = reader(
+        Message(source="mqtt", topic="city/p1/up", payload=orjson.dumps(body), received_at=RECEIVED)
+    )
+    assert uplink.normalized == ({"time": "2026-11-23T09:00:00+00:00", "water.level": 1.25},)
+
+
+def test_settings_that_cannot_be() -> None:
+    topic = {"source": "mqtt", "topic": "city/{device}/up"}
+    with pytest.raises(ConfigurationError, match="say the same"):
+        load_settings(None, plain=[{**topic, "fields": "a", "measurements": "b"}])
+    settings = load_settings(None, plain=[{**topic, "quantities": {"wl": "water.levl"}}])
+    with pytest.raises(ConfigurationError, match=r"no quantity “water\.levl”"):
+        source_readers(settings)

@@ -278,8 +278,6 @@ def test_units_are_those_of_the_ontology() -> None:
         ("pm10", "air.pm10"),
         ("PM10.0", "air.pm10"),
         ("pm2.5", "air.pm2_5"),
-        ("SDS_P1", "air.pm10"),
-        ("SDS_P2", "air.pm2_5"),
         ("wind_speed", "wind.speed"),
         ("soil.temperature", "soil.temperature"),
         ("soil_temperature", "soil.temperature"),
@@ -298,5 +296,7 @@ def test_units_are_believed_more_than_words() -> None:
     assert reading("battery", 3.6, "VLT", "V") == ("battery.voltage", 3.6)
     assert reading("humidity", 0.5, "C62", "/") == ("air.relativeHumidity", 50.0)
     assert reading("level", 80, "P1", "%EL") == ("battery.level", 80)
+    assert reading("battery", 3.6) is None
+    assert reading("battery", 80, "P1", "%") == ("battery.level", 80)
     assert reading("humidity", 5, "MTR", "m") is None
     assert reading("motion", 1) == ("action.motion.detected", True)
