@@ -31,7 +31,7 @@ BALLAST = 4000
 
 
 #: Messages of an outage: the first are more than Volme may hold; the later ones must not make it heavier.
-PARTS = (scaled(5000), scaled(3000), scaled(3000), scaled(3000))
+PARTS = (scaled(5000), scaled(5000), scaled(3500), scaled(3500))
 
 
 async def test_down_and_back(build: Build) -> None:

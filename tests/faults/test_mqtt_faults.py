@@ -64,7 +64,8 @@ async def test_delivered_again(build: Build, devices: tuple[str, ...]) -> None:
         assert town.receiver.repeats == 0
 
 
-async def test_session_lost(tmp_path: Path, own_postgres: Postgres) -> None:
+@pytest.mark.parametrize("store", ["hangs", "is away"])
+async def test_session_lost(tmp_path: Path, own_postgres: Postgres, store: str) -> None:
     """Taken and not yet stored when the MQTT broker dies and forgets: Volme alone has it, and keeps it.
 
     The acknowledgements of the old connection would, on the new one, be those of other messages.
@@ -73,7 +74,10 @@ async def test_session_lost(tmp_path: Path, own_postgres: Postgres) -> None:
     async with town(tmp_path, own_postgres.url) as built:
         await built.publisher.send(built.fleet.take(100))
         await until(lambda: built.wire.acknowledged == 100)
-        own_postgres.freeze()
+        if store == "hangs":
+            own_postgres.freeze()
+        else:
+            await own_postgres.stop()
         await built.publisher.send(built.fleet.take(number))
         await until(lambda: built.wire.delivered == 100 + number)
         subscriptions = built.wire.subscriptions
@@ -85,7 +89,10 @@ async def test_session_lost(tmp_path: Path, own_postgres: Postgres) -> None:
         await built.publisher.send(built.fleet.take(number))
         await until(lambda: built.wire.delivered == 100 + 2 * number)
         assert built.wire.acknowledged == 100
-        own_postgres.thaw()
+        if store == "hangs":
+            own_postgres.thaw()
+        else:
+            await own_postgres.start()
         account = await balance(built.volme, built.publisher, built.receiver)
         assert account.received == 100 + 2 * number
         assert account.dead == account.duplicate == 0

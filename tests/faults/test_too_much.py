@@ -54,40 +54,52 @@ class Watch:
             self.seen.append((ended, self._volme.memory(), health["pending"], health["lagSeconds"]))
             await asyncio.sleep(0.25)
 
-    def growth(self, number: int) -> float:
-        """Return how many times heavier it became after the first fifth of so many messages."""
-        first = max(memory for ended, memory, *_ in self.seen if ended <= number / 5)
-        return max(memory for _, memory, *_ in self.seen) / first
+    @property
+    def heaviest(self) -> int:
+        """Bytes of memory, at most."""
+        return max(memory for _, memory, *_ in self.seen)
 
 
 async def test_backlog_at_start(build: Build) -> None:
     """All of it waits in the MQTT broker: it comes through in constant memory, and one sees how far it is."""
+    fleet = Fleet(FLEET, ballast=BALLAST)
+    weights = []
     async with build() as town:
-        assert await town.volme.stop() == 0
-        await town.publisher.send(Fleet(FLEET, ballast=BALLAST).take(BACKLOG))
-        await town.volme.start()
-        async with Watch(town.volme) as watch:
-            account = await balance(town.volme, town.publisher, town.receiver)
-        assert account.dead == account.duplicate == town.receiver.repeats == 0
+        for number in (BACKLOG // 5, BACKLOG):
+            assert await town.volme.stop() == 0
+            await town.publisher.send(fleet.take(number))
+            await town.volme.start()
+            async with Watch(town.volme) as watch:
+                account = await balance(town.volme, town.publisher, town.receiver)
+            weights.append(watch.heaviest)
+        assert account.dead == account.duplicate == 0
         ended = [each[0] for each in watch.seen]
         assert ended == sorted(ended)
         assert len(set(ended)) >= 4, "progress can be seen"
-        assert watch.growth(BACKLOG) < 1.3, [round(each[1] / 2**20) for each in watch.seen]
+        # Five times as much waited, and it did not weigh more: both are more than Volme may hold.
+        print("MiB", [round(each / 2**20) for each in weights])  # noqa: T201 - shown by a failed test
+        assert weights[1] < 1.6 * weights[0]
 
 
 async def test_overload(build: Build) -> None:
     """As fast as the MQTT broker takes it, several times what can be delivered; then it recovers."""
-    number = scaled(15_000)
+    fleet = Fleet(FLEET, ballast=4 * BALLAST)
+    weights = []
     async with build() as town:
-        town.receiver._delay = 0.02  # a broker at its limit
-        async with Watch(town.volme) as watch:
-            await town.publisher.send(Fleet(FLEET, ballast=BALLAST).take(number))
-            behind = number - len(town.receiver.arrived)
-            assert behind > number / 2, "this was an overload"
-            account = await balance(town.volme, town.publisher, town.receiver)
+        town.receiver._delay = 0.05  # a broker at its limit
+        for number in (scaled(8000), scaled(24_000)):
+            begun = len(town.receiver.known)
+            async with Watch(town.volme) as watch:
+                await town.publisher.send(fleet.take(number))
+                behind = number - (len(town.receiver.known) - begun)
+                assert behind > number / 2, "this was an overload"
+                account = await balance(town.volme, town.publisher, town.receiver)
+            weights.append(watch.heaviest)
         assert account.dead == account.duplicate == town.receiver.repeats == 0
-        assert max(lag for *_, lag in watch.seen) > 0
+        assert max(lag for *_, lag in watch.seen) > 0, "an operator sees how far behind it is"
         assert max(pending for _, _, pending, _ in watch.seen) > 0
-        assert watch.growth(number) < 1.3, [round(each[1] / 2**20) for each in watch.seen]
+        print("MiB", [round(each / 2**20) for each in weights])  # noqa: T201 - shown by a failed test
+        # Three times as much waited, and it did not weigh more: both are more than Volme may hold.
+        assert weights[1] < 1.55 * weights[0]
         # It recovered: what comes now does not wait behind anything.
         assert (await town.volme.health())["lagSeconds"] == 0

@@ -72,6 +72,7 @@ async def test_stopped_under_load(build: Build) -> None:
                 # The bound that Volme itself states.
                 async with asyncio.timeout(10):
                     assert await town.volme.stop(how, group=group) == 0
+                assert not (town.volme.data / "addresses.json").exists(), "it took its leave"
                 await asyncio.sleep(0.3)
                 await town.volme.start()
             await _working(town)
