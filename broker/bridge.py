@@ -50,6 +50,10 @@ log = structlog.get_logger(__name__)
 _RETRY_S = 1.0
 # Messages that are asked for at once.
 _READ = 2_000
+# While one batch waits for an entity that the broker does not take, so many messages and batches behind
+# it may be settled and not committed: some 200 bytes each.
+_UNCOMMITTED = 200_000
+_TICKETS = 20_000
 # A message that was received so long ago has waited.
 _BACKLOG_S = 2.0
 # While batches settle one after the other, they are committed together.
@@ -94,10 +98,13 @@ class Bridge:
         # Messages still to be read that an earlier run may have delivered already.
         self._unsettled = 0
         self._tickets: deque[Ticket] = deque()
+        # Messages on their way; those that are settled behind one that is not; bytes of the former.
         self._messages = 0
+        self._uncommitted = 0
         self._bytes = 0
         self._room = asyncio.Condition()
         self._settled = asyncio.Event()
+        self._finished: list[Ticket] = []
         # One at a time takes messages: the reader, or the one ahead of it.
         self._taking = asyncio.Lock()
         self._ahead: dict[int, Ahead] = {}
@@ -107,7 +114,7 @@ class Bridge:
 
     @property
     def in_flight(self) -> int:
-        """Messages read and not yet committed."""
+        """Messages read and not yet settled."""
         return self._messages
 
     async def run(self) -> None:
@@ -156,7 +163,12 @@ class Bridge:
                     position = part.position
 
     def _has_room(self) -> bool:
-        return self._messages < self._settings.window and self._bytes < self._settings.window_bytes
+        return (
+            self._messages < self._settings.window
+            and self._bytes < self._settings.window_bytes
+            and self._uncommitted < _UNCOMMITTED
+            and len(self._tickets) < _TICKETS
+        )
 
     async def _catch_up_book(self, position: Position) -> None:
         """Enter what was settled after the book was saved last."""
@@ -165,10 +177,12 @@ class Bridge:
         while saved < position:
             batches = await self.patiently(partial(self._journal.read_batches, saved, _READ))
             for batch in batches:
+                if batch.first > position.seq:
+                    return
                 part = _upto(batch, position.seq)
                 translations = await self._translate(part.messages)
                 await self._recall_book(translations)
-                ticket = Ticket(part, translations, self._settled.set)
+                ticket = Ticket(part, translations, self._finish)
                 for index, done in enumerate(translations):
                     if self._came_before(part, index, done):
                         ticket.duplicates.add(index)
@@ -191,15 +205,16 @@ class Bridge:
             await self._recall_book(translations)
             await self._recall_newest(translations)
             await self._redelivered.prepare(batch)
-            ticket = Ticket(batch, translations, self._settled.set)
+            ticket = Ticket(batch, translations, self._finish)
             self._tickets.append(ticket)
             self._messages += len(batch)
+            self._uncommitted += len(batch)
             self._bytes += ticket.size
             self._ship_batch(ticket)
             self.position = batch.position
             self.state.translated += len(batch)
         if ticket.waiting == 0:
-            self._settled.set()
+            self._finish(ticket)
 
     def _ship_batch(self, ticket: Ticket) -> None:
         batch, readings, now = ticket.batch, 0, asyncio.get_running_loop().time()
@@ -315,7 +330,24 @@ class Bridge:
             await self._settled.wait()
             self._settled.clear()
             await self.patiently(self._commit_settled)
+            await self._make_room()
             await asyncio.sleep(_COMMIT_EVERY_S)
+
+    def _finish(self, ticket: Ticket) -> None:
+        """All of a batch has arrived."""
+        self._finished.append(ticket)
+        self._settled.set()
+
+    async def _make_room(self) -> None:
+        """Let others follow; what cannot be committed yet, since a batch before it waits, is kept small."""
+        finished, self._finished = self._finished, []
+        for ticket in finished:
+            self._messages -= ticket.count
+            self._bytes -= ticket.size
+            if not ticket.committed:
+                ticket.shrink()
+        async with self._room:
+            self._room.notify_all()
 
     async def _commit_settled(self) -> None:
         ready: list[Ticket] = []
@@ -328,19 +360,17 @@ class Bridge:
         began = time.perf_counter()
         await self._journal.settle(
             self._settings.consumer,
-            ready[-1].batch.position,
+            ready[-1].position,
             [ticket.settle() for ticket in ready],
-            [letter for ticket in ready for letter in ticket.letters()],
+            [letter for ticket in ready for letter in ticket.dead_letters()],
         )
         self.state.commit_seconds.add(time.perf_counter() - began)
         for ticket in ready:
             self._tickets.popleft()
             ticket.note_activity(self._book)
-            self._messages -= len(ticket.batch)
-            self._bytes -= ticket.size
-        self._booked = ready[-1].batch.position
-        async with self._room:
-            self._room.notify_all()
+            ticket.committed = True
+            self._uncommitted -= ticket.count
+        self._booked = ready[-1].position
 
     async def _save_forever(self) -> None:
         """Save the book of devices: soon where few have changed, seldom where many have."""

@@ -9,9 +9,10 @@ its turn has one of its own until its batch comes.
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from broker.journal.port import DeadLetter, SettledBatch, Tally, key_hash
+from broker.journal.port import Batch, DeadLetter, SettledBatch, Tally, key_hash
 from models.errors import LateReadingError
 from models.uplink import REGISTRY
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from broker.activity import Book
-    from broker.journal.port import Batch
     from models.errors import MessageError
     from models.translation import Translation
+
+
+# Device, time of observation, key, frame counter, and whether it came before.
+_Heard = tuple[str, datetime, "int | None", "int | None", bool]
 
 
 class Ahead:
@@ -57,24 +61,53 @@ class Ticket:
     """One batch of the log.
 
     Attributes:
+        count: of its messages; `position`: the place behind the last.
         waiting: entity updates on their way.
         duplicates: places of messages that came before.
         problems: what is wrong, by place.
         size: bytes of payload.
+        committed: the journal knows how it ended.
     """
 
-    __slots__ = ("_settled", "batch", "duplicates", "problems", "size", "translations", "waiting")
+    __slots__ = (
+        "_heard",
+        "_letters",
+        "_result",
+        "_settled",
+        "batch",
+        "committed",
+        "count",
+        "duplicates",
+        "position",
+        "problems",
+        "size",
+        "translations",
+        "waiting",
+    )
 
     def __init__(
-        self, batch: Batch, translations: Sequence[Translation], settled: Callable[[], None]
+        self, batch: Batch, translations: Sequence[Translation], settled: Callable[[Ticket], None]
     ) -> None:
         self.batch = batch
+        self.count = len(batch)
+        self.position = batch.position
         self.translations = list(translations)
         self.waiting = 0
         self.duplicates: set[int] = set()
         self.problems: defaultdict[int, list[MessageError]] = defaultdict(list)
-        self.size = sum(len(message.payload) for message in batch.messages)
+        self.size = sum([len(message.payload) for message in batch.messages])
+        self.committed = False
         self._settled = settled
+        self._result: SettledBatch | None = None
+        self._letters: list[DeadLetter] = []
+        self._heard: list[_Heard] = []
+
+    def shrink(self) -> None:
+        """Keep of a settled batch what its commit will say, and nothing else."""
+        self._result, self._letters, self._heard = self.settle(), list(self.dead_letters()), self._all_heard()
+        self.translations.clear()
+        self.problems.clear()
+        self.batch = Batch(day=self.batch.day, first=self.batch.first, messages=())
 
     def arrived(self, index: int, problem: MessageError | None) -> None:
         """See `Owner.arrived`."""
@@ -82,7 +115,7 @@ class Ticket:
             self.problems[index].append(problem)
         self.waiting -= 1
         if self.waiting == 0:
-            self._settled()
+            self._settled(self)
 
     def note(self, index: int, problems: Sequence[MessageError]) -> None:
         """Add what is wrong with a message."""
@@ -102,6 +135,8 @@ class Ticket:
 
     def settle(self) -> SettledBatch:
         """Count what became of the messages, by source."""
+        if self._result is not None:
+            return self._result
         counts: dict[str, list[int]] = {}
         duplicates, problems = self.duplicates, self.problems
         for index, (message, done) in enumerate(zip(self.batch.messages, self.translations, strict=True)):
@@ -131,20 +166,25 @@ class Ticket:
 
     def note_activity(self, book: Book) -> None:
         """Enter the messages into the book of devices."""
-        for index, done in enumerate(self.translations):
-            uplink, device = done.uplink, done.device
-            if device is None or uplink is None or uplink.network == REGISTRY:
-                continue
-            book.settle(
-                device.id,
-                uplink.observed_at,
-                key=None if uplink.key is None else key_hash(uplink.key),
-                f_cnt=uplink.f_cnt,
-                duplicate=index in self.duplicates,
-            )
+        for device_id, observed_at, key, f_cnt, duplicate in self._heard or self._all_heard():
+            book.settle(device_id, observed_at, key=key, f_cnt=f_cnt, duplicate=duplicate)
 
-    def letters(self) -> Iterator[DeadLetter]:
+    def _all_heard(self) -> list[_Heard]:
+        return [
+            (
+                done.device.id,
+                uplink.observed_at,
+                None if uplink.key is None else key_hash(uplink.key),
+                uplink.f_cnt,
+                index in self.duplicates,
+            )
+            for index, done in enumerate(self.translations)
+            if done.device is not None and (uplink := done.uplink) is not None and uplink.network != REGISTRY
+        ]
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
         """Give the dead letters of the batch, in order."""
+        yield from self._letters
         for index in sorted(self.problems.keys() - self.duplicates):
             done, seq = self.translations[index], self.batch.first + index
             uplink = done.uplink

@@ -309,3 +309,35 @@ async def test_what_is_late_after_a_crash_is_late_and_not_taken_for_a_repetition
         total = await way.settle()
     assert (total.delivered, way.temperature(1)) == (2, 22.0)
     assert [item["temperature"]["value"] for item in way.broker.history if item["id"] == room(1)] == [15.0]
+
+
+async def test_nobody_waits_behind_an_entity_that_the_broker_does_not_take(way: BesideWay) -> None:
+    way.broker.later[room(1)] = 10**9
+    await way.append(climate(1, 20))
+    for minute in range(20):
+        await way.append(*(climate(n, minute, minutes=minute, f_cnt=minute + 1) for n in range(2, 32)))
+    async with way.running(window=60, chunk=20) as bridge:
+        while way.temperature(31) != 19.0:  # noqa: ASYNC110 - the broker's own record
+            await asyncio.sleep(0.02)
+        assert way.temperature(1) is None
+        assert bridge.in_flight <= 60
+        way.broker.later.clear()
+        total = await way.settle()
+    assert (total.received, total.delivered) == (601, 601)
+    assert {way.temperature(n) for n in range(2, 32)} == {19.0}
+    assert (await way.journal.activities())[eui(5)].messages == 20
+
+
+async def test_what_waits_behind_the_cursor_after_a_crash_is_delivered_and_no_duplicate(
+    way: BesideWay,
+) -> None:
+    for n in range(40):  # a batch of the log each
+        await way.append(climate(n, 20))
+    async with way.running(chunk=1, window=1) as bridge:
+        bridge._save = bridge.patiently  # type: ignore[method-assign, assignment] - as a crash does
+        while (await way.journal.account()).pending > 20:  # noqa: ASYNC110 - the end is in the database
+            await asyncio.sleep(0.01)
+    async with way.running():
+        total = await way.settle()
+    assert (total.delivered, total.duplicate) == (40, 0)
+    assert len(way.broker.ids()) == 80
