@@ -14,7 +14,15 @@ import orjson
 from adapters.profiles import load_profiles
 from compose.commands.common import config_options, offices, run_async, settings_of
 from compose.commands.options import Kind, Moment
-from compose.commands.printing import json_option, note, print_json, print_pairs, print_table, show_json
+from compose.commands.printing import (
+    json_option,
+    note,
+    print_bytes,
+    print_json,
+    print_pairs,
+    print_table,
+    show_json,
+)
 from compose.commands.steps import print_steps
 from compose.commands.trial import print_summary, summary, tried
 from compose.commands.words import ago, clean, counted, examples, utc, verb
@@ -137,7 +145,7 @@ def show(*, letter_id: int, raw: bool, config: Path | None, data: Path | None, a
     """Show one dead letter: its reason, its details and the message."""
     letter = run_async(_show(letter_id, config, data))
     if raw:
-        click.echo(letter.payload or b"", nl=False)
+        print_bytes(letter.payload or b"")
     elif as_json:
         print_json(_as_dict(letter))
     else:

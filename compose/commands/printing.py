@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 import sys
 import textwrap
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _GAP = 2
+_PIPE = 65_536
 _NARROWEST = 6
 _SENTENCE = 24
 
@@ -28,6 +31,19 @@ def print_json(value: Any) -> None:
     """Print JSON, indented."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     click.echo(orjson.dumps(value, option=options, default=str).decode())
+
+
+def print_bytes(content: bytes) -> None:
+    """Print all bytes as they are, however slowly they are read: a pipe may take a part of them at a time."""
+    sys.stdout.flush()
+    output = sys.stdout.fileno()
+    left = memoryview(content)
+    while left:
+        select.select([], [output], [])
+        try:
+            left = left[os.write(output, left[:_PIPE]) :]
+        except BlockingIOError:
+            continue
 
 
 def show_json(value: Any) -> None:
