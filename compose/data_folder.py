@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 CODECS = "codecs"
 PROFILES = "profiles"
 
-_HEAD = """\
-# Written by `volme codecs add`; `volme codecs remove` takes it away. It may be changed by hand.
-"""
+#: How a file begins that only changes the codec of a profile.
+OVERRIDE_HEAD = "# Written by `volme codecs add`; `volme codecs remove` takes it away.\n"
 
 
 def data_codecs(data: Path) -> dict[str, Path]:
@@ -70,4 +69,4 @@ def override_text(profile: str, codec: str) -> str:
     """Return a file that changes nothing of a profile but its codec."""
     # What JSON makes of a text is one in TOML, too.
     name, wanted = (json.dumps(text, ensure_ascii=False) for text in (profile, codec))
-    return f"{_HEAD}[{name}]\nlike = {name}\ncodec = {wanted}\n"
+    return f"{OVERRIDE_HEAD}[{name}]\nlike = {name}\ncodec = {wanted}\n"

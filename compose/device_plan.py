@@ -54,7 +54,7 @@ def make_plan(
     records: Sequence[Record],
     registered: Mapping[str, Device],
     profiles: Mapping[str, Profile],
-    models: Mapping[str, tuple[str, ...]],
+    models: Mapping[str, tuple[str, ...]] = {},
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Plan:
     """Compare a file with what is registered.

@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
+from compose.device_api import device_routes
 from ontology.loader import context, core_context, subjects
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from compose.telemetry import HasStatus
+    from compose.platform import Platform
 
 _LD_JSON = "application/ld+json"
 # Contexts are pinned by release; a day is short enough for an update to reach every cache.
@@ -27,7 +28,7 @@ _CACHE = {"Cache-Control": "public, max-age=86400", "Access-Control-Allow-Origin
 
 
 def web_app(
-    platform: HasStatus,
+    platform: Platform,
     metrics: CollectorRegistry,
     routes: Iterable[web.RouteDef],
     links: Mapping[str, str],
@@ -37,7 +38,7 @@ def web_app(
     """Return the application.
 
     Args:
-        platform: whose health is asked for.
+        platform: whose health is asked for, and whose devices.
         metrics: what `/metrics` shows; the pushed uplinks are counted there by their answers.
         routes: further routes, such as the webhook's.
         links: what the start page leads to: address by German and English label.
@@ -90,6 +91,7 @@ def web_app(
             web.get("/healthz", health),
             web.get("/metrics", show_metrics),
             web.get("/contexts/{subject}.jsonld", show_context),
+            *device_routes(platform),
             *routes,
         ]
     )

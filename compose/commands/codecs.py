@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""`volme codecs`: does a vendor's JavaScript do here what the vendor says of it?"""
+"""`volme codecs`: vendors' JavaScript; does it do here what the vendor says of it?"""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import click
 from adapters.codecs.breaker import Breaker
 from adapters.codecs.decoding import Request
 from adapters.codecs.javascript import PREFIX, JavaScriptPool
+from compose.commands.codec_adding import add, list_codecs, remove
 from compose.commands.codec_examples import Codec, Example, find, read, verdict
 from compose.commands.common import run_async
 from compose.commands.printing import json_option, note, print_json, print_table
@@ -27,9 +28,13 @@ from compose.telemetry import configure_logs
 _MOST_CHILDREN = 8
 
 
-@click.group(short_help="Try vendors' JavaScript codecs.")
+@click.group(short_help="Try and use vendors' JavaScript codecs.")
 def codecs() -> None:
-    """Try vendors' JavaScript codecs before devices depend on them."""
+    """Try vendors' JavaScript codecs, and let them decode devices."""
+
+
+for command in (add, list_codecs, remove):
+    codecs.add_command(command)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

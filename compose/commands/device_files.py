@@ -36,7 +36,7 @@ _ALIASES = {
     "installed_at": "installed",
 }
 # What a listing says besides, and nobody sets.
-_LEFT_ALONE = {"last_seen", "origin", "retired_at", "replaced_by"}
+_LEFT_ALONE = {"last_seen", "origin", "retired", "retired_at", "replaced_by", "replacedby"}
 _DELIMITERS = ";\t,"
 
 

@@ -13,11 +13,11 @@ import click
 
 from compose.commands.common import config_options, offices, run_async
 from compose.commands.device_files import read_records, write_csv
-from compose.commands.device_input import DeviceInputError
+from compose.commands.device_input import DeviceInputError, written
 from compose.commands.device_options import changes_in_words, office
 from compose.commands.printing import json_option, note, print_json, print_table
 from compose.commands.words import counted, examples, verb
-from compose.device_json import as_dict, plan_dict
+from compose.device_json import plan_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,7 +164,7 @@ def export(*, path: Path | None, excel: bool, config: Path | None, data: Path | 
     """Write the devices in service as CSV (or .jsonl), which `volme devices import` reads back unchanged."""
     devices = run_async(_devices(config, data))
     if path is not None and path.suffix.lower() in {".jsonl", ".ndjson"}:
-        text = "".join(f"{json.dumps(_json(device), ensure_ascii=False)}\n" for device in devices)
+        text = "".join(f"{json.dumps(written(device), ensure_ascii=False)}\n" for device in devices)
     else:
         text = write_csv(devices, excel=excel)
     if path is None:
@@ -172,13 +172,6 @@ def export(*, path: Path | None, excel: bool, config: Path | None, data: Path | 
     else:
         path.write_bytes(text.encode())
         click.echo(f"{counted(len(devices), 'device')} {verb(len(devices), 'is', 'are')} in {path}.")
-
-
-def _json(device: Device) -> dict[str, Any]:
-    said = as_dict(device)
-    left_out = {"retired", "replacedBy", "origin"}
-    installed = device.installed_at and device.installed_at.isoformat()
-    return {**{name: value for name, value in said.items() if name not in left_out}, "installed": installed}
 
 
 async def _devices(config: Path | None, data: Path | None) -> list[Device]:
