@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""Batch operations over HTTP (CIM 009, clauses 5.6.7 to 5.6.10 and 5.7.2 by POST).
+"""Batch operations over HTTP (CIM 009, clauses 5.6.7 to 5.6.10 and 5.6.20).
 
 Each entity stands or falls by itself. An entity that occurs twice is written twice, in order.
 """
@@ -10,15 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded import merging
-from broker.embedded.api_entities import answer_query, attribute_names, creation
+from broker.embedded.api_entities import creation
 from broker.embedded.entities import Reading, read_entity, read_fragment
-from broker.embedded.filters import Filter
-from broker.embedded.geo import parse_geo
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, NotFoundError, ProblemError
-from broker.embedded.query import parse_q
-from broker.embedded.requests import ENTITY_MEDIA, MAX_BATCH, Call, answer, done, read_call, source_of
-from broker.embedded.subscriptions import named_types, selectors
+from broker.embedded.requests import MAX_BATCH, Call, answer, done, read_call, source_of
 from broker.embedded.vocabulary import check_id
 from broker.embedded.writing import Step, existing
 
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
 
     from broker.embedded.entities import Fragment
     from broker.embedded.merging import Changes, Stored
-
-_QUERY_MEMBERS = frozenset({"@context", "type", "entities", "attrs", "q", "geoQ"})
 
 
 async def batch_create(request: web.Request) -> web.Response:
@@ -111,47 +105,6 @@ async def batch_delete(request: web.Request) -> web.Response:
         else:
             errors.append(_error(entity_id, NotFoundError(detail=f"there is no entity {entity_id}")))
     return _partial(call, success, errors) if errors else done(call)
-
-
-async def batch_query(request: web.Request) -> web.Response:
-    """POST /entityOperations/query (5.7.2)."""
-    parts = request.app[PARTS]
-    call = await read_call(
-        request,
-        body=True,
-        offered=ENTITY_MEDIA,
-        options={"normalized", "concise", "keyValues", "simplified", "sysAttrs", "count"},
-        parameters={"limit", "offset", "count", "options", "format", "geometryProperty"},
-    )
-    body = call.body
-    if not isinstance(body, dict) or body.get("type") != "Query":
-        raise BadRequestDataError(detail="the body must be a JSON object whose type is Query")
-    unknown = sorted(body.keys() - _QUERY_MEMBERS)
-    if unknown:
-        raise BadRequestDataError(detail=f"a query with {unknown[0][:100]} is not supported")
-    context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
-    attrs, q, geo = body.get("attrs"), body.get("q"), body.get("geoQ")
-    if attrs is not None and not (isinstance(attrs, list) and all(isinstance(item, str) for item in attrs)):
-        raise BadRequestDataError(detail="attrs is an array of names")
-    if not isinstance(q, str | None) or not isinstance(geo, dict | None):
-        raise BadRequestDataError(detail="q is a string and geoQ a JSON object")
-    found = selectors(body.get("entities"), context)
-    if not found and attrs is None and q is None and geo is None:
-        raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
-    for selector in found:
-        if selector.id_pattern is not None:
-            await parts.reader.check_pattern(selector.id_pattern)
-    which = Filter(
-        any_of=tuple(
-            Filter(ids=selector.ids, types=selector.types, id_pattern=selector.id_pattern)
-            for selector in found
-        )
-        or None,
-        attributes=None if not attrs else attribute_names(",".join(attrs), context),
-        q=None if q is None else parse_q(q, context),
-        geo=None if geo is None else parse_geo(geo, context),
-    )
-    return await answer_query(parts, call, which, context, call.parameters)
 
 
 def _items(call: Call) -> list[Any]:

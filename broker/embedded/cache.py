@@ -31,6 +31,20 @@ class Cache(Generic[Key, Value]):
         self._entries.move_to_end(key)
         return found[1]
 
+    def keys(self) -> list[Key]:
+        """Return what things are kept under, those first that were used longest ago."""
+        return list(self._entries)
+
+    def drop(self, key: Key) -> None:
+        """Keep something no longer."""
+        size, _ = self._entries.pop(key, (0, None))
+        self._used -= size
+
+    def clear(self) -> None:
+        """Keep nothing of all this."""
+        self._entries.clear()
+        self._used = 0
+
     def put(self, key: Key, value: Value, size: int) -> None:
         """Keep something of a size in bytes; what was used longest ago gives way.
 

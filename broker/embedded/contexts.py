@@ -13,6 +13,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -28,7 +29,7 @@ from broker.embedded.terms import Context
 from broker.embedded.vocabulary import CORE_CONTEXT_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,26 @@ _MAX_BYTES = 1_048_576
 _MAX_DEPTH = 8
 _MAX_PARTS = 64
 _MAX_REDIRECTS = 5
+_MAX_USES = 4096
+_HOSTED = re.compile(r"https?://[^?#]*/ngsi-ld/v1/jsonldContexts/([0-9a-f-]{36})")
+
+
+@dataclass(kw_only=True, slots=True)
+class Use:
+    """How a stored @context was used since the broker started (clause 5.13.3.5).
+
+    Attributes:
+        created_at: when it came into the store.
+    """
+
+    created_at: datetime
+    last: datetime | None = None
+    hits: int = 0
+
+    def note(self) -> None:
+        """Count once more."""
+        self.hits += 1
+        self.last = datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +78,19 @@ class Contexts:
         core: the core context's document, `{"@context": {...}}`.
         preloaded: documents by URL.
         policy: which addresses contexts may be fetched from.
+        hosted: returns the document that this broker itself serves under an id, if it does.
     """
 
     def __init__(
-        self, core: Mapping[str, Any], preloaded: Mapping[str, Mapping[str, Any]], policy: AddressPolicy
+        self,
+        core: Mapping[str, Any],
+        preloaded: Mapping[str, Mapping[str, Any]],
+        policy: AddressPolicy,
+        hosted: Callable[[str], Awaitable[Mapping[str, Any] | None]] | None = None,
     ) -> None:
+        self._hosted = hosted
+        self._started = datetime.now(UTC)
+        self._uses: dict[str, Use] = {}
         self._core = _locals_of(core, "the core context")
         self._preloaded = dict(preloaded)
         self._policy = policy
@@ -92,6 +121,8 @@ class Contexts:
         now = time.monotonic()
         entry = self._compiled.get(key)
         if entry is not None and entry.until > now:
+            if type(source) is str:
+                self.use(use_key(source)).note()
             return entry.context
         try:
             parts = await self._parts(source, base="", depth=0)
@@ -107,6 +138,41 @@ class Contexts:
         size = len(key) + len(orjson.dumps(parts))
         self._compiled.put(key, _Entry(context=context, until=now + _FRESH_SECONDS, size=size), size)
         return context
+
+    def use(self, key: str) -> Use:
+        """Return how an @context was used, by its URL, or by its id where this broker serves it."""
+        found = self._uses.get(key)
+        if found is None:
+            while len(self._uses) >= _MAX_USES:
+                self._uses.pop(next(iter(self._uses)))
+            found = self._uses[key] = Use(created_at=datetime.now(UTC))
+        return found
+
+    def cached(self) -> dict[str, Use]:
+        """Return the URLs of the documents that are kept to be used again, and how they were used."""
+        pinned = {url: self._uses.get(url, Use(created_at=self._started)) for url in self._preloaded}
+        return pinned | {url: self.use(url) for url in self._documents.keys()}  # noqa: SIM118 - no mapping
+
+    def is_pinned(self, url: str) -> bool:
+        """Say whether a document came with the broker and never leaves it."""
+        return url in self._preloaded or _CORE.fullmatch(url) is not None
+
+    async def reload(self, url: str) -> None:
+        """Fetch a document anew; the one that is there stays unless that succeeds.
+
+        Raises:
+            ContextNotAvailableError: it cannot be had.
+        """
+        document, size = await self._fetch(url)
+        self._keep(url, document, size)
+        self._compiled.clear()
+
+    def forget(self, key: str) -> None:
+        """Forget a document, by its URL, or by its id where this broker serves it."""
+        self._documents.drop(key)
+        self._failed.pop(key, None)
+        self._uses.pop(key, None)
+        self._compiled.clear()
 
     async def _parts(self, source: Any, *, base: str, depth: int) -> list[Mapping[str, Any]]:
         """Flatten an @context into the objects that make it up."""
@@ -133,10 +199,17 @@ class Contexts:
     async def _document(self, url: str) -> Mapping[str, Any]:
         if url in self._preloaded:
             return self._preloaded[url]
+        own = _HOSTED.fullmatch(url)
+        if own is not None and self._hosted is not None:
+            document = await self._hosted(own.group(1))
+            if document is not None:
+                self.use(own.group(1)).note()
+                return document
         async with self._locks.setdefault(url, asyncio.Lock()):
             now = time.monotonic()
             until, document = self._documents.get(url) or (0.0, {})
             if until > now:
+                self.use(url).note()
                 return document
             failed_until, reason = self._failed.get(url, (0.0, ""))
             if failed_until > now:
@@ -147,10 +220,15 @@ class Contexts:
                 _bound(self._failed)
                 self._failed[url] = (now + _FAILED_SECONDS, error.detail)
                 raise
-            self._documents.put(url, (now + _FRESH_SECONDS, document), size)
+            self._keep(url, document, size)
         if len(self._locks) > _KEPT:
             self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}
         return document
+
+    def _keep(self, url: str, document: Mapping[str, Any], size: int) -> None:
+        self._documents.put(url, (time.monotonic() + _FRESH_SECONDS, document), size)
+        self._uses[url] = Use(created_at=datetime.now(UTC))
+        self.use(url).note()
 
     async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int]:
         """Return a document and its size in bytes, as JSON without spaces."""
@@ -197,6 +275,12 @@ class Contexts:
                         raise ContextNotAvailableError(detail=f"{url} is larger than {_MAX_BYTES} bytes")
                 return bytes(content)
         raise ContextNotAvailableError(detail=f"{url} redirects more than {_MAX_REDIRECTS} times")
+
+
+def use_key(url: str) -> str:
+    """Return what an @context's use is counted under."""
+    own = _HOSTED.fullmatch(url)
+    return url if own is None else own.group(1)
 
 
 def simplified(source: Any) -> Any:

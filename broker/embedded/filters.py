@@ -103,7 +103,9 @@ def _scopes(query: ScopeQuery, parameters: Parameters) -> str:
     alternatives = []
     for every in query.any_of:
         patterns = [parameters.add(f"^({one})$") for one in every]
-        each = [f"EXISTS (SELECT FROM unnest(e.scopes) AS s(scope) WHERE s.scope ~ {one})" for one in patterns]
+        each = [
+            f"EXISTS (SELECT FROM unnest(e.scopes) AS s(scope) WHERE s.scope ~ {one})" for one in patterns
+        ]
         alternatives.append(" AND ".join(each))
     return "(" + " OR ".join(alternatives) + ")"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from broker.embedded.entities import is_null
 from broker.embedded.problems import BadRequestDataError, NotFoundError
-from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER
+from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -155,14 +155,35 @@ def update(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
     return changes
 
 
-def merge(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
-    """Merge member by member, as a JSON merge patch does (clause 5.6.17)."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Common:
+    """What a merge says of all its attributes at once (clause 5.6.17).
+
+    Attributes:
+        observed_at: for those that had an observedAt, and bring none.
+        language: of texts for LanguageProperties.
+        simplified: whether the attributes are bare values, which keep the type that is there.
+    """
+
+    observed_at: str | None = None
+    language: str | None = None
+    simplified: bool = False
+
+
+def merge(stored: Stored, fragment: Fragment, moment: datetime, common: Common | None = None) -> Changes:
+    """Merge member by member, as a JSON merge patch does (clause 5.6.17).
+
+    Raises:
+        BadRequestDataError: a simplified value does not fit the attribute that is there.
+    """
     changes = Changes()
     stamp = timestamp(moment)
     for iri, instances in fragment.attributes.items():
         merged = []
         for instance in instances:
             before = _by_dataset(stored.attributes.get(iri, [])).get(instance.get("datasetId"))
+            if before is not None and common is not None and not is_null(instance):
+                instance = _fitted(iri, before, instance, common)  # noqa: PLW2901 - the same, better known
             same = before is not None and before["type"] == instance["type"] and not is_null(instance)
             merged.append(_merged(before, instance) if before is not None and same else instance)
         _put(stored, iri, merged, changes, stamp, overwrite=True)
@@ -331,6 +352,31 @@ def _put(
             stored.attributes[iri] = kept
         else:
             del stored.attributes[iri]
+
+
+def _fitted(iri: str, before: Instance, given: Instance, common: Common) -> Instance:
+    """Return an instance as what it is to be merged with allows: a bare value keeps the type there is."""
+    fitted = dict(given)
+    if common.observed_at is not None and "observedAt" in before and "observedAt" not in given:
+        fitted["observedAt"] = common.observed_at
+    value = given.get("value")
+    texts = isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(each, str) for each in value)
+    )
+    if given["type"] == "Property" and before["type"] == "LanguageProperty" and common.language and texts:
+        del fitted["value"]
+        fitted |= {"type": "LanguageProperty", "languageMap": {common.language: value}}
+    elif (
+        common.simplified
+        and given["type"] == "Property"
+        and before["type"] in {"Relationship", "ListProperty"}
+    ):
+        uris = value if isinstance(value, list) else [value]
+        if not (isinstance(value, list) if before["type"] == "ListProperty" else all(map(is_uri, uris))):
+            raise BadRequestDataError(detail=f"{iri} is a {before['type']}, which the value does not fit")
+        del fitted["value"]
+        fitted |= {"type": before["type"], VALUE_MEMBER[before["type"]]: value}
+    return fitted
 
 
 def _merged(before: Instance, patch: Instance) -> Instance:

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from aiohttp import web
+
+from broker.embedded.store import SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +51,17 @@ class Parts:
             BadRequestDataError: what it names is no @context.
             ContextNotAvailableError: it cannot be had.
         """
-        return await self.contexts.resolve(self.source(call.declared, types))
+        context = await self.contexts.resolve(self.source(call.declared, types))
+        if call.declared is None and isinstance(context.source, list) and context.path is None:
+            context.path = await self._served(context)
+        return context
+
+    async def _served(self, context: Context) -> str:
+        """Keep an @context that has no URL of its own, and return where the broker serves it (5.13.1)."""
+        body = orjson.dumps({"@context": context.source}).decode()
+        context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body))
+        await self.pool.execute(SQL["keep_context"], context_id, body)
+        return f"/ngsi-ld/v1/jsonldContexts/{context_id}"
 
     def source(self, declared: Any, types: Iterable[object]) -> Any:
         """Return the declared @context, or the default one for the types where none is declared."""

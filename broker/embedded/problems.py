@@ -12,8 +12,10 @@ ProblemError                        InternalError                500
 ├── NotAcceptableError              InvalidRequest               406
 ├── AlreadyExistsError              AlreadyExists                409
 ├── ConflictError                   (none in NGSI-LD)            409   others change the same thing
+├── LengthRequiredError             (no body)                    411   a body of unknown length
 ├── TooLargeError                   BadRequestData               413
-├── UnsupportedMediaTypeError       InvalidRequest               415
+├── UnsupportedMediaTypeError       (no body)                    415
+├── NotServedError                  OperationNotSupported        422   a cached @context
 ├── TooComplexQueryError            TooComplexQuery              403
 ├── NotSupportedError               OperationNotSupported        501   not built (yet)
 └── ContextNotAvailableError        LdContextNotAvailable        503
@@ -125,6 +127,14 @@ class ConflictError(ProblemError):
     title = "Conflict"
 
 
+class LengthRequiredError(ProblemError):
+    """The request does not say how long its body is (clause 6.3.4)."""
+
+    status = 411
+    kind = "InvalidRequest"
+    title = "Length required"
+
+
 class TooLargeError(ProblemError):
     """The request's body is above the limit."""
 
@@ -139,6 +149,14 @@ class UnsupportedMediaTypeError(ProblemError):
     status = 415
     kind = "InvalidRequest"
     title = "Unsupported media type"
+
+
+class NotServedError(ProblemError):
+    """A cached @context is for the broker's own use (clause 5.13.4)."""
+
+    status = 422
+    kind = "OperationNotSupported"
+    title = "Operation not supported"
 
 
 class NotSupportedError(ProblemError):

@@ -34,9 +34,9 @@ ORDER BY id
 -- Entities of which something has expired, the first of them first.
 SELECT tenant, id, expires_at <= $1 AS whole FROM ngsild.entities WHERE due_at <= $1 ORDER BY due_at LIMIT $2
 
--- name: collations
--- The collations of ICU that a language tag names.
-SELECT n.nspname, c.collname
+-- name: collation
+-- The collation of ICU that a language tag names, quoted.
+SELECT format('%I.%I', n.nspname, c.collname)
 FROM pg_collation AS c JOIN pg_namespace AS n ON n.oid = c.collnamespace
 WHERE c.collprovider = 'i' AND n.nspname IN ('pg_catalog', 'ngsild')
     AND lower(c.collname) = ANY(ARRAY[lower($1::text), lower($1::text) || '-x-icu'])

@@ -273,6 +273,10 @@ class _Parser:
         """Take the path that follows a relationship's opening brace (example 13 of clause 4.9)."""
         if len(before) >= _MAX_HOPS:
             raise BadRequestDataError(detail=f"q follows relationships further than {_MAX_HOPS} steps")
+        if "." in name and "://" not in name:
+            raise BadRequestDataError(detail=f"in q, braces follow one relationship: {name[:100]!r}")
+        if self._text.startswith(":", self._at):
+            self._refuse("a type or a name")
         hop = Hop(relationship=self._context.expand(check_name(name, "a relationship's name in q")))
         hint = _HINT.match(self._text, self._at)
         types: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from broker.embedded.links import context_link, context_of
 from broker.embedded.problems import (
     BadRequestDataError,
     InvalidRequestError,
+    LengthRequiredError,
     NotAcceptableError,
     NotSupportedError,
     TooLargeError,
@@ -111,10 +112,16 @@ class DefaultContexts:
         for name, url in list(self._urls.items()):
             self._urls[(await contexts.resolve(url)).expand(name)] = url
 
-    def choose(self, types: Iterable[object]) -> str | None:
-        """Return the one @context that all these types (names or IRIs) have; None if there is none."""
-        urls = {self._urls.get(name) if isinstance(name, str) else None for name in types}
-        return urls.pop() if len(urls) == 1 else None
+    def choose(self, types: Iterable[object]) -> Any:
+        """Return the @context for these types (names or IRIs); None where one of them has none.
+
+        Where they differ it is an array of them all; the first type's comes last, so that its terms prevail.
+        """
+        urls = [self._urls.get(name) if isinstance(name, str) else None for name in types]
+        if None in urls:
+            return None
+        distinct = list(dict.fromkeys(urls))[::-1]
+        return distinct if len(distinct) > 1 else distinct[0] if distinct else None
 
     def __bool__(self) -> bool:
         return bool(self._urls)
@@ -201,7 +208,8 @@ def answer(
             member = as_json_ld(context)
             body = [{**item, "@context": member} if isinstance(item, dict) else item for item in body]
         if not within or (isinstance(body, list) and not body):
-            response.headers.add("Link", context_link(context.url))
+            url = context.url if context.path is None else call.origin + context.path
+            response.headers.add("Link", context_link(url))
     elif media != JSON:
         media = JSON
     for name, value in headers:
@@ -276,6 +284,8 @@ def _tenant(request: web.Request) -> str:
 
 async def _body(request: web.Request, taken: Sequence[str]) -> tuple[Any, bool]:
     """Return the parsed body, and whether it is JSON-LD."""
+    if request.content_length is None:
+        raise LengthRequiredError(detail="the request needs a Content-Length")
     if request.content_type not in taken:
         raise UnsupportedMediaTypeError(
             detail=f"the body must be {' or '.join(taken)}, not {request.content_type}"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""The embedded NGSI-LD broker: an HTTP application on PostgreSQL (ETSI GS CIM 009 v1.8).
+"""The embedded NGSI-LD broker: an HTTP application on PostgreSQL (ETSI GS CIM 009 v1.9.1).
 
 broker = EmbeddedBroker(pool, EmbeddedSettings(core_context=document))
 await broker.start()
@@ -20,25 +20,37 @@ import orjson
 import structlog
 from aiohttp import web
 
-from broker.embedded import api_batch, api_discovery, api_entities, api_subscriptions, api_temporal
+from broker.embedded import (
+    api_batch,
+    api_consumption,
+    api_contexts,
+    api_discovery,
+    api_entities,
+    api_purge,
+    api_subscriptions,
+    api_temporal,
+)
 from broker.embedded.api_temporal import TEMPORAL, Temporal
 from broker.embedded.contexts import Contexts
 from broker.embedded.delivery import Delivery
 from broker.embedded.endpoints import AddressPolicy
+from broker.embedded.expiry import Expiry
 from broker.embedded.history import History
 from broker.embedded.history_retention import Forgotten, forget
 from broker.embedded.history_store import HistoryReader
 from broker.embedded.notifications import Matcher
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import (
+    LengthRequiredError,
     MethodNotAllowedError,
     NotFoundError,
     NotSupportedError,
     ProblemError,
     UnauthorizedError,
+    UnsupportedMediaTypeError,
 )
 from broker.embedded.requests import DefaultContexts
-from broker.embedded.store import EntityReader
+from broker.embedded.store import SQL, EntityReader
 from broker.embedded.temporal_writing import TemporalWriter
 from broker.embedded.writing import Writer
 from store.postgres import migrate
@@ -103,12 +115,15 @@ class EmbeddedBroker:
             settings.core_context,
             settings.preloaded,
             AddressPolicy(settings.context_allow, setting="context_allow"),
+            self._hosted_context,
         )
         self._endpoints = AddressPolicy(settings.notify_allow, setting="notify_allow")
         self._defaults = DefaultContexts(settings.default_contexts)
         self._delivery = Delivery(pool, self._contexts, self._endpoints, first_pause=settings.first_retry)
         self._matcher = Matcher()
         self._history = History(pool) if settings.history else None
+        self._writer = Writer(pool, self._matcher, self._delivery, self._history)
+        self._expiry = Expiry(pool, self._writer)
 
     async def start(self) -> None:
         """Bring the tables up to date and start to deliver notifications.
@@ -122,6 +137,7 @@ class EmbeddedBroker:
             await connection.execute("INSERT INTO ngsild.tenants (tenant) VALUES ('') ON CONFLICT DO NOTHING")
         await self._defaults.prepare(self._contexts)
         await self._delivery.start()
+        self._expiry.start()
 
     async def forget_history(self, age: timedelta) -> Forgotten:
         """Remove what is older from history; to be called once a day or so."""
@@ -129,6 +145,7 @@ class EmbeddedBroker:
 
     async def close(self) -> None:
         """Stop delivering; what is not delivered stays queued for the next start."""
+        await self._expiry.close()
         await self._delivery.close()
         await self._contexts.close()
 
@@ -142,7 +159,7 @@ class EmbeddedBroker:
             contexts=self._contexts,
             defaults=self._defaults,
             reader=EntityReader(self._pool),
-            writer=Writer(self._pool, self._matcher, self._delivery, self._history),
+            writer=self._writer,
             matcher=self._matcher,
             delivery=self._delivery,
             endpoints=self._endpoints,
@@ -158,6 +175,11 @@ class EmbeddedBroker:
             if method == "GET":
                 app.router.add_route("HEAD", path + "{_:/?}", handler)
         return app
+
+    async def _hosted_context(self, context_id: str) -> Mapping[str, Any] | None:
+        """Return an @context that the broker serves itself; None if it does not."""
+        row = await self._pool.fetchrow(SQL["read_context"], context_id)
+        return None if row is None else orjson.loads(row["body"])
 
 
 async def _version(_request: web.Request) -> web.Response:
@@ -176,9 +198,10 @@ async def _later(request: web.Request) -> web.Response:
 _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (
     ("GET", "/version", _version),
     ("POST", f"{_ROOT}/entities", api_entities.create_entity),
-    ("GET", f"{_ROOT}/entities", api_entities.query_entities),
-    ("GET", f"{_ROOT}/entities/{{id}}", api_entities.retrieve_entity),
-    ("DELETE", f"{_ROOT}/entities/{{id:[^/]*}}", api_entities.delete_entity),
+    ("GET", f"{_ROOT}/entities", api_consumption.query_entities),
+    ("DELETE", f"{_ROOT}/entities", api_purge.purge_entities),
+    ("GET", f"{_ROOT}/entities/{{id}}", api_consumption.retrieve_entity),
+    ("DELETE", f"{_ROOT}/entities/{{id}}", api_entities.delete_entity),
     ("PUT", f"{_ROOT}/entities/{{id:[^/]*}}", api_entities.replace_entity),
     ("PATCH", f"{_ROOT}/entities/{{id:[^/]*}}", api_entities.merge_entity),
     ("POST", f"{_ROOT}/entities/{{id:[^/]*}}/attrs", api_entities.append_attributes),
@@ -191,7 +214,7 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("POST", f"{_ROOT}/entityOperations/update", api_batch.batch_update),
     ("POST", f"{_ROOT}/entityOperations/merge", api_batch.batch_merge),
     ("POST", f"{_ROOT}/entityOperations/delete", api_batch.batch_delete),
-    ("POST", _QUERY_BY_POST, api_batch.batch_query),
+    ("POST", _QUERY_BY_POST, api_consumption.query_by_post),
     ("GET", f"{_ROOT}/types", api_discovery.list_types),
     ("GET", f"{_ROOT}/types/{{type}}", api_discovery.describe_type),
     ("GET", f"{_ROOT}/attributes", api_discovery.list_attributes),
@@ -201,7 +224,10 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("GET", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.retrieve_subscription),
     ("PATCH", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.update_subscription),
     ("DELETE", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.delete_subscription),
-    ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_subscriptions.serve_context),
+    ("POST", f"{_ROOT}/jsonldContexts", api_contexts.add_context),
+    ("GET", f"{_ROOT}/jsonldContexts", api_contexts.list_contexts),
+    ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.serve_context),
+    ("DELETE", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.delete_context),
     ("*", f"{_ROOT}/csourceRegistrations", _later),
     ("*", f"{_ROOT}/csourceRegistrations/{{rest:.*}}", _later),
     ("*", f"{_ROOT}/csourceSubscriptions", _later),
@@ -276,6 +302,8 @@ def _has_key(request: web.Request, secrets: list[bytes]) -> bool:
 
 def _details(problem: ProblemError, headers: Mapping[str, str] | None = None) -> web.Response:
     shown = dict(headers or {})
+    if isinstance(problem, LengthRequiredError | UnsupportedMediaTypeError):
+        return web.Response(status=problem.status, headers=shown)  # "just the status" (clause 6.3.4)
     if isinstance(problem, UnauthorizedError):
         shown["WWW-Authenticate"] = "Bearer"
     return web.Response(

@@ -15,13 +15,20 @@ import orjson
 from broker.embedded.filters import Filter, Parameters, condition
 from broker.embedded.geo import extent
 from broker.embedded.merging import Stored, due_at
-from broker.embedded.problems import BadRequestDataError, NonexistentTenantError, TooComplexQueryError
+from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
+from broker.embedded.problems import (
+    BadRequestDataError,
+    NonexistentTenantError,
+    NotSupportedError,
+    TooComplexQueryError,
+)
 from store.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from broker.embedded.entities import Attributes
+    from broker.embedded.ordering import Order, OrderKey
     from store.postgres import Connection, Pool
 
 SQL = queries("broker.embedded")
@@ -131,17 +138,23 @@ class EntityReader:
         """Return an entity's types; none if there is no such entity."""
         return await self._pool.fetchval(SQL["types_of"], tenant, entity_id) or []
 
-    async def query(self, tenant: str, which: Filter, *, limit: int, offset: int, count: bool) -> Page:
-        """Read a page of the entities that a filter selects, in the order of their ids.
+    async def query(
+        self, tenant: str, which: Filter, *, limit: int, offset: int, count: bool, order: Order | None = None
+    ) -> Page:
+        """Read a page of the entities that a filter selects, in the order of their ids or another.
 
         Raises:
-            BadRequestDataError: a pattern is no regular expression.
+            BadRequestDataError: a pattern is no regular expression, or there is no such collation.
             TooComplexQueryError: the answer took too long.
         """
-        if which.geo is not None:
-            return await self._query_geo(tenant, which, limit=limit, offset=offset, count=count)
+        if which.geo is not None or (order is not None and order.by_distance):
+            ids = await self._decided(tenant, which, order)
+            found = {each.id: each for each in await self.get_many(tenant, ids[offset : offset + limit])}
+            entities = [found[key] for key in ids[offset : offset + limit] if key in found]
+            more = limit > 0 and len(ids) > offset + limit
+            return Page(entities=entities, total=len(ids) if count else None, more=more)
         parameters = Parameters(tenant)
-        where = condition(which, parameters)
+        where = f"{_ALIVE} AND {condition(which, parameters)}"
         total = None
         async with answered(self._pool) as connection:
             if count:
@@ -149,33 +162,45 @@ class EntityReader:
                 total = await connection.fetchval(statement, *parameters.values, timeout=_QUERY_SECONDS)
             if limit == 0:
                 return Page(entities=[], total=total, more=False)
+            sorting = "e.id"
+            if order is not None:
+                sorting = order_sql(order, await _collation(connection, order), parameters)
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
-            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id {window}"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window}"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
         return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
-    async def _query_geo(self, tenant: str, which: Filter, *, limit: int, offset: int, count: bool) -> Page:
-        """Let SQL find what may match by its box, decide exactly here, then read the page."""
-        geo = which.geo
-        if geo is None:
-            return Page(entities=[], total=0, more=False)
+    async def ids(self, tenant: str, which: Filter) -> list[str]:
+        """Return the ids of all the entities that a filter selects, in order.
+
+        Raises:
+            BadRequestDataError: a pattern is no regular expression.
+            TooComplexQueryError: the answer took too long.
+        """
+        return await self._decided(tenant, which, None)
+
+    async def _decided(self, tenant: str, which: Filter, order: Order | None) -> list[str]:
+        """Let SQL find what may match by its box, decide exactly here, and sort by distance."""
         parameters = Parameters(tenant)
-        where = condition(which, parameters)
-        attribute = parameters.add(geo.attribute)
-        statement = f"SELECT e.id, e.doc -> {attribute}::text AS instances FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
-
-        def decide(rows: list[asyncpg.Record]) -> list[str]:
-            return [row["id"] for row in rows if geo.matches(orjson.loads(row["instances"]))]
-
+        where = f"{_ALIVE} AND {condition(which, parameters)}"
+        geo = which.geo
+        attribute = "NULL" if geo is None else f"e.doc -> {parameters.add(geo.attribute)}::text"
         async with answered(self._pool) as connection:
+            ranks = []
+            if order is not None:
+                collation = await _collation(connection, order)
+                ranks = [_rank(key, collation, parameters) for key in order.keys]
+            columns = ", ".join(f"{rank} AS rank{number}" for number, rank in enumerate(ranks))
+            statement = f"SELECT e.id, {attribute} AS instances{', ' * bool(ranks)}{columns} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
-            ids = decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
-            found = await connection.fetch(SQL["read_entities"], tenant, ids[offset : offset + limit])
-        return Page(
-            entities=[_stored(row) for row in found],
-            total=len(ids) if count else None,
-            more=len(ids) > offset + limit,
-        )
+
+        def decide() -> list[str]:
+            kept = [row for row in rows if geo is None or geo.matches(orjson.loads(row["instances"] or "[]"))]
+            if order is not None:
+                kept.sort(key=lambda row: _place(row, order))
+            return [row["id"] for row in kept]
+
+        return decide() if len(rows) < _IN_THREAD else await asyncio.to_thread(decide)
 
     async def check_pattern(self, pattern: str) -> None:
         """See that PostgreSQL takes a regular expression.
@@ -190,6 +215,39 @@ class EntityReader:
         """Run a named statement that reads."""
         async with answered(self._pool) as connection:
             return await connection.fetch(SQL[name], *arguments, timeout=_QUERY_SECONDS)
+
+
+def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:
+    """Return what an entity is sorted by: a number, or what its distance is to be measured from."""
+    if key.by_distance:
+        return instances_sql(key, parameters)
+    return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(key, collation, parameters))})"
+
+
+def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
+    """Return where an entity stands; those without the place that is measured to come last."""
+    place: list[Any] = []
+    for number, key in enumerate(order.keys):
+        rank = row[f"rank{number}"]
+        if key.by_distance and order.reference is not None:
+            metres = distance(rank, order.reference)
+            rank = (metres is None, 0.0 if metres is None else -metres if key.descending else metres)
+        place.append(rank)
+    return (*place, row["id"])
+
+
+async def _collation(connection: Connection, order: Order) -> str | None:
+    """Return the name of a collation, as PostgreSQL itself spells and quotes it.
+
+    None stands for the default one where PostgreSQL was built without ICU.
+
+    Raises:
+        NotSupportedError: this PostgreSQL has no such collation.
+    """
+    found = await connection.fetchval(SQL["collation"], order.collation)
+    if found is None and order.collation.lower() != DEFAULT_COLLATION:
+        raise NotSupportedError(detail=f"the broker's database has no collation {order.collation}")
+    return None if found is None else str(found)
 
 
 @asynccontextmanager

@@ -49,6 +49,7 @@ class Context:
     ) -> None:
         self.source = source
         self.names_core = names_core
+        self.path: str | None = None
         self._terms: dict[str, str] = {}
         self._prefixes: dict[str, str] = {}
         self._vocab = DEFAULT_VOCAB

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from broker.embedded.history import Entry, History
     from broker.embedded.merging import Stored
     from broker.embedded.notifications import Matcher
+    from broker.embedded.selection import Selection
     from store.postgres import Connection, Pool
 
 log = structlog.get_logger(__name__)
@@ -133,12 +134,16 @@ class Writer:
             return await store.delete(connection, tenant, ids)
 
 
-def existing(change: Callable[[Stored, datetime], Changes], entity_id: str) -> Step:
-    """Return a step that changes an entity and fails where there is none."""
+def existing(
+    change: Callable[[Stored, datetime], Changes], entity_id: str, types: Selection | None = None
+) -> Step:
+    """Return a step that changes an entity and fails where there is none, or none of these types."""
 
     def apply(stored: Stored | None, moment: datetime) -> tuple[Stored, Changes]:
         if stored is None:
             raise NotFoundError(detail=f"there is no entity {entity_id}")
+        if types is not None and not types.matches(stored.types):
+            raise NotFoundError(detail=f"there is no entity {entity_id} of this type")
         return stored, change(stored, moment)
 
     return Step(entity_id=entity_id, apply=apply)

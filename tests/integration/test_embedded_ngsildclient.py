@@ -41,6 +41,7 @@ def air(number: int, value: float) -> Any:
     entity.prop("no2", value, unitcode="GQ")
     entity.loc((51.36, 7.47))
     entity.rel("refDevice", f"Device:{number}")
+    entity.prop("name", "Mitte")
     return entity
 
 
@@ -77,7 +78,7 @@ async def test_subscribe(client: Any) -> None:
     await client.create(air(9, 1))  # it lists subscriptions first, for which the tenant has to be there
     async with listening() as receiver:
         builder = SubscriptionBuilder(receiver.url).select_type("AirQualityObserved").watch(["no2"])
-        wanted = builder.query('no2>30;refDevice~="Device"').build()
+        wanted = builder.query('no2>30;name~="^Mi"').build()
         subscription_id = await client.subscriptions.create(wanted)
         await client.upsert(air(1, 40))
         body, _ = await receiver.next()

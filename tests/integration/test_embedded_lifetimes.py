@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Purge (5.6.21), transient entities and attributes (4.22), merges of bare values (5.6.17)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from broker.embedded.expiry import Expiry
+from broker.embedded.history import History
+from broker.embedded.notifications import Matcher
+from broker.embedded.writing import Writer
+from store.postgres import pool as open_pool
+from tests.embedded_serving import Client, own_database, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+OBSERVED = "2026-05-01T10:00:00Z"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def brokers(postgres: str) -> AsyncIterator[tuple[Client, str]]:
+    async with own_database(postgres) as dsn, serving(dsn) as client:
+        yield client, dsn
+
+
+@pytest_asyncio.fixture
+async def client(brokers: tuple[Client, str]) -> Client:
+    found = brokers[0].other()
+    entities: list[dict[str, Any]] = [
+        {
+            "id": f"urn:h:{number}",
+            "type": "House",
+            "n": number,
+            "name": f"h{number}",
+            "scope": f"/s{number % 2}",
+        }
+        for number in range(1, 5)
+    ]
+    entities[0]["location"] = {"type": "Point", "coordinates": [7.47, 51.36]}
+    entities.append({"id": "urn:s:5", "type": "School", "n": 5})
+    assert (await found.ask("POST", "/entityOperations/create", entities)).status == 201
+    return found
+
+
+async def left(client: Client) -> str:
+    answer = await client.ask("GET", "/entities?local=true&limit=100")
+    return "".join(each["id"][-1] for each in answer.json)
+
+
+@pytest.mark.parametrize(
+    ("query", "rest"),
+    [
+        ("type=House", "5"),
+        ("type=House&id=urn:h:1,urn:h:3", "245"),
+        ("type=House&idPattern=[12]$", "345"),
+        ("q=n>3", "123"),
+        ('q=name=="h2"', "1345"),
+        ("georel=near;maxDistance==10&geometry=Point&coordinates=[7.47,51.36]", "2345"),
+        ("type=House&scopeQ=/s1", "245"),
+        ("local=true", ""),
+        ("type=*", ""),
+        ("type=Barn", "12345"),
+    ],
+)
+async def test_purging(client: Client, query: str, rest: str) -> None:
+    answer = await client.ask("DELETE", f"/entities?{query}")
+    assert (answer.status, answer.content) == (204, b"")
+    assert await left(client) == rest
+
+
+async def test_purging_attributes(client: Client) -> None:
+    assert (await client.ask("DELETE", "/entities?type=House&drop=name")).status == 204
+    assert (await client.ask("DELETE", "/entities/?id=urn:h:2&keep=name")).status == 204
+    shown = (await client.ask("GET", "/entities?type=House&pick=id,n,name&options=keyValues")).json
+    assert shown == [
+        {"id": f"urn:h:{number}", **({} if number == 2 else {"n": number})} for number in range(1, 5)
+    ]
+    history = await client.ask(
+        "GET", "/temporal/entities/urn:h:1?timerel=before&timeAt=2099-01-01T00:00:00Z&timeproperty=deletedAt"
+    )
+    assert "name" in history.json
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "id=urn:h:1", "type=House&keep=n&drop=name", "q=ref%7Bname%7D", "type=House&keep=id", "scopeQ=/s1",
+     "type=House&q=n~=("],
+)  # fmt: skip
+async def test_purges_that_are_refused(client: Client, query: str) -> None:
+    answer = await client.ask("DELETE", f"/entities?{query}")
+    assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
+    assert await left(client) == "12345"
+
+
+async def test_a_purge_of_a_tenant_that_is_not_there(client: Client) -> None:
+    assert (await client.other("nobody").ask("DELETE", "/entities?local=true")).problem == "NonexistentTenant"
+
+
+# 4.22: transient storage
+
+
+def soon(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+async def test_entities_and_attributes_expire(brokers: tuple[Client, str], client: Client) -> None:
+    short, long = soon(0.4), soon(3600)
+    await client.ask("POST", "/entities", {"id": "urn:t:1", "type": "Alert", "a": 1, "expiresAt": short})
+    await client.ask(
+        "POST",
+        "/entities",
+        {
+            "id": "urn:t:2",
+            "type": "Alert",
+            "a": {"value": 1, "expiresAt": short},
+            "b": {"value": 2, "expiresAt": long},
+        },
+    )
+    shown = (await client.ask("GET", "/entities/urn:t:2")).json
+    assert shown["b"]["expiresAt"] == long
+    assert (await client.ask("GET", "/entities/urn:t:1")).json["expiresAt"][:20] == short[:20]
+    await asyncio.sleep(0.5)
+    assert (await client.ask("GET", "/entities/urn:t:1")).status == 404
+    assert (await client.ask("GET", "/entities?type=Alert&options=keyValues")).json == [
+        {"id": "urn:t:2", "type": "Alert", "b": 2}
+    ]
+    # its id is free again
+    assert (
+        await client.ask("POST", "/entities", {"id": "urn:t:1", "type": "Alert", "expiresAt": soon(0)})
+    ).status == 201
+    async with open_pool(brokers[1], size=2) as pool:
+        writer = Writer(pool, Matcher(), _Nobody(), History(pool))  # type: ignore[arg-type]
+        assert await Expiry(pool, writer).remove() == 2
+        assert await Expiry(pool, writer).remove() == 0
+    connection = await asyncpg.connect(brokers[1])
+    rows = await connection.fetch(
+        "SELECT id, due_at FROM ngsild.entities WHERE tenant = $1 AND id LIKE 'urn:t%'", client.tenant
+    )
+    await connection.close()
+    assert [(row["id"], row["due_at"].isoformat()[:19]) for row in rows] == [("urn:t:2", long[:19])]
+
+
+class _Nobody:
+    """Has nobody to deliver to."""
+
+    def wake(self, keys: object) -> None:
+        assert not keys
+
+
+async def test_an_expiry_is_changed_and_taken_back(client: Client) -> None:
+    far, farther = "2090-01-01T00:00:00.000Z", "2091-01-01T00:00:00.000Z"
+    await client.ask("PATCH", "/entities/urn:h:1", {"expiresAt": far})
+    assert (await client.ask("GET", "/entities/urn:h:1?pick=expiresAt")).json == {"expiresAt": far}
+    await client.ask("POST", "/entities/urn:h:1/attrs", {"expiresAt": farther})
+    assert (await client.ask("GET", "/entities/urn:h:1?pick=expiresAt")).json == {"expiresAt": farther}
+    await client.ask("PATCH", "/entities/urn:h:1", {"expiresAt": "urn:ngsi-ld:null"})
+    assert "expiresAt" not in (await client.ask("GET", "/entities/urn:h:1")).json
+    for wrong in (5, "tomorrow", "urn:ngsi-ld:null"):
+        created = await client.ask("POST", "/entities", {"id": "urn:e:1", "type": "A", "expiresAt": wrong})
+        assert (created.status, created.problem) == (400, "BadRequestData")
+
+
+# 5.6.17: bare values keep the type that is there; what all attributes have in common
+
+
+async def test_a_merge_of_bare_values(client: Client) -> None:
+    entity = {
+        "id": "urn:m:1",
+        "type": "A",
+        "n": {"value": 1, "observedAt": OBSERVED},
+        "m": {"value": 1},
+        "ref": {"object": "urn:x:1"},
+        "title": {"languageMap": {"de": "Haus", "en": "house"}},
+        "list": {"valueList": [1]},
+    }
+    assert (await client.ask("POST", "/entities", entity)).status == 201
+    later = "2026-05-02T10:00:00Z"
+    patch = {"n": 2, "m": 2, "ref": "urn:x:2", "title": "home", "list": [3]}
+    path = f"/entities/urn:m:1?options=keyValues&observedAt={later}&lang=en"
+    assert (await client.ask("PATCH", path, patch)).status == 204
+    shown = (await client.ask("GET", "/entities/urn:m:1")).json
+    assert shown["n"] == {"type": "Property", "value": 2, "observedAt": later}
+    assert shown["m"] == {"type": "Property", "value": 2}
+    assert shown["ref"] == {"type": "Relationship", "object": "urn:x:2"}
+    assert shown["title"] == {"type": "LanguageProperty", "languageMap": {"de": "Haus", "en": "home"}}
+    assert shown["list"] == {"type": "ListProperty", "valueList": [3]}
+    for query, body in (
+        ("options=keyValues", {"ref": 5}),
+        ("options=keyValues", {"list": 5}),
+        ("observedAt=x", {"n": 1}),
+        ("lang=*", {"n": 1}),
+    ):
+        refused = await client.ask("PATCH", f"/entities/urn:m:1?{query}", body)
+        assert (refused.status, refused.problem) == (400, "BadRequestData"), refused
