@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from models.entity import LAST_SEEN, TIME_ATTRIBUTES
 from models.errors import InvalidEntityError
 from models.ngsild import normalize, to_json
-from models.reading import EntityUpdate
+from models.reading import NOTHING, EntityUpdate, Written
 from models.types import TYPES, attribute_unit
 from models.uplink import REGISTRY
 from ontology.loader import convert, quantities
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _DEVICE = "Device"
 _MODEL = "DeviceModel"
-_DEV_EUI = re.compile("[0-9a-f]{16}")
+#: An id that is a DevEUI.
+DEV_EUI = re.compile("[0-9a-f]{16}")
 # Different sets of attributes that are measured together: some a profile.
 _SETS = 4096
 
@@ -70,8 +71,8 @@ def build_entities(
 ) -> Built:
     """Make the entities of one uplink.
 
-    Types without an attribute for a quantity leave it out; the device's own state (battery,
-    signal, last seen) goes to its `Device` entity.
+    What the type has no attribute for, it leaves out (`adapters/measurements.py` takes that); the device's
+    own state (battery, signal, last seen) goes to its `Device` entity.
     """
     type_name = device.entity_type or profile.entity_type
     measured, status, unmapped = _sort(readings, type_name)
@@ -162,7 +163,7 @@ def _values(type_name: str, device: Device, uplink: Uplink, city: str) -> dict[s
     fields = TYPES[type_name].model_fields
     values: dict[str, Any] = {
         "name": device.name,
-        "location": _point(device.position or uplink.position),
+        "location": point(device.position or uplink.position),
         "refDevice": entity_id(_DEVICE, city, device.id),
         "stationID": device.place or device.id,
         "source": "simulation" if device.simulated else None,
@@ -177,10 +178,10 @@ def _values(type_name: str, device: Device, uplink: Uplink, city: str) -> dict[s
 def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) -> dict[str, Any]:
     values = {
         "name": device.name or uplink.name or device.id,
-        "location": _point(device.position or uplink.position),
+        "location": point(device.position or uplink.position),
         "deviceCategory": ["sensor"],
         "controlledProperty": _controlled(profile),
-        "supportedProtocol": ["lora"] if _DEV_EUI.fullmatch(device.id) else ["mqtt"],
+        "supportedProtocol": ["lora"] if DEV_EUI.fullmatch(device.id) else ["mqtt"],
         "refDeviceModel": entity_id(_MODEL, city, profile.name),
         "serialNumber": device.id,
         "dateInstalled": device.installed_at,
@@ -236,7 +237,7 @@ def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
         try:
             entity = model.model_validate({**values, "id": urn, "type": type_name, **measured})
         except ValidationError as error:
-            wrong.append(_sentence(type_name, urn, error))
+            wrong.append(sentence(type_name, urn, error))
             culprit = error.errors(include_url=False, include_input=False)[0]["loc"][0]
             if culprit not in found:
                 return None, wrong
@@ -265,7 +266,7 @@ def _update(
         observed_at=at,
         measured=shared(measured),
         head=to_json({name: value for name, value in body.items() if name in changing})[:-1],
-        still=b"," + to_json(still)[1:-1] if still else b"",
+        rest=Written(b"," + to_json(still)[1:-1]) if still else NOTHING,
     )
 
 
@@ -275,7 +276,8 @@ def shared(measured: tuple[str, ...]) -> tuple[str, ...]:
     return measured
 
 
-def _sentence(type_name: str, urn: str, error: ValidationError) -> str:
+def sentence(type_name: str, urn: str, error: ValidationError) -> str:
+    """Say in one sentence what is wrong with an entity: the first thing that pydantic found."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":
@@ -286,7 +288,8 @@ def _sentence(type_name: str, urn: str, error: ValidationError) -> str:
     return f"{urn} is no valid {type_name}: “{where}”: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
-def _point(position: Position | None) -> dict[str, Any] | None:
+def point(position: Position | None) -> dict[str, Any] | None:
+    """Return a place as GeoJSON."""
     if position is None:
         return None
     coordinates = [position.longitude, position.latitude]

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from adapters.build import shared, slot
 from adapters.derive import DERIVATIONS, VARIANTS, derive
+from adapters.plans import DEVICE
 from adapters.readings import LARGEST
 from models.errors import ConfigurationError
 from models.ngsild import sent_value, to_json
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from adapters.build import Slot
+    from adapters.plans import Plan
     from models.types import Attribute
 
-DEVICE: Final = "Device"
 _SOME_TIME: Final = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 _Validate = Callable[[Any], Any]
@@ -91,22 +92,6 @@ class _Part(Struct, frozen=True, kw_only=True, gc=False):
     feeds: bool
 
 
-class Unchanging(Struct, kw_only=True, gc=False):
-    """What of a device's entities stays the same.
-
-    Attributes:
-        feeds_id: of the entity that it feeds.
-        feeds_still: what stays the same of that; None: nothing was made of it yet.
-        device_id: of its Device.
-        device_still: likewise.
-    """
-
-    feeds_id: str
-    feeds_still: bytes | None
-    device_id: str
-    device_still: bytes | None
-
-
 class Shape(Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of one set of quantities.
 
@@ -131,7 +116,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         values: Sequence[Any],
         at: datetime,
         parameters: Mapping[str, float],
-        still: Unchanging,
+        plan: Plan,
     ) -> tuple[EntityUpdate, ...] | None:
         """Make the entities; None: something is not as it should be.
 
@@ -139,7 +124,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
             values: of the quantities, plausible.
             at: when they were measured.
             parameters: of the device, for what is derived.
-            still: what stays the same.
+            plan: of the device.
         """
         if self.steps:
             values = [*values]
@@ -157,12 +142,10 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
             return None
         stamp = stamp_of(at)
         updates: list[EntityUpdate] = []
+        group = plan.group
         for part in self.parts:
-            if part.feeds:
-                id_, rest = still.feeds_id, still.feeds_still
-            else:
-                id_, rest = still.device_id, still.device_still
-            if rest is None:
+            id_, known = (plan.feeds_id, group.feeds) if part.feeds else (plan.device_id, group.device)
+            if known is None:
                 return None
             gaps = [stamp] * part.size
             gaps[0] = orjson.dumps(id_)
@@ -177,7 +160,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
                     observed_at=at,
                     measured=part.measured,
                     head=part.template % tuple(gaps),
-                    still=rest,
+                    rest=plan,
                 )
             )
         return tuple(updates)

@@ -3,10 +3,10 @@
 """The quick way from decoded fields to entities, for devices whose messages are as they were before.
 
 `adapters/translate.py` and `adapters/build.py` say what a message means: validated, normalized, every
-problem named. Once a device's message went that way without any problem, its entities' unchanging part is
-kept here (`Plan`), and what its profile measures is worked out once for all devices of its kind (`Kind`).
-From then on entities are filled in (`adapters/shapes.py`), and come out the same. What is odd in any way
-goes the whole way again.
+problem named. Once a device's message went that way without any problem, what stays the same of such
+devices' entities is kept here (`adapters/plans.py`), and what the profile measures is worked out once for
+all devices of the kind (`Kind`). From then on entities are filled in (`adapters/shapes.py`), and come out
+the same. What is odd in any way goes the whole way again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
-from adapters.build import entity_id, moving_attributes
+from adapters.build import moving_attributes
 from adapters.fields import pick
+from adapters.plans import DEVICE, Group, group_key, make_plan
 from adapters.readings import profile_parameters
-from adapters.shapes import DEVICE, OddError, Unchanging, limits, make_shape
+from adapters.shapes import OddError, limits, make_shape
 from models.errors import ConfigurationError
 from models.types import TYPES, attributes
 from models.uplink import REGISTRY
@@ -27,18 +26,21 @@ from ontology.loader import _conversion as conversion
 from ontology.loader import quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
     from datetime import timedelta
 
+    from adapters.plans import Plan
     from adapters.shapes import Shape
     from models.device import Device, FieldMapping, Profile
     from models.reading import EntityUpdate
     from models.translation import Translation
-    from models.uplink import Position, Uplink
+    from models.uplink import Uplink
 
 # Sets of quantities that the devices of one kind measure together, and kinds: far more than a city has.
 _SHAPES = 512
 _KINDS = 4096
+# Groups of a kind: what is known of one device alone and of no other makes a group of its own.
+_GROUPS = 64
 # Plans of devices that nobody has registered any more are thrown away when there are as many.
 _FORGOTTEN = 1000
 
@@ -58,7 +60,7 @@ class Kind:
         city: in the entities' ids.
         type_name: what the devices feed.
         parameters: the profile's own, for what is derived.
-        key: equal for devices of one kind.
+        groups: of the devices, by `group_key`.
     """
 
     __slots__ = (
@@ -68,7 +70,7 @@ class Kind:
         "_shapes",
         "_signals",
         "city",
-        "key",
+        "groups",
         "parameters",
         "profile",
         "type_name",
@@ -88,8 +90,7 @@ class Kind:
         }
         # By rows and status that a message has; None: it has to go the whole way.
         self._shapes: dict[int, Shape | None] = {}
-        following = tuple(self._moving[self.type_name].items())
-        self.key = (id(profile), city, self.type_name, frozenset(device.parameters), following)
+        self.groups: dict[Hashable, Group] = {}
 
     def gather(self, fields: Any) -> tuple[int, list[Any]]:
         """Return which rows the fields have, a bit each from 4 on, and their values in the quantities' units.
@@ -171,20 +172,11 @@ def _row(mapping: FieldMapping, number: int) -> _Row:
     return mapping.path, plain, mapping, _TYPES[quantity.kind], factor, shift, low, high, 1 << number
 
 
-class Plan(Unchanging, kw_only=True, gc=False):
-    """What is kept of one device.
-
-    Attributes:
-        device: as it was registered; of another registration they are other entities.
-        kind: of the device.
-        position: where the network server said that it is, where its registration does not.
-        name: what the network server called it, likewise.
-    """
-
-    device: Device
-    kind: Kind
-    position: Position | None
-    name: str | None
+def _kind_key(device: Device, profile: Profile, city: str) -> tuple[Any, ...]:
+    """Return what is equal for devices of one kind."""
+    type_name = device.entity_type or profile.entity_type
+    following = tuple(moving_attributes(type_name, device).items())
+    return id(profile), city, type_name, frozenset(device.parameters), following
 
 
 class Templates:
@@ -200,24 +192,49 @@ class Templates:
         self.whole = 0
         self._plans: dict[str, Plan] = {}
         self._kinds: dict[tuple[Any, ...], Kind] = {}
+        self._registered: Mapping[str, Device] = {}
 
     def __len__(self) -> int:
         return len(self._plans)
 
     def find(self, device: Device, profile: Profile, uplink: Uplink, city: str) -> Plan | None:
-        """Return the plan of a device; None: it has none, or not for what is known of it now."""
+        """Return the plan of a device; None: there is none for what is known of it now."""
         plan = self._plans.get(device.id)
+        if uplink.network == REGISTRY:
+            return None
         if (
             plan is None
             or plan.device is not device
-            or plan.kind.profile is not profile
-            or plan.kind.city != city
+            or plan.group.kind.profile is not profile
+            or plan.group.kind.city != city
             or (device.position is None and plan.position != uplink.position)
             or (plan.name != uplink.name and not device.name)
-            or uplink.network == REGISTRY
         ):
-            return None
+            return self._open(device, profile, uplink, city)
         return plan
+
+    def _open(self, device: Device, profile: Profile, uplink: Uplink, city: str) -> Plan | None:
+        """Make the plan of a device that is like others before; None: none is."""
+        kind = self._kinds.get(_kind_key(device, profile, city))
+        if kind is None:
+            return None
+        try:
+            group = kind.groups.get(group_key(device, uplink.position))
+            if group is None:
+                return None
+            plan = make_plan(device, uplink, group)
+        except (TypeError, ValueError):  # an id that is no Unicode
+            return None
+        if not plan.sound():
+            return None
+        self._keep(plan)
+        return plan
+
+    def _keep(self, plan: Plan) -> None:
+        devices = self._registered
+        if len(self._plans) > 2 * len(devices) + _FORGOTTEN:
+            self._plans = {name: kept for name, kept in self._plans.items() if name in devices}
+        self._plans[plan.device.id] = plan
 
     def fill(self, plan: Plan, uplink: Uplink, fields: Any) -> tuple[tuple[EntityUpdate, ...], Shape] | None:
         """Make the entities of one message; None: it has to go the whole way.
@@ -227,7 +244,7 @@ class Templates:
             uplink: the message.
             fields: what was decoded; None: the message brings the network server's status alone.
         """
-        kind = plan.kind
+        kind = plan.group.kind
         try:
             found, values = _NOTHING if fields is None else kind.gather(fields)
             if not found and fields is not None:
@@ -260,48 +277,41 @@ class Templates:
         """
         device, uplink = done.device, done.uplink
         self.whole += 1
+        self._registered = devices
         if device is None or uplink is None or not done.entities:
             return
         before = self._plans.get(device.id)
         if before is not None:
-            done.entities = tuple(_shared(update, before) for update in done.entities)
-        type_name = device.entity_type or profile.entity_type
+            done.entities = tuple([before.share(update) for update in done.entities])
         if done.problems or uplink.network == REGISTRY:
             return
-        if device.attributes and not _feedable(type_name).isdisjoint(device.attributes):
+        if device.attributes and not _feedable(device.entity_type or profile.entity_type).isdisjoint(
+            device.attributes
+        ):
             return  # what is known and what was measured may be the same attribute
-        plan = self.find(device, profile, uplink, city) or Plan(
-            device=device,
-            kind=self._kind(device, profile, city),
-            position=uplink.position if device.position is None else None,
-            name=None if device.name else uplink.name,
-            feeds_id=entity_id(type_name, city, device.place or device.id),
-            feeds_still=None,
-            device_id=entity_id(DEVICE, city, device.id),
-            device_still=None,
+        plan = self.find(device, profile, uplink, city) or make_plan(
+            device, uplink, self._group(device, profile, uplink, city)
         )
         for update in done.entities:
-            if update.type == DEVICE:
-                plan.device_id, plan.device_still = update.id, update.still
-            else:
-                plan.feeds_id, plan.feeds_still = update.id, update.still
-        if len(self._plans) > 2 * len(devices) + _FORGOTTEN:
-            self._plans = {name: kept for name, kept in self._plans.items() if name in devices}
-        self._plans[device.id] = plan
+            plan = plan.learn(update)
+        self._keep(plan)
+        done.entities = tuple([plan.share(update) for update in done.entities])
 
-    def _kind(self, device: Device, profile: Profile, city: str) -> Kind:
-        made = Kind(profile, city, device)
-        if len(self._kinds) >= _KINDS:
-            self._kinds.clear()
-        return self._kinds.setdefault(made.key, made)
-
-
-def _shared(update: EntityUpdate, plan: Plan) -> EntityUpdate:
-    """Return the same update with the very bytes of the plan, where they are equal."""
-    known = plan.feeds_still if update.id == plan.feeds_id else plan.device_still
-    if known is None or known is update.still or known != update.still:
-        return update
-    return replace(update, still=known)
+    def _group(self, device: Device, profile: Profile, uplink: Uplink, city: str) -> Group:
+        """Return the group of a device, which may be the first of it."""
+        key = _kind_key(device, profile, city)
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= _KINDS:
+                self._kinds.clear()
+            kind = self._kinds[key] = Kind(profile, city, device)
+        group_of = group_key(device, uplink.position)
+        group = kind.groups.get(group_of)
+        if group is None:
+            group = Group(kind=kind, shared=len(kind.groups) < _GROUPS)
+            if group.shared:
+                kind.groups[group_of] = group
+        return group
 
 
 @cache

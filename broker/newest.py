@@ -21,13 +21,14 @@ from msgspec.structs import replace
 
 from broker.answers import BrokerRefusalError, NotFoundError, NotSupportedError, UnauthorizedError
 from models.entity import LAST_SEEN, TIME_ATTRIBUTES
+from models.reading import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from broker.client import NgsiLdClient
-    from models.reading import EntityUpdate
+    from models.reading import EntityUpdate, Rest
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,8 @@ class Known(Struct, gc=False):
     Attributes:
         measured: the attributes of its newest update; `at`: the time of that. None: nothing is known.
         others: the same of updates with other attributes, as far as they are not superseded.
-        still: of the last update that was sent as a whole, what did not change since; `whole_at`: when
-            that was, seconds of the loop's clock.
+        rest: of the last update that was sent as a whole, what did not change since; `whole_at`: when
+            that was, seconds of the loop's clock. None: it has to be sent.
         sent_at: the time of observation that the broker was sent last.
         express: its updates go before all others; None: nobody has asked yet.
     """
@@ -54,7 +55,7 @@ class Known(Struct, gc=False):
     measured: Names = ()
     at: datetime | None = None
     others: dict[Names, datetime] | None = None
-    still: bytes | None = None
+    rest: Rest | None = None
     whole_at: float = 0.0
     sent_at: datetime | None = None
     express: bool | None = None
@@ -156,7 +157,7 @@ class Newest:
     def say_whole_again(self, entity_id: str) -> None:
         """Send the next update of the entity as a whole, for the last one was refused."""
         if entity_id in self._known:
-            self._known[entity_id].still = None
+            self._known[entity_id].rest = None
 
     def forget_told(self) -> None:
         """From now on nothing can be a repetition."""
@@ -207,4 +208,4 @@ def _only(update: EntityUpdate, names: Iterable[str]) -> EntityUpdate:
     kept = {"id", "type", *names}
     body = {name: value for name, value in update.body.items() if name in kept}
     measured = tuple(name for name in update.measured if name in kept)
-    return replace(update, measured=measured, head=orjson.dumps(body)[:-1], still=b"")
+    return replace(update, measured=measured, head=orjson.dumps(body)[:-1], rest=NOTHING)

@@ -82,9 +82,11 @@ class Shipping:
         fresh, stale = self.newest.advance(update, known, repeated=repeated)
         if fresh is not update:
             return self._ship_parts(fresh, stale, known, owner, index)
-        whole = known.still is not update.still and known.still != update.still
+        rest = known.rest
+        whole = rest is not update.rest and (rest is None or rest.still(update.type) != update.still)
+        known.rest = update.rest  # also where it says the same: what wrote it may belong to the past
         if whole or known.whole_at + _WHOLE_AGAIN_S <= now:
-            known.still, known.whole_at = update.still, now
+            known.whole_at = now
             whole = True
         elif not update.measured and self._hold(update, known, now):
             return 0

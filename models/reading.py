@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - msgspec reads the fields at run time
-from typing import Any
+from typing import Any, Final, Protocol
 
 import orjson
 from msgspec import Struct
@@ -30,6 +30,27 @@ class Reading(Struct, frozen=True, kw_only=True, gc=False):
     codec: str
 
 
+class Rest(Protocol):
+    """What of a device's entities stays the same from message to message; one object as long as it does."""
+
+    def still(self, type_name: str) -> bytes:
+        """Write what stays the same of the entity of a type, as `EntityUpdate.still`."""
+        ...
+
+
+class Written(Struct, frozen=True, gc=False):
+    """The rest of one entity, as it was written."""
+
+    text: bytes
+
+    def still(self, type_name: str) -> bytes:  # noqa: ARG002 - it is of one entity
+        """See `Rest.still`."""
+        return self.text
+
+
+NOTHING: Final = Written(b"")
+
+
 class EntityUpdate(Struct, frozen=True, kw_only=True, gc=False):
     """A part of one entity's state, ready for the broker.
 
@@ -43,7 +64,8 @@ class EntityUpdate(Struct, frozen=True, kw_only=True, gc=False):
         measured: the names of these attributes.
         head: normalized NGSI-LD with short names, without @context, as JSON: `id`, `type`, what was
             measured and what follows the time of observation; without the closing brace.
-        still: the rest: a comma before each attribute. It is the same from message to message.
+        rest: what stays the same from message to message. Most updates go without it, so it is written
+            when somebody asks for it.
     """
 
     id: str
@@ -52,7 +74,12 @@ class EntityUpdate(Struct, frozen=True, kw_only=True, gc=False):
     observed_at: datetime | None
     measured: tuple[str, ...] = ()
     head: bytes
-    still: bytes = b""
+    rest: Rest = NOTHING
+
+    @property
+    def still(self) -> bytes:
+        """What stays the same, as JSON: a comma before each attribute."""
+        return self.rest.still(self.type)
 
     @property
     def json(self) -> bytes:

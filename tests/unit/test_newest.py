@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.newest import Known, Newest
-from models.reading import EntityUpdate
+from models.reading import EntityUpdate, Written
 
 T0 = datetime(2026, 5, 1, 10, 0, tzinfo=UTC)
 URN = "urn:ngsi-ld:WeatherObserved:hagen:a"
@@ -29,7 +29,7 @@ def update(minute: int, *names: str) -> EntityUpdate:
         observed_at=at,
         measured=names,
         head=orjson.dumps(body)[:-1],
-        still=b',"name":{"type":"Property","value":"Markt"}',
+        rest=Written(b',"name":{"type":"Property","value":"Markt"}'),
     )
 
 

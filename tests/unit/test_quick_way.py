@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -29,7 +29,7 @@ from tests.uplinks import DEV_EUI, chirpstack, the_things_stack
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from adapters.templates import Plan
+    from adapters.plans import Plan
     from models.device import Profile
     from models.translation import Translation
 
@@ -380,22 +380,24 @@ async def test_what_is_like_the_message_before_goes_the_quick_way(
     for done in later:
         assert done.problems == ()
         for before, update in zip(first.entities, done.entities, strict=True):
-            assert update.still is before.still
+            assert update.rest is before.rest
             assert update.measured is before.measured
             assert update.json == update.head + update.still + b"}"
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "quick"),
     [
-        {"name": "Haspe"},
-        {"position": Position(longitude=7.4, latitude=51.3)},
-        {"profile": "acme-AirQualityObserved"},
-        {"place": "aula"},
-        {"parameters": {"period": 60}},
+        ({"name": "Haspe"}, 3),
+        ({"position": Position(longitude=7.4, latitude=51.3)}, 3),
+        ({"profile": "acme-AirQualityObserved"}, 2),
+        ({"place": "aula"}, 3),
+        ({"parameters": {"period": 60}}, 2),
+        ({"owner": "Stadtwerke"}, 2),
+        ({"attributes": {"address": {"addressLocality": "Hagen"}}}, 2),
     ],
 )
-async def test_a_new_registration_makes_other_entities_at_once(changed: dict[str, Any]) -> None:
+async def test_a_new_registration_makes_other_entities_at_once(changed: dict[str, Any], quick: int) -> None:
     device = Device(id=DEV_EUI, profile="acme-WeatherObserved", position=HERE, name="Eilpe")
     devices = {device.id: device}
     known = replace(world(device, Templates()), devices=devices)
@@ -408,7 +410,92 @@ async def test_a_new_registration_makes_other_entities_at_once(changed: dict[str
     right = await translate(messages[2], world(devices[device.id], WholeWay()))
     assert said(await translate(messages[2], known)) == said(right)
     assert said(await translate(messages[2], known)) == said(right)
-    assert known.templates.quick == 2
+    assert known.templates.quick == quick
+
+
+texts = st.text(max_size=5) | st.sampled_from(["100 % €", "%b", '"\\', "urn:ngsi-ld:Device:hagen:a", "ok"])
+places = st.builds(
+    Position,
+    longitude=st.floats(-181, 181) | st.integers(7, 8),
+    latitude=st.floats(-91, 91) | st.just(float("nan")),
+    altitude=st.none() | st.floats(-10, 3000) | st.just(float("inf")),
+)
+REGISTERED: dict[str, st.SearchStrategy[Any]] = {
+    "id": st.text(min_size=1, max_size=5).map(lambda text: f"d{text}") | st.just(DEV_EUI),
+    "name": st.none() | texts,
+    "place": st.none() | texts,
+    "position": st.none() | places,
+    "owner": st.sampled_from([None, "Stadt"]),
+    "simulated": st.booleans(),
+    "installed_at": st.sampled_from(
+        [None, NOW, NOW.replace(tzinfo=None), NOW.astimezone(timezone(timedelta(hours=1)))]
+    ),
+    "attributes": st.sampled_from(ATTRIBUTES),
+}
+# Of another device: its id, and one thing more that is different.
+others = st.one_of(
+    *(st.fixed_dictionaries({"id": REGISTERED["id"], name: REGISTERED[name]}) for name in REGISTERED)
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(TYPES),
+    st.fixed_dictionaries(REGISTERED),
+    st.lists(others, min_size=1, max_size=6),
+    st.sampled_from([None, "Haspe"]),
+    st.sampled_from([None, HERE]),
+)
+async def test_a_device_like_another_is_like_it_at_once(
+    entity_type: str,
+    first: dict[str, Any],
+    more: list[dict[str, Any]],
+    name: str | None,
+    position: Position | None,
+) -> None:
+    profile = f"acme-{entity_type}"
+    fine = {"id": "fine", "name": "Fine", "position": HERE}
+    known = world(Device(id="-", profile=profile), Templates())
+    for registered in (fine, {**fine, "id": "b"}, first, *({**first, **other} for other in more)):
+        device = Device(**{**registered, "profile": profile})
+        heard = Uplink(
+            network="plain",
+            device_id=device.id,
+            observed_at=NOW,
+            decoded=FINE,
+            name=name,
+            position=position,
+        )
+        message = Message(source="made", topic=device.id, payload=b"{}", received_at=NOW)
+        now = replace(known, devices={device.id: device}, readers={"made": partial(_said, heard)})
+        quick = await translate(message, now)
+        whole = await translate(message, replace(now, templates=WholeWay()))
+        assert said(quick) == said(whole)
+    assert known.templates.quick
+
+
+def _said(heard: Uplink, _message: Message) -> Uplink:
+    return heard
+
+
+async def test_devices_that_differ_by_name_and_place_share_all_else() -> None:
+    devices = {
+        name: Device(id=name, profile="acme-WeatherObserved", position=HERE, name=f"Box {name}")
+        for name in "abcdef"
+    }
+    known = replace(world(devices["a"], Templates()), devices=devices)
+    done = []
+    for name in devices:
+        topic, payload = _plain(FINE, NOW)
+        topic = topic.replace(DEV_EUI, name)
+        done.append(
+            await translate(Message(source="any", topic=topic, payload=payload, received_at=NOW), known)
+        )
+    assert (known.templates.whole, known.templates.quick) == (1, 5)
+    names = [one.entities[0].body["name"]["value"] for one in done]
+    assert names == [f"Box {name}" for name in devices]
+    groups = {id(cast("Plan", one.entities[0].rest).group) for one in done}
+    assert len(groups) == 1
 
 
 async def test_a_devices_second_message_with_an_odd_value_names_it() -> None:
@@ -421,7 +508,7 @@ async def test_a_devices_second_message_with_an_odd_value_names_it() -> None:
     assert [len(each.problems) for each in done] == [0, 1, 0]
     assert "900, outside what is physically possible" in done[1].problems[0].sentence
     assert {each.entities[0].still for each in done} == {done[0].entities[0].still}
-    assert done[1].entities[0].still is done[0].entities[0].still
+    assert done[1].entities[0].rest is done[0].entities[0].rest
 
 
 async def test_plans_of_devices_that_are_gone_are_thrown_away() -> None:
@@ -435,5 +522,5 @@ async def test_plans_of_devices_that_are_gone_are_thrown_away() -> None:
         topic, payload = _plain(FINE, NOW)
         message = Message(source="any", topic=topic.replace(DEV_EUI, name), payload=payload, received_at=NOW)
         assert (await translate(message, known)).problems == ()
-    assert templates.whole == 1100
+    assert (templates.whole, templates.quick) == (1, 1099)  # all but the first are like the first
     assert len(templates) < 1050
