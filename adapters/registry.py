@@ -85,8 +85,10 @@ class Registry:
         """Register a device.
 
         Returns:
-            Whether it was written; False: the id is taken and `replace` is not set.
+            Whether it was written; False: the id is known, and `replace` is not set.
         """
+        if device.id in self.retired and not replace:
+            return False
         return not await self.write([device], replace=replace)
 
     async def write(self, devices: Sequence[Device], *, replace: bool = False) -> set[str]:

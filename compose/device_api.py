@@ -198,6 +198,8 @@ class DeviceApi:
         given = await _body(request, bodies.Approvals)
         names = {device_id(name) for name in given.devices}
         proposals = await self._onboarding.pending(names or None)
+        if given.all:
+            proposals = [each for each in proposals if each.retired_at is None]
         absent = names - {each.device.device_id for each in proposals}
         if absent:
             detail = "some devices do not wait; nothing was registered"

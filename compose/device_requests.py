@@ -56,7 +56,7 @@ class Approval(_Given):
 
 
 class Approvals(_Given):
-    """Which waiting devices are registered as proposed: some by name, or all that have a proposal."""
+    """Which waiting devices are registered as proposed: some by name, or all but retired ones."""
 
     devices: list[DeviceName] = Field(default=[], max_length=100_000)
     all: bool = False

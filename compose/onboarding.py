@@ -163,14 +163,19 @@ class Onboarding:
     def proposed(self, proposal: Proposal, given: Mapping[str, Any]) -> Device:
         """Return the device of a proposal, with what a person says of it instead.
 
+        One that was in service before is as it was then, unless another has taken its place.
+
         Raises:
             DeviceInputError: it cannot be registered so.
         """
         name = proposal.name
-        known = {
+        known: dict[str, Any] = {
             "profile": proposal.profile,
             "name": None if name and name.lower().endswith(proposal.device.device_id) else name,
         }
+        before = self.registry.retired.get(proposal.device.device_id)
+        if before is not None and before.replaced_by is None:
+            known = written(before)
         said = {key: value for key, value in given.items() if value not in (None, "", {})}
         return read_device({**known, **said, "id": proposal.device.device_id}, self.profiles)
 

@@ -75,7 +75,9 @@ async def _pending(config: Path | None, data: Path | None, *, as_json: bool) -> 
     ),
 )
 @click.argument("names", metavar="[DEVICE]...", nargs=-1, type=DeviceId())
-@click.option("--all", "every", is_flag=True, help="All that wait and have a proposal.")
+@click.option(
+    "--all", "every", is_flag=True, help="All that wait and have a proposal, but those that were retired."
+)
 @click.option("--profile", help="Another profile than the proposed one.")
 @click.option("--name", "called", help="What people call it.  [default: what its network server does]")
 @at_option("Where it hangs.  [default: where its network server says]")
@@ -124,6 +126,8 @@ async def _approve(
         if absent:
             msg = f"{', '.join(absent)} {verb(len(absent), 'does', 'do')} not wait; nothing was registered"
             raise click.ClickException(msg)
+        if not names:  # --all
+            proposals = [each for each in proposals if each.retired_at is None]
         left = [each for each in proposals if not (names or each.profile or given["profile"])]
         fitting = _complete(proposals, given, names)
         devices = [onboarding.proposed(proposal, given) for proposal in fitting]

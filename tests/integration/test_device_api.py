@@ -268,6 +268,12 @@ async def test_devices_move_are_replaced_and_retire(api: Client) -> None:
     await api("POST", f"/api/devices/{B}/retire", 404)
     assert (await api("GET", "/api/devices", 200))["devices"] == []
 
+    await api.office.settle((B, *the_things_stack(b"\x01", dev_eui=B, **WEATHER)))
+    done = await api("POST", "/api/devices/pending/approve", 200, json={"all": True})
+    assert done == {"devices": [], "left": [], "messages": 0}
+    back = await api("POST", f"/api/devices/{B}/approve", 200, json={})
+    assert (back["devices"][0]["place"], back["messages"]) == (A, 1)
+
 
 async def test_what_waits_is_proposed_and_approved(api: Client) -> None:
     await api.office.settle(

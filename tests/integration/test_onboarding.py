@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -48,7 +48,8 @@ def told(device: str, brand: str, model: str) -> tuple[str, str, bytes]:
 
 
 def gauge(name: str, **more: object) -> Device:
-    return Device(id=name, profile="decentlab-dl-mbx", name="Pegel", position=HERE, **more)  # type: ignore[arg-type]
+    known: dict[str, Any] = {"profile": "decentlab-dl-mbx", "name": "Pegel", "position": HERE}
+    return Device(id=name, **{**known, **more})
 
 
 async def test_what_waits_has_a_proposal_by_model_or_by_what_it_sends(office: Office) -> None:
@@ -164,6 +165,10 @@ async def test_a_replaced_device_leaves_its_place_to_another(office: Office) -> 
     # The third in the same place feeds the same entity.
     third, _ = await office.onboarding.replace(B, C, {"profile": "elsys-ers"})
     assert (third.place, third.entity_type) == (A, "FloodMonitoring")
+    await office.settle(told(A, "decentlab", "dl-atm41"))
+    (found,) = await office.onboarding.pending([A])
+    back = office.onboarding.proposed(found, {})
+    assert (back.profile, back.place, back.position) == ("decentlab-dl-atm41", None, None)
 
 
 async def test_only_what_is_in_service_is_replaced_and_by_what_is_not(office: Office) -> None:
@@ -192,8 +197,9 @@ async def test_of_a_retired_device_nothing_is_expected_until_it_is_registered_ag
     await office.settle(told(A, "decentlab", "dl-mbx"))
     (found,) = await office.onboarding.pending()
     assert found.retired_at is not None
-    assert await office.onboarding.register([office.onboarding.proposed(found, {})]) == 1
-    assert office.registry.devices[A].retired_at is None
+    assert not await office.registry.add(gauge(A))
+    assert await office.onboarding.register([office.onboarding.proposed(found, {"name": "Neu"})]) == 1
+    assert office.registry.devices[A] == replace(gauge(A), name="Neu")  # as it was
     assert office.registry.retired == {}
 
 

@@ -149,6 +149,9 @@ async def test_devices_move_are_replaced_and_retire(volme: Desk) -> None:
     assert [each["id"] for each in await volme.json("list", "--retired")] == [A]
     retired = await volme("retire", B)
     assert retired.out == f"Device {B} is retired; nothing is expected of it any more.\n"
+    await volme.office.settle((B, *the_things_stack(b"\x01", dev_eui=B, **WEATHER)))
+    assert "retired 20" in (await volme("pending")).out
+    assert (await volme.json("approve", "--all"))["registered"] == []
     again = await volme("retire", B)
     assert (again.code, "was retired on" in again.err) == (1, True)
     assert await volme.json("list") == []
