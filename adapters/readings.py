@@ -17,7 +17,7 @@ from ontology.loader import convert, quantities
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from models.device import Profile
+    from models.device import FieldMapping, Profile
     from models.uplink import Uplink
 
 # A device's own clock: before the first LoRaWAN networks, or more than a day ahead of ours.
@@ -55,12 +55,12 @@ def profile_parameters(profile: Profile) -> Mapping[str, float]:
 
 
 def mapped(
-    fields: Mapping[str, Any], profile: Profile, observed_at: datetime, codec: str
+    fields: Mapping[str, Any], rows: Iterable[FieldMapping], observed_at: datetime, codec: str
 ) -> tuple[Reading, ...]:
-    """Read decoded fields by a profile's rows, in the quantities' units."""
+    """Read decoded fields by the rows of a profile, in the quantities' units."""
     readings = []
     known = quantities()
-    for mapping in profile.fields:
+    for mapping in rows:
         value = pick(fields, mapping)
         if value is None:
             continue
@@ -120,7 +120,11 @@ def _measured_at(text: str, received_at: datetime) -> datetime:
 
 
 # Where the public schema's name is not our quantity's: its `battery` is a voltage.
-_NORMALIZED_NAMES = {"battery": "battery.voltage", "action.occupancy.occupied": "occupancy.occupied"}
+_NORMALIZED_NAMES = {
+    "battery": "battery.voltage",
+    "action.occupancy.occupied": "occupancy.occupied",
+    "water.temperature.current": "water.temperature",
+}
 
 
 def implausible(reading: Reading) -> str | None:

@@ -21,15 +21,18 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from adapters.alerts import silence_alert
 from adapters.build import build_entities
 from adapters.codecs.decoding import decode_table
 from adapters.codecs.javascript import PREFIX, Request
 from adapters.derive import derive
+from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
 from adapters.readings import by_moment, check_time, implausible, mapped, normalized, profile_parameters
 from adapters.templates import Templates
 from models.errors import (
     ConfigurationError,
+    DefectError,
     ImplausibleValueError,
     InvalidEntityError,
     MessageError,
@@ -37,8 +40,9 @@ from models.errors import (
     UnknownDeviceError,
     UnknownProfileError,
 )
-from models.reading import Reading
+from models.reading import EntityUpdate, Reading
 from models.translation import Translation
+from models.uplink import REGISTRY
 from ontology.loader import quantities
 
 if TYPE_CHECKING:
@@ -150,6 +154,9 @@ def _begin(done: Translation, world: World) -> _Undecoded | None:
     """Translate a message up to where its payload has to be decoded, else to its end."""
     uplink = cast("Uplink", done.uplink)
     check_time(uplink, done.message.received_at)
+    if uplink.network == REGISTRY and uplink.decoded:
+        done.entities = (silence_alert(uplink.decoded, world.city),)
+        return None
     device = done.device = _find_device(uplink, world)
     profile = _find_profile(device, world)
     if uplink.kind == "data":
@@ -179,7 +186,7 @@ def _finish(done: Translation, rest: _Undecoded, world: World) -> None:
     if _fill(done, profile, decoded.fields, profile.codec, world):
         return
     done.codec, done.fields = profile.codec, decoded.fields
-    done.readings = mapped(decoded.fields, profile, uplink.observed_at, profile.codec) or normalized(
+    done.readings = mapped(decoded.fields, profile.fields, uplink.observed_at, profile.codec) or normalized(
         decoded.normalized, uplink.observed_at, done.message.received_at
     )
     _complete(done, uplink, rest.device, profile, world)
@@ -217,9 +224,17 @@ def _fill(
     filled = None if plan is None else templates.fill(plan, uplink, fields)
     if filled is None:
         return False
-    done.entities, shape = filled
+    entities, shape = filled
+    if shape.unmapped:
+        rows = [row for row in profile.fields if row.quantity in shape.unmapped]
+        found = mapped(fields or {}, rows, uplink.observed_at, codec or "")
+        last = {reading.quantity: reading for reading in found}
+        if len(last) < len(shape.unmapped):
+            return False  # the others were derived
+        done.unmapped = shape.unmapped
+        _measure(done, tuple(last.values()), world)
+    done.entities = entities + done.entities
     done.counted = shape.count
-    done.unmapped = shape.unmapped
     if fields is not None:
         done.codec, done.fields = codec, fields
     return True
@@ -234,6 +249,7 @@ def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profil
     _leave_out_implausible(done, device)
     _build(done, uplink, device, profile, world)
     world.templates.learn(done, profile, world.city, world.devices)
+    _measure(done, done.readings, world)
 
 
 def _stop(done: Translation, problem: Exception) -> None:
@@ -250,12 +266,12 @@ def _stop(done: Translation, problem: Exception) -> None:
     done.problems = (*done.problems, _defect(done.uplink, problem))
 
 
-def _defect(uplink: Uplink | None, defect: Exception) -> MessageError:
+def _defect(uplink: Uplink | None, defect: Exception) -> DefectError:
     msg = (
         "Volme has a defect that this message brought to light; please report it, and replay the message"
         f" with the next release ({type(defect).__name__}: {str(defect)[:_LONGEST_CAUSE]})."
     )
-    return MessageError(msg, device_id=uplink.device_id if uplink else None)
+    return DefectError(msg, device_id=uplink.device_id if uplink else None)
 
 
 def _find_device(uplink: Uplink, world: World) -> Device:
@@ -285,7 +301,7 @@ def _read_decoded(done: Translation, uplink: Uplink, profile: Profile) -> None:
     """Take what the network server's own codec, or the device itself, made of the payload."""
     if uplink.decoded:
         done.codec, done.fields = "network", uplink.decoded
-        done.readings = mapped(uplink.decoded, profile, uplink.observed_at, "network")
+        done.readings = mapped(uplink.decoded, profile.fields, uplink.observed_at, "network")
 
 
 def _read_normalized(done: Translation, uplink: Uplink) -> None:
@@ -345,6 +361,20 @@ def _expect_something(done: Translation, uplink: Uplink, profile: Profile) -> No
             f" “{profile.name}” maps none of its fields ({names})."
         )
         raise NothingMeasuredError(msg)
+
+
+def _measure(done: Translation, readings: Sequence[Reading], world: World) -> None:
+    """Send what no attribute takes by itself; `unmapped` keeps what cannot be sent."""
+    device, uplink = cast("Device", done.device), cast("Uplink", done.uplink)
+    alone = [reading for reading in readings if reading.quantity in done.unmapped]
+    left: list[str] = []
+    for reading, made in zip(alone, measurements(alone, device, uplink, city=world.city), strict=True):
+        if isinstance(made, EntityUpdate):
+            done.entities = (*done.entities, made)
+        else:
+            done.problems = (*done.problems, made)
+            left.append(reading.quantity)
+    done.unmapped = tuple(left)
 
 
 def _build(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:

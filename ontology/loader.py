@@ -152,7 +152,7 @@ def convert(value: float, source: str, target: str) -> float:
     """
     if source == target:
         return value
-    factor, shift = _conversion(source, target)
+    factor, shift = conversion(source, target)
     try:
         return float(f"{value * factor + shift:.12g}")
     except OverflowError:
@@ -160,8 +160,12 @@ def convert(value: float, source: str, target: str) -> float:
 
 
 @cache
-def _conversion(source: str, target: str) -> tuple[float, float]:
-    """Return factor and shift, from the exact decimals and ratios ("5/18") of units.csv."""
+def conversion(source: str, target: str) -> tuple[float, float]:
+    """Return factor and shift between two units, from the exact decimals and ratios ("5/18") of units.csv.
+
+    Raises:
+        ValueError: a code is unknown, or the units measure different things.
+    """
     rows = _unit_rows()
     for code in (source, target):
         if code not in rows:
@@ -174,6 +178,9 @@ def _conversion(source: str, target: str) -> tuple[float, float]:
     factor = Fraction(have["factor"]) / Fraction(want["factor"])
     shift = (Fraction(have["offset"]) - Fraction(want["offset"])) / Fraction(want["factor"])
     return float(factor), float(shift)
+
+
+_conversion = conversion  # by the name that it had
 
 
 @cache

@@ -216,7 +216,9 @@ def test_translate_gives_scripts_every_step(program: Program, tmp_path: Path) ->
     ].items()
     assert steps["entities"][0]["type"] == "AirQualityObserved"
     assert steps["entities"][0]["temperature"]["unitCode"] == "CEL"
-    assert "solar.irradiance" in steps["unmapped"]
+    assert steps["unmapped"] == []
+    alone = {entity["measurementType"]["value"]: entity for entity in steps["entities"][2:]}
+    assert alone["solar.irradiance"]["numValue"]["unitCode"] == "D54"
 
 
 @pytest.mark.parametrize(
