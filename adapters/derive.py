@@ -177,8 +177,8 @@ VARIANTS = (
 )
 _ROWS = (*VARIANTS, *DERIVATIONS)
 
-#: Every parameter that a device may be given.
-PARAMETERS = frozenset(name for row in _ROWS for name in row.parameters)
+#: Every parameter that a device may be given: what is needed here, and how often it speaks, seconds.
+PARAMETERS = frozenset(name for row in _ROWS for name in row.parameters) | {"interval"}
 
 
 def battery_parameters(volts: Sequence[float] | None) -> dict[str, float]:

@@ -37,6 +37,7 @@ from models.uplink import REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+    from broker.activity import Heard
     from broker.client import NgsiLdClient
     from broker.journal.port import Journal, Position
     from broker.lane import Owner
@@ -116,6 +117,10 @@ class Bridge:
     def in_flight(self) -> int:
         """Messages read and not yet settled."""
         return self._messages
+
+    def heard(self, device_id: str) -> Heard | None:
+        """Return what is known of when a device spoke, to be read; None: it did not since the start."""
+        return self._book.heard(device_id)
 
     async def run(self) -> None:
         """Deliver until cancelled; then finish the batches on their way and commit what is settled."""

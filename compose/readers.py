@@ -7,6 +7,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 
+import orjson
+
 from adapters.networks.declared import DeclaredFormat
 from adapters.networks.envelope import Format, read_uplink
 from adapters.networks.plain import PlainFormat
@@ -94,7 +96,14 @@ def _reader(network: str, formats: list[Format], limit: int) -> Callable[[Messag
 
 
 def _read_announcement(message: Message) -> Uplink:
-    return Uplink(network=REGISTRY, kind="status", device_id=message.topic, observed_at=message.received_at)
+    """Read that a device is registered, or what the payload says of its silence (`models/silence.py`)."""
+    return Uplink(
+        network=REGISTRY,
+        kind="status",
+        device_id=message.topic,
+        observed_at=message.received_at,
+        decoded=orjson.loads(message.payload or b"{}") or None,
+    )
 
 
 def javascript_sources(settings: Settings) -> dict[str, str]:

@@ -34,6 +34,7 @@ from compose.preference import preference
 from compose.readers import announcement, javascript_sources, source_readers
 from compose.running import claim, publish_addresses, withdraw_addresses
 from compose.settings import LOOPBACK
+from compose.silence import Watch
 from compose.simulation import simulate
 from compose.telemetry import metrics_registry
 from compose.web import web_app
@@ -172,6 +173,8 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
         preference=preference(settings.priority, world),
     )
     await _task(stack, "bridge", platform.bridge.run())
+    alerts = f"{platform.addresses.web}/contexts/Alert.jsonld"
+    await _task(stack, "silence", Watch(platform, client, world.profiles, alerts).keep_looking())
 
 
 def _broker_token(settings: Settings) -> str | None:
