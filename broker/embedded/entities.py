@@ -146,12 +146,21 @@ def read_types(value: Any, context: Context) -> list[str]:
     Raises:
         BadRequestDataError: it is neither.
     """
+    if type(value) is str:
+        return [context.expand(_checked_type(value))]
     names = value if isinstance(value, list) else [value]
     if not names or len(names) > MAX_TYPES:
         raise BadRequestDataError(detail=f"an entity has between one type and {MAX_TYPES}")
-    if any(name in _NO_ATTRIBUTES for name in names if isinstance(name, str)):
-        raise BadRequestDataError(detail=f"{value} is no type: the word has a meaning of its own in NGSI-LD")
-    return list(dict.fromkeys(context.expand(check_name(name, "an entity's type")) for name in names))
+    return list(dict.fromkeys(context.expand(_type_name(name)) for name in names))
+
+
+def _type_name(name: Any) -> str:
+    if isinstance(name, str) and name in _NO_ATTRIBUTES:
+        raise BadRequestDataError(detail=f"{name} is no type: the word has a meaning of its own in NGSI-LD")
+    return check_name(name, "an entity's type")
+
+
+_checked_type = lru_cache(maxsize=10_000)(_type_name)
 
 
 def read_scopes(value: Any) -> list[str]:

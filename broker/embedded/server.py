@@ -25,6 +25,7 @@ from broker.embedded import (
     api_consumption,
     api_contexts,
     api_discovery,
+    api_elsewhere,
     api_entities,
     api_purge,
     api_subscriptions,
@@ -44,7 +45,6 @@ from broker.embedded.problems import (
     LengthRequiredError,
     MethodNotAllowedError,
     NotFoundError,
-    NotSupportedError,
     ProblemError,
     UnauthorizedError,
     UnsupportedMediaTypeError,
@@ -191,10 +191,6 @@ async def _version(_request: web.Request) -> web.Response:
     return web.json_response({"name": "Volme embedded NGSI-LD broker", "version": number})
 
 
-async def _later(request: web.Request) -> web.Response:
-    raise NotSupportedError(detail=f"{request.path} is a part of the standard that this broker does not have")
-
-
 _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (
     ("GET", "/version", _version),
     ("POST", f"{_ROOT}/entities", api_entities.create_entity),
@@ -228,13 +224,14 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("GET", f"{_ROOT}/jsonldContexts", api_contexts.list_contexts),
     ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.serve_context),
     ("DELETE", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.delete_context),
-    ("*", f"{_ROOT}/csourceRegistrations", _later),
-    ("*", f"{_ROOT}/csourceRegistrations/{{rest:.*}}", _later),
-    ("*", f"{_ROOT}/csourceSubscriptions", _later),
-    ("*", f"{_ROOT}/csourceSubscriptions/{{rest:.*}}", _later),
+    *(
+        ("*", f"{_ROOT}/{name}{rest}", api_elsewhere.not_here)
+        for name in ("csourceRegistrations", "csourceSubscriptions", "entityMaps", "snapshots", "info")
+        for rest in ("", "/{rest:.+}")
+    ),
 )
 
-_NO_HISTORY = (("*", f"{_ROOT}/temporal/{{rest:.*}}", _later),)
+_NO_HISTORY = (("*", f"{_ROOT}/temporal/{{rest:.*}}", api_elsewhere.not_here),)
 _HISTORY = f"{_ROOT}/temporal/entities"
 _HISTORY_QUERY = f"{_ROOT}/temporal/entityOperations/query"
 _TEMPORAL_ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]], ...] = (

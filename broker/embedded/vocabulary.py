@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from broker.embedded.problems import BadRequestDataError
@@ -58,9 +59,12 @@ _MAX_NAME_BYTES = 1024  # an index entry of PostgreSQL holds no more than 2,700 
 
 def is_uri(text: object) -> bool:
     """Say whether it is an absolute URI of a length that can be stored."""
-    return (
-        isinstance(text, str) and _URI.fullmatch(text) is not None and len(text.encode()) <= _MAX_NAME_BYTES
-    )
+    return isinstance(text, str) and _is_uri(text)
+
+
+@lru_cache(maxsize=20_000)
+def _is_uri(text: str) -> bool:
+    return len(text) <= _MAX_NAME_BYTES >= len(text.encode()) and _URI.fullmatch(text) is not None
 
 
 def check_id(text: object, what: str = "an entity's id") -> str:

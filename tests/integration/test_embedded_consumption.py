@@ -433,3 +433,28 @@ async def test_json_ld_answers_name_their_context(city: Client) -> None:
     assert answer.headers["Content-Type"].startswith(JSON_LD)
     flat = await city.ask("GET", "/entities/urn:k:1?join=flat", Accept=JSON_LD)
     assert "@context" in flat.json[0]
+
+
+# 5.9 to 5.11, 5.14 to 5.16: what is left to other brokers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "csourceRegistrations",
+        "csourceSubscriptions/urn:x:1",
+        "entityMaps",
+        "snapshots/urn:x:1",
+        "info/sourceIdentity",
+    ],
+)
+async def test_what_is_not_here_says_so(city: Client, path: str) -> None:
+    answer = await city.ask("GET", f"/{path}?limit=5&options=sysAttrs")
+    assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+    assert "asks no other broker" in answer.json["detail"]
+    posted = await city.ask("POST", f"/{path}", {"type": "ContextSourceRegistration"})
+    assert (posted.status, posted.problem) == (501, "OperationNotSupported")
+    assert (await city.ask("GET", f"/{path}", Accept="text/html")).status == 406
+    assert (await city.ask("POST", f"/{path}", b"<x/>", Content_Type="text/xml")).status == 415
+    assert (await city.ask("POST", f"/{path}", b"{", Content_Type=JSON_LD)).problem == "InvalidRequest"
+    assert (await city.ask("POST", f"/{path}", {}, Content_Type=JSON_LD)).problem == "BadRequestData"
