@@ -186,7 +186,7 @@ def _device_values(device: Device, profile: Profile, uplink: Uplink, city: str) 
         "serialNumber": device.id,
         "dateInstalled": device.installed_at,
         LAST_SEEN: uplink.observed_at if uplink.network != REGISTRY else None,
-        "deviceState": "ok",
+        "deviceState": "ok" if device.retired_at is None else "retired",
         "source": "simulation" if device.simulated else None,
         "provider": device.owner,
     }

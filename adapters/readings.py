@@ -51,7 +51,7 @@ def _impossible(whose: str, observed_at: datetime, received_at: datetime) -> Imp
 
 def profile_parameters(profile: Profile) -> Mapping[str, float]:
     """Return what a profile says of every device's parameters; the device's own go before them."""
-    return battery_parameters(profile.battery)
+    return {**battery_parameters(profile.battery), **profile.parameters}
 
 
 def mapped(

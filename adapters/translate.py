@@ -68,7 +68,8 @@ class World:
 
     Attributes:
         city: the part of entity ids between type and device.
-        devices: registered devices by id.
+        devices: devices in service, by id.
+        retired: devices out of service: the broker is told of them, and what they send waits.
         profiles: device profiles by name.
         codecs: decoders of payloads.
         readers: by source, what reads its envelopes; sources without one are recognised by shape.
@@ -81,6 +82,7 @@ class World:
     codecs: Codecs
     readers: Mapping[str, Callable[[Message], Uplink]] = field(default_factory=dict)
     templates: Templates = field(default_factory=Templates)
+    retired: Mapping[str, Device] = field(default_factory=dict)
 
 
 async def translate(message: Message, world: World) -> Translation:
@@ -276,6 +278,8 @@ def _defect(uplink: Uplink | None, defect: Exception) -> DefectError:
 
 def _find_device(uplink: Uplink, world: World) -> Device:
     device = world.devices.get(uplink.device_id)
+    if device is None and uplink.network == REGISTRY:
+        device = world.retired.get(uplink.device_id)
     if device is None:
         called = f" (“{uplink.name}”)" if uplink.name else ""
         model = f", model {' '.join(uplink.model)}" if uplink.model else ""

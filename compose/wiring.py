@@ -150,6 +150,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
     world = World(
         city=settings.city,
         devices=platform.registry.devices,
+        retired=platform.registry.retired,
         profiles=load_profiles(settings.profiles),
         codecs=codecs,
         readers=source_readers(settings),

@@ -132,7 +132,7 @@ def _print_one(profile: Profile) -> None:
             ("codec", profile.codec),
             ("type", profile.entity_type),
             ("also called", ", ".join(profile.models) or None),
-            ("battery", "{:g} V empty, {:g} V full".format(*profile.battery) if profile.battery else None),
+            ("battery", _battery(profile.battery)),
         ]
     )
     click.echo()
@@ -141,6 +141,10 @@ def _print_one(profile: Profile) -> None:
         [(row.path, row.quantity, _attribute(row, profile.entity_type)) for row in profile.fields],
         "It reads no field.",
     )
+
+
+def _battery(volts: tuple[float, ...] | None) -> str | None:
+    return f"{volts[0]:g} V empty, {volts[-1]:g} V full" if volts else None
 
 
 def _attribute(row: FieldMapping, entity_type: str) -> str:
