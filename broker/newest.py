@@ -12,6 +12,7 @@ message at hand. Such a message is not late: it was delivered before the newer o
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Entities remembered, some 300 bytes each; far more than a window of messages can have on its way.
+# Entities remembered, some 250 bytes each; far more than a window of messages can have on its way.
 _LIMIT = 400_000
 # Sets of attributes that are told apart; beyond, each attribute is.
 _SETS = 8
+
+# Different sets of attributes that brokers tell of: some a profile.
+_TOLD_SETS = 4096
+_MOMENTS = frozenset({*TIME_ATTRIBUTES, LAST_SEEN})
 
 Names = tuple[str, ...]
 
@@ -74,7 +79,7 @@ class Known(Struct, gc=False):
         others = self.others or {}
         if at >= self.at:
             others[self.measured] = self.at
-            others.pop(measured, None)
+            others = {names: moment for names, moment in others.items() if not {*measured}.issuperset(names)}
             self.measured, self.at = measured, at
         elif measured:
             others[measured] = at
@@ -86,7 +91,7 @@ class Known(Struct, gc=False):
                 for name in names:
                     single[name,] = max(moment, single[name,])
             others = single
-        self.others = others
+        self.others = others or None
 
 
 class Newest:
@@ -96,8 +101,10 @@ class Newest:
         self._client = client
         self._context_url = context_url
         self._known: dict[str, Known] = {}
-        # The attributes whose time the broker told, until this bridge itself wrote newer ones.
+        # The attributes whose time the broker told, until this bridge itself wrote newer ones; while
+        # anything can be a repetition.
         self._told: dict[str, set[str]] = {}
+        self._telling = True
 
     def unknown(self, updates: Iterable[EntityUpdate]) -> list[EntityUpdate]:
         """Return those whose entity was not seen since the start."""
@@ -119,11 +126,13 @@ class Newest:
                 known = self._known[entity_id] = Known()
                 attributes: defaultdict[datetime, list[str]] = defaultdict(list)
                 for name, at in stored.get(entity_id, {}).items():
-                    attributes[at].append(name)
+                    # Of a time of observation only the time counts: it is never measured.
+                    attributes[at] += () if name in _MOMENTS else (name,)
                 for at, names in sorted(attributes.items()):
-                    known.note(tuple(names), at)
-                if attributes:
-                    self._told[entity_id] = {name for names in attributes.values() for name in names}
+                    known.note(_shared(tuple(names)), at)
+                told = {name for names in attributes.values() for name in names}
+                if told and self._telling:
+                    self._told[entity_id] = told
         while len(self._known) > _LIMIT:
             forgotten = next(iter(self._known))
             del self._known[forgotten]
@@ -133,7 +142,7 @@ class Newest:
         """Ask the broker; what it refuses to look up it is taken not to have."""
         try:
             return await self._client.observed(
-                ids, type=type_name, context=self._context_url(subject), moments=(*TIME_ATTRIBUTES, LAST_SEEN)
+                ids, type=type_name, context=self._context_url(subject), moments=_MOMENTS
             )
         except NotFoundError:  # nothing was ever written to this tenant
             return {}
@@ -161,6 +170,7 @@ class Newest:
 
     def forget_told(self) -> None:
         """From now on nothing can be a repetition."""
+        self._telling = False
         self._told.clear()
 
     def advance(
@@ -201,6 +211,12 @@ class Newest:
         stale = _only(update, late) if late else None
         # An older update without any reading in it (a device's last-seen) is superseded, not late.
         return _only(update, fresh) if fresh else None, stale
+
+
+@lru_cache(maxsize=_TOLD_SETS)
+def _shared(names: Names) -> Names:
+    """Return the one tuple that stands for all equal ones: there is one an entity."""
+    return names
 
 
 def _only(update: EntityUpdate, names: Iterable[str]) -> EntityUpdate:

@@ -16,11 +16,39 @@ if TYPE_CHECKING:
 HOURS = 25
 """Hours kept: the running one and the 24 before it."""
 
-_HOUR_S = 3600
-_MOST = 0xFFFF
-_PACKED = struct.Struct(f"!f{2 * HOURS}H")
+#: Seconds of an hour.
+HOUR_S = 3600
+#: The most that a count can say.
+MOST = 0xFFFF
+#: How counts are saved: the device's usual interval, seconds, what came by hour, and what is missing.
+PACKED = struct.Struct(f"!f{2 * HOURS}H")
 # A device is silent when it misses this many of its usual intervals.
 _INTERVALS = 3
+
+
+def begin_hours(counts: array[int], start: int, newest: int, hour: int) -> int:
+    """Begin the hours after the newest one up to another, which may be no newer.
+
+    Args:
+        counts: of many devices: of the hour `h` at `start + h % HOURS` what came, and `HOURS` behind that
+            what is missing.
+        start: where the device's counts begin.
+        newest: its newest hour so far, in hours since 1970; 0: there is none.
+        hour: that is to be counted in.
+
+    Returns:
+        The newest hour from now on.
+    """
+    if hour <= newest:
+        return newest
+    for passed in range(max(newest + 1, hour - HOURS + 1), hour + 1):
+        counts[start + passed % HOURS] = counts[start + HOURS + passed % HOURS] = 0
+    return hour
+
+
+def add_frames(counts: array[int], place: int, count: int) -> None:
+    """Add to a count, as far as it can be counted."""
+    counts[place] = min(MOST, max(0, counts[place] + count))
 
 
 class Hours(Struct, gc=False):
@@ -43,29 +71,24 @@ class Hours(Struct, gc=False):
         self._add(at, HOURS, count)
 
     def _add(self, at: datetime, side: int, count: int) -> None:
-        hour = int(at.timestamp()) // _HOUR_S
+        hour = int(at.timestamp()) // HOUR_S
         counts = self.counts
         if counts is None:
             counts = self.counts = array("H", bytes(4 * HOURS))
-        if hour > self.hour:
-            for passed in range(max(self.hour + 1, hour - HOURS + 1), hour + 1):
-                counts[passed % HOURS] = counts[HOURS + passed % HOURS] = 0
-            self.hour = hour
-        elif hour <= self.hour - HOURS:
-            return
-        place = side + hour % HOURS
-        counts[place] = min(_MOST, max(0, counts[place] + count))
+        self.hour = begin_hours(counts, 0, self.hour, hour)
+        if hour > self.hour - HOURS:
+            add_frames(counts, side + hour % HOURS, count)
 
     def pack(self, interval: float) -> bytes:
         """Write the counts, with the device's usual interval, as 104 bytes."""
-        return _PACKED.pack(interval, *(self.counts or bytes(2 * HOURS)))
+        return PACKED.pack(interval, *(self.counts or bytes(2 * HOURS)))
 
     @classmethod
     def unpack(cls, hour: int, packed: bytes) -> tuple[Hours, float]:
         """Read what `pack` wrote; nothing was written yet: nothing is known."""
-        if len(packed) != _PACKED.size:
+        if len(packed) != PACKED.size:
             return cls(), 0.0
-        interval, *counts = _PACKED.unpack(packed)
+        interval, *counts = PACKED.unpack(packed)
         return cls(hour=hour, counts=array("H", counts)), interval
 
 
@@ -104,7 +127,7 @@ def completeness(
         counted: its frames carry a counter.
         now: the time of the question.
     """
-    hour = int(now.timestamp()) // _HOUR_S
+    hour = int(now.timestamp()) // HOUR_S
     counts = hours.counts or array("H", bytes(4 * HOURS))
     known = range(max(hour - HOURS + 2, hours.hour - HOURS + 1), min(hour, hours.hour) + 1)
     received = sum(counts[each % HOURS] for each in known)
@@ -116,8 +139,8 @@ def completeness(
         missed += int(quiet / interval) if silent else 0
     if not counted and interval:
         first = next((each for each in known if counts[each % HOURS]), hour)
-        expected = int((now.timestamp() - first * _HOUR_S) / interval)
-        missed = max(0, min(expected, int(_HOUR_S * (HOURS - 1) / interval)) - received)
+        expected = int((now.timestamp() - first * HOUR_S) / interval)
+        missed = max(0, min(expected, int(HOUR_S * (HOURS - 1) / interval)) - received)
     return Completeness(
         received=received,
         missed=missed,

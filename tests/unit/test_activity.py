@@ -7,6 +7,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.activity import Book
 from broker.journal.port import KEYS_REMEMBERED
@@ -112,3 +114,29 @@ def test_what_could_not_be_saved_is_saved_the_next_time() -> None:
     book.settle("a", T0)
     book.put_back(book.take_changes())
     assert book.take_changes().keys() == {"a"}
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis adds the zone
+def test_moments_are_kept_to_the_microsecond(moment: datetime) -> None:
+    book = Book()
+    book.settle("a", moment)
+    assert book.last_seen("a") == moment
+    assert book.take_changes()["a"].first_seen == moment
+
+
+def test_devices_are_kept_apart() -> None:
+    frames = [("a", 0, 1), ("b", 1, 7), ("a", 2, 4), ("b", 3, 8), ("c", 4, None), ("a", 5, 5)]
+    together = Book()
+    for name, minute, f_cnt in frames:
+        together.settle(name, T0 + timedelta(minutes=minute), key=minute, f_cnt=f_cnt)
+    found = together.take_changes()
+    for name in "abc":
+        alone = Book()
+        for other, minute, f_cnt in frames:
+            if other == name:
+                alone.settle(name, T0 + timedelta(minutes=minute), key=minute, f_cnt=f_cnt)
+        assert alone.take_changes() == {name: found[name]}
+    heard = together.heard("a")
+    assert heard is not None
+    assert (heard.last_seen, heard.messages) == (T0 + timedelta(minutes=5), 3)
+    assert together.heard("d") is None
