@@ -128,14 +128,14 @@ async def serving(dsn: str, **settings: Any) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def listening(*statuses: int) -> AsyncIterator[Receiver]:
+async def listening(*statuses: int, port: int = 0) -> AsyncIterator[Receiver]:
     """Run a receiver of notifications that answers with these statuses, the last one over and over."""
     receiver = Receiver(statuses or (200,))
     app = web.Application()
     app.router.add_post("/{path:.*}", receiver.take)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/notify"
     try:

@@ -53,16 +53,24 @@ async def create_subscription(request: web.Request) -> web.Response:
     doc = {member: value for member, value in doc.items() if member not in _OURS}
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
-    await _check(parts, compile_subscription(doc, names))
+    subscription = compile_subscription(doc, names)
+    await _check(parts, subscription, dated=True)
     stored_context = await _with_context(parts, call, doc, context, names)
     async with parts.pool.acquire() as connection, connection.transaction():
         await store.subscriptions_version(connection, call.tenant, create=True)
         added = await connection.fetchval(
-            SQL["add_subscription"], call.tenant, doc["id"], _json(doc), _json(stored_context), now()
+            SQL["add_subscription"],
+            call.tenant,
+            doc["id"],
+            _json(doc),
+            _json(stored_context),
+            now(),
+            subscription.interval,
         )
         if added is None:
             raise AlreadyExistsError(detail=f"the subscription {doc['id']} exists already")
         await connection.execute(SQL["touch_subscriptions"], call.tenant)
+    parts.delivery.look_at_the_clock()
     return done(call, status=201, headers={"Location": f"{PATH}/{quote(doc['id'], safe=':')}"})
 
 
@@ -95,7 +103,7 @@ async def list_subscriptions(request: web.Request) -> web.Response:
     rows = await parts.reader.rows("read_subscriptions", call.tenant, None)
     page = rows[offset : offset + limit]
     more = len(rows) > offset + limit and limit > 0
-    links = page_links(call.path, call.parameters, limit=limit, offset=offset, more=more, media=call.media)
+    links = page_links(PATH, call.parameters, limit=limit, offset=offset, more=more, media=call.media)
     headers = [("Link", link) for link in links]
     if count:
         headers.append(("NGSILD-Results-Count", str(len(rows))))
@@ -120,6 +128,7 @@ async def update_subscription(request: web.Request) -> web.Response:
         if not rows:
             raise NotFoundError(detail=f"there is no subscription {subscription_id}")
         if await _replace(parts, call, rows[0], await _changed(parts, call, rows[0], patch, source)):
+            parts.delivery.look_at_the_clock()
             return done(call)
     raise ConflictError(detail=f"others keep changing the subscription {subscription_id}; try again")
 
@@ -135,9 +144,7 @@ async def _changed(
     before = orjson.loads(row["context"])
     context = await parts.contexts.resolve(before["source"] if source is None else source)
     names = Recorder(context)
-    await _check(parts, compile_subscription(doc, names))
-    if source is not None and "jsonldContext" not in patch:
-        doc.pop("jsonldContext", None)
+    await _check(parts, compile_subscription(doc, names), dated="expiresAt" in patch)
     return doc, await _with_context(parts, call, doc, context, names)
 
 
@@ -153,7 +160,13 @@ async def _replace(
         if row is None or any(row[column] != read[column] for column in ("modified_at", "doc", "context")):
             return False
         await connection.execute(
-            SQL["update_subscription"], call.tenant, read["id"], _json(doc), _json(context), now()
+            SQL["update_subscription"],
+            call.tenant,
+            read["id"],
+            _json(doc),
+            _json(context),
+            now(),
+            doc.get("timeInterval"),
         )
         await connection.execute(SQL["touch_subscriptions"], call.tenant)
     return True
@@ -204,11 +217,17 @@ def _object(body: Any) -> dict[str, Any]:
     return body
 
 
-async def _check(parts: Parts, subscription: Subscription) -> None:
-    """Check what cannot be read off the document: addresses, patterns, the present."""
-    if subscription.expires_at is not None and subscription.expires_at <= now():
+async def _check(parts: Parts, subscription: Subscription, *, dated: bool) -> None:
+    """Check what cannot be read off the document: addresses, patterns, the present.
+
+    Args:
+        parts: the broker's parts.
+        subscription: what was read.
+        dated: whether the request says when it expires.
+    """
+    if dated and subscription.expires_at is not None and subscription.expires_at <= now():
         raise BadRequestDataError(detail="expiresAt is in the past")
-    await parts.endpoints.check(subscription.uri)
+    await parts.endpoints.check(subscription.notification.endpoint.uri)
     patterns = [selector.id_pattern for selector in subscription.selectors if selector.id_pattern is not None]
     if subscription.q is not None:
         patterns += patterns_of(subscription.q)
@@ -217,20 +236,23 @@ async def _check(parts: Parts, subscription: Subscription) -> None:
 
 
 async def _with_context(
-    parts: Parts, call: Call, doc: dict[str, Any], context: Context, names: Recorder
+    parts: Parts, call: Call, doc: Mapping[str, Any], context: Context, names: Recorder
 ) -> dict[str, Any]:
-    """Give the document the URL of its notifications' @context, and return what is stored beside it.
+    """Return what is stored beside a document: its @context, that of its notifications, and its names.
 
     Raises:
         BadRequestDataError: the author's jsonldContext is no URI.
         ContextNotAvailableError: it cannot be had.
     """
-    own = await _context_url(parts, call, context)
-    url = doc.setdefault("jsonldContext", own)
-    check_id(url, "jsonldContext")
-    shown = context.source if url == own else url
-    await parts.contexts.resolve(shown)
-    return {"source": context.source, "shown": shown, "names": names.known}
+    given = doc.get("jsonldContext")
+    if given is not None:
+        await parts.contexts.resolve(check_id(given, "jsonldContext"))
+    return {
+        "source": context.source,
+        "shown": context.source if given is None else given,
+        "url": await _context_url(parts, call, context),
+        "names": names.known,
+    }
 
 
 async def _context_url(parts: Parts, call: Call, context: Context) -> str:

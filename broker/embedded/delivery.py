@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""Notifications, from the queue in PostgreSQL to the subscribers' endpoints over HTTP.
+"""Notifications, from the queue in PostgreSQL to the subscribers' endpoints over HTTP and MQTT.
 
 Each subscription has a worker of its own while there is something for it, so an endpoint that
 fails delays no other one, not even on the same server; within a subscription the order of the
 changes is kept. One server gets a few requests at a time. An attempt that fails for a passing
-reason is repeated after 1, 2, 4 … seconds, up to a minute. One
+reason is repeated after 1, 2, 4 … seconds, up to a minute, with the same notification id; a
+receiver that comes back gets all that it missed, in order. What is older than `keep`, or more than
+the newest `most` of a subscription, is given up, the oldest first, and the log says how many. One
 process works on a database's queue.
 """
 
@@ -13,38 +15,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import aiohttp
 import asyncpg
 import orjson
 import structlog
+from zmqtt import MQTTError
 
-from broker.embedded.contexts import as_json_ld
 from broker.embedded.endpoints import ForbiddenAddressError
-from broker.embedded.links import context_link
-from broker.embedded.merging import Stored, now, timestamp
-from broker.embedded.notifications import Known, destination, read_known
+from broker.embedded.merging import now
+from broker.embedded.mqtt_delivery import MqttLine
+from broker.embedded.notification_bodies import compose
+from broker.embedded.notifications import read_known
+from broker.embedded.periodic import Periodic
 from broker.embedded.problems import ProblemError
-from broker.embedded.representations import View, feature_collection, show
-from broker.embedded.store import SQL
+from broker.embedded.store import SQL, EntityReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from broker.embedded.contexts import Contexts
     from broker.embedded.endpoints import AddressPolicy
-    from broker.embedded.notifications import QueueKey
-    from broker.embedded.subscriptions import Subscription
-    from broker.embedded.terms import Context
+    from broker.embedded.notification_bodies import Message
+    from broker.embedded.notification_params import Endpoint
+    from broker.embedded.notifications import Known, QueueKey
     from store.postgres import Pool
 
 log = structlog.get_logger(__name__)
+
+DEFAULT_KEEP = timedelta(hours=24)
+DEFAULT_MOST = 10_000
 
 _AT_ONCE = 20  # notifications read from the queue together
 _REQUESTS = 200  # under way at a time
@@ -55,9 +60,7 @@ _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
 _FAILED_PAUSE = 5.0  # before a worker that failed for a reason unforeseen is replaced
 _LONGEST_PAUSE = 60.0
-_MAX_ATTEMPTS = 20
-_MAX_AGE = timedelta(hours=24)
-_MAX_WAITING = 10_000  # notifications kept for one subscription whose endpoint does not answer
+_LONGEST_COOLDOWN = 3600.0
 _PASSING = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )  # and every 5xx
@@ -72,21 +75,45 @@ class _Outcome:
     reason: str = ""
 
 
+@dataclass(kw_only=True, slots=True)
+class _Work:
+    """What a worker keeps from one notification to the next."""
+
+    line: MqttLine
+    changed: object = None
+    known: Known | None = None
+
+
 class Delivery:
     """Sends what is queued.
 
     Args:
+        pool: connections to the broker's database.
+        contexts: the @contexts that notifications are written with.
         policy: which addresses may be connected to, checked again at each connection.
         first_pause: seconds before the first repetition.
+        keep: how long a notification is tried.
+        most: notifications kept for one subscription whose endpoint does not answer.
     """
 
     def __init__(
-        self, pool: Pool, contexts: Contexts, policy: AddressPolicy, *, first_pause: float = _FIRST_PAUSE
+        self,
+        pool: Pool,
+        contexts: Contexts,
+        policy: AddressPolicy,
+        *,
+        first_pause: float = _FIRST_PAUSE,
+        keep: timedelta = DEFAULT_KEEP,
+        most: int = DEFAULT_MOST,
     ) -> None:
         self._pool = pool
         self._contexts = contexts
         self._policy = policy
         self._first_pause = first_pause
+        self._keep = keep
+        self._most = most
+        self._reader = EntityReader(pool)
+        self._periodic = Periodic(pool, self._reader, self.wake)
         self._wake = asyncio.Event()
         self._workers: dict[QueueKey, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_REQUESTS)
@@ -99,9 +126,11 @@ class Delivery:
         self._session = self._policy.session(timeout=_TIMEOUT_SECONDS, connections=_REQUESTS)
         self._wake.set()
         self._dispatcher = asyncio.create_task(self._dispatch(), name="notifications")
+        self._periodic.start()
 
     async def close(self) -> None:
         """Stop; what is not delivered stays in the queue."""
+        await self._periodic.close()
         tasks = [task for task in (self._dispatcher, *self._workers.values()) if task is not None]
         for task in tasks:
             task.cancel()
@@ -116,6 +145,10 @@ class Delivery:
         if self._session is not None:
             for key in keys:
                 self._start_worker(key)
+
+    def look_at_the_clock(self) -> None:
+        """Say that a subscription with a timeInterval was added or changed."""
+        self._periodic.wake()
 
     async def _dispatch(self) -> None:
         """See that every subscription with something waiting has a worker."""
@@ -155,44 +188,53 @@ class Delivery:
 
     async def _serve(self, key: QueueKey) -> None:
         """Deliver what waits for one subscription until nothing does."""
-        pause = self._first_pause
-        while True:
-            try:
-                rows = await self._pool.fetch(SQL["next_notifications"], *key, _AT_ONCE)
-                if not rows:
-                    return
-                for row in rows:
-                    if await self._handle(row):
-                        pause = self._first_pause
+        work = _Work(line=MqttLine(self._policy))
+        try:
+            pause = self._first_pause
+            while True:
+                try:
+                    rows = await self._pool.fetch(SQL["next_notifications"], *key, _AT_ONCE)
+                    if not rows:
+                        return
+                    for row in rows:
+                        if await self._handle(row, work):
+                            pause = self._first_pause
+                        else:
+                            break
                     else:
-                        break
-                else:
-                    continue
-                trimmed = await self._pool.fetchval(SQL["trim_notifications"], *key, _MAX_WAITING)
-                if trimmed:
-                    log.warning("notifications.trimmed", tenant=key[0], subscription=key[1], lost=trimmed)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("notifications.queue_unreadable", reason=str(error))
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_PAUSE, pause * 2)
+                        continue
+                    await self._give_up(key)
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    log.warning("notifications.queue_unreadable", reason=str(error))
+                await asyncio.sleep(max(pause, _cooldown(work)))
+                pause = min(_LONGEST_PAUSE, pause * 2)
+        finally:
+            await work.line.close()
 
-    async def _handle(self, row: asyncpg.Record) -> bool:
+    async def _give_up(self, key: QueueKey) -> None:
+        """Drop what is too old or too much."""
+        lost = await self._pool.fetchval(SQL["trim_notifications"], *key, self._most, now() - self._keep)
+        if lost:
+            log.warning("notifications.trimmed", tenant=key[0], subscription=key[1], lost=lost)
+
+    async def _handle(self, row: asyncpg.Record, work: _Work) -> bool:
         """Attempt one notification; False if the same one has to be attempted again later."""
-        found = await self._pool.fetchrow(SQL["read_subscriptions"], row["tenant"], row["subscription_id"])
-        known = None if found is None else read_known(found)
+        known = await self._known(row, work)
         if known is None:
             # deleted meanwhile, and the notification with it; or this version cannot read it
             await self._pool.execute(SQL["finish_notification"], row["number"], False, now())  # noqa: FBT003 - SQL
             return True
+        endpoint = known.subscription.notification.endpoint
         try:
-            outcome = await self._attempt(row, known)
+            outcome = await self._attempt(row, known, work.line)
         except Exception as error:
             log.exception("notification.failed", subscription=known.subscription.id)
             outcome = _Outcome(delivered=False, again=True, reason=str(error))
-        bound = log.bind(subscription=known.subscription.id, uri=known.subscription.uri, tenant=row["tenant"])
+        bound = log.bind(
+            subscription=known.subscription.id, destination=endpoint.destination, tenant=row["tenant"]
+        )
         moment = now()
-        late = row["attempts"] + 1 >= _MAX_ATTEMPTS or moment - row["notified_at"] > _MAX_AGE
-        if outcome.delivered or not outcome.again or late:
+        if outcome.delivered or not outcome.again:
             await self._pool.execute(SQL["finish_notification"], row["number"], outcome.delivered, moment)
             if outcome.delivered:
                 bound.debug("notification.delivered")
@@ -203,30 +245,41 @@ class Delivery:
         bound.info("notification.postponed", reason=outcome.reason, attempts=row["attempts"] + 1)
         return False
 
-    async def _attempt(self, row: asyncpg.Record, known: Known) -> _Outcome:
-        subscription = known.subscription
+    async def _known(self, row: asyncpg.Record, work: _Work) -> Known | None:
+        """Return the subscription as it is now; compiled anew only where it has changed."""
+        found = await self._pool.fetchrow(SQL["read_subscriptions"], row["tenant"], row["subscription_id"])
+        if found is None:
+            return None
+        changed = (found["modified_at"], found["doc"])
+        if work.changed != changed:
+            work.known, work.changed = read_known(found), changed
+        return work.known
+
+    async def _attempt(self, row: asyncpg.Record, known: Known, line: MqttLine) -> _Outcome:
+        endpoint = known.subscription.notification.endpoint
         try:
             context = await self._contexts.resolve(known.context)
-            self._policy.check_literal(subscription.uri)
+            self._policy.check_literal(endpoint.uri)
+            message = await compose(row, known, context, self._reader)
         except ProblemError as error:
             return _Outcome(delivered=False, again=True, reason=error.detail)
         except ForbiddenAddressError as error:
             return _Outcome(delivered=False, reason=str(error))
-        body, headers = _rendered(row, known, context)
-        server = destination(subscription.uri)
-        room = self._room_at.setdefault(server, asyncio.Semaphore(_REQUESTS_EACH))
+        room = self._room_at.setdefault(endpoint.destination, asyncio.Semaphore(_REQUESTS_EACH))
         async with room, self._room:  # in this order: who waits for a slow server takes no other's place
-            return await self._post(subscription, orjson.dumps(body), headers)
+            if endpoint.mqtt is not None:
+                return await _publish(line, endpoint, message)
+            return await self._post(endpoint, message)
 
-    async def _post(self, subscription: Subscription, body: bytes, headers: Mapping[str, str]) -> _Outcome:
+    async def _post(self, endpoint: Endpoint, message: Message) -> _Outcome:
         if self._session is None:
             return _Outcome(delivered=False, again=True, reason="the broker is stopping")
-        seconds = min(_LONGEST_TIMEOUT, subscription.timeout or _TIMEOUT_SECONDS)
+        seconds = _timeout(endpoint)
         try:
             async with self._session.post(
-                subscription.uri,
-                data=body,
-                headers=headers,
+                endpoint.uri,
+                data=orjson.dumps(message.body),
+                headers=message.headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
@@ -238,44 +291,33 @@ class Delivery:
             return _Outcome(delivered=False, again=True, reason=str(error))
 
 
+async def _publish(line: MqttLine, endpoint: Endpoint, message: Message) -> _Outcome:
+    seconds = _timeout(endpoint)
+    if endpoint.mqtt is None:
+        return _Outcome(delivered=False, reason="the endpoint is no MQTT broker")
+    try:
+        async with asyncio.timeout(seconds):
+            await line.send(endpoint.mqtt, message)
+    except ForbiddenAddressError as error:
+        return _Outcome(delivered=False, reason=str(error))
+    except TimeoutError:
+        return _Outcome(delivered=False, again=True, reason=f"no answer in {seconds:g} s")
+    except (MQTTError, OSError, ValueError) as error:
+        return _Outcome(delivered=False, again=True, reason=str(error))
+    return _Outcome(delivered=True)
+
+
+def _timeout(endpoint: Endpoint) -> float:
+    return min(_LONGEST_TIMEOUT, endpoint.timeout or _TIMEOUT_SECONDS)
+
+
+def _cooldown(work: _Work) -> float:
+    asked = None if work.known is None else work.known.subscription.notification.endpoint.cooldown
+    return min(_LONGEST_COOLDOWN, asked or 0.0)
+
+
 def _judged(status: int) -> _Outcome:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _Outcome(delivered=True)
     again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING
     return _Outcome(delivered=False, again=again, reason=f"the receiver answers {status}")
-
-
-def _rendered(row: asyncpg.Record, known: Known, context: Context) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return a notification's body and headers (clauses 5.3.1 and 6.3.8)."""
-    subscription = known.subscription
-    view = View(context=context, form=subscription.form, system=subscription.system)
-    entities = [_entity(item) for item in orjson.loads(row["entities"])]
-    linked = {"@context": as_json_ld(context)} if subscription.accept == "application/ld+json" else {}
-    data: Any = [{**show(entity, view), **linked} for entity in entities]
-    if subscription.accept == "application/geo+json":
-        data = feature_collection(entities, view)
-    body = {
-        "id": f"urn:ngsi-ld:Notification:{uuid.uuid4()}",
-        "type": "Notification",
-        "subscriptionId": subscription.id,
-        "notifiedAt": timestamp(row["notified_at"]),
-        "data": data,
-        **linked,
-    }
-    headers = {**dict(subscription.headers), "Content-Type": subscription.accept}
-    if row["tenant"]:
-        headers["NGSILD-Tenant"] = row["tenant"]
-    if not linked:
-        headers["Link"] = context_link(known.doc.get("jsonldContext") or context.url)
-    return body, headers
-
-
-def _entity(item: dict[str, Any]) -> Stored:
-    return Stored(
-        id=item["id"],
-        types=item["types"],
-        scopes=item["scopes"],
-        attributes=item["attributes"],
-        created_at=datetime.fromisoformat(item["created_at"]),
-        modified_at=datetime.fromisoformat(item["modified_at"]),
-    )

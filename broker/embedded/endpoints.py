@@ -21,12 +21,16 @@ from yarl import URL
 from broker.embedded.problems import BadRequestDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aiohttp import AddrInfoType
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_HTTP_PORTS = {"http": 80, "https": 443}
+ENDPOINT_PORTS = {**_HTTP_PORTS, "mqtt": 1883, "mqtts": 8883}
+"""Scheme of an endpoint that notifications may go to → the port where it names none."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -66,14 +70,14 @@ class AddressPolicy:
         return f"{where} is not a public address and the setting {self._setting} does not allow it"
 
     async def check(self, uri: object) -> None:
-        """Check an endpoint before it is stored.
+        """Check a notification's endpoint before it is stored.
 
         A name that cannot be resolved now passes: it is checked again at each connection.
 
         Raises:
-            BadRequestDataError: not http or https, no host, or an address that is not allowed.
+            BadRequestDataError: not http, https, mqtt or mqtts, no host, or an address that is not allowed.
         """
-        host, port = split_http(uri)
+        host, port = split_endpoint(uri)
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
@@ -86,10 +90,10 @@ class AddressPolicy:
         """Check a URI whose host is an IP address, which no resolver sees.
 
         Raises:
-            BadRequestDataError: it is no http or https URI with a host.
+            BadRequestDataError: it is no http, https, mqtt or mqtts URI with a host.
             ForbiddenAddressError: the address is not allowed.
         """
-        host, _ = split_http(uri)
+        host, _ = split_endpoint(uri)
         address = _literal(host)
         if address is not None and not self.allows(address):
             raise ForbiddenAddressError(self.refusal(host, address))
@@ -104,6 +108,37 @@ class AddressPolicy:
         if not self.allows(str(where[0])):
             raise ForbiddenAddressError(self.refusal(str(where[0]), str(where[0])))
         return socket.socket(family=family, type=kind, proto=protocol)
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """Open a TCP connection to the first address of a host that answers.
+
+        Raises:
+            ForbiddenAddressError: any of the host's addresses is not allowed.
+            OSError: none of them answers.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise OSError(errno.EINVAL, f"{host[:200]} is no name of a host") from error
+        for *_, address in found:
+            if not self.allows(str(address[0])):
+                raise ForbiddenAddressError(self.refusal(host, str(address[0])))
+        failure = OSError(errno.EHOSTUNREACH, f"{host} has no address")
+        for each in found:
+            opened = self.open_socket(each)
+            opened.settimeout(0)
+            try:
+                await loop.sock_connect(opened, each[-1])
+            except OSError as error:
+                opened.close()
+                failure = error
+            except BaseException:
+                opened.close()
+                raise
+            else:
+                return opened
+        raise failure
 
     def session(self, *, timeout: float, connections: int) -> aiohttp.ClientSession:
         """Open an HTTP client that connects to allowed addresses alone."""
@@ -120,10 +155,25 @@ class AddressPolicy:
 def split_http(uri: object) -> tuple[str, int]:
     """Return host and port of an http or https URI, as the HTTP client will connect to them.
 
-    The client's own parser reads it: it makes ASCII of other scripts' digits and dots, for one.
+    Raises:
+        BadRequestDataError: it is none.
+    """
+    return _split(uri, _HTTP_PORTS, "an http or https URI with a host")
+
+
+def split_endpoint(uri: object) -> tuple[str, int]:
+    """Return host and port of a notification's endpoint, which may be an MQTT broker too (clause 7.2).
 
     Raises:
         BadRequestDataError: it is none.
+    """
+    return _split(uri, ENDPOINT_PORTS, "an http, https, mqtt or mqtts URI with a host")
+
+
+def _split(uri: object, ports: Mapping[str, int], what: str) -> tuple[str, int]:
+    """Return host and port.
+
+    The HTTP client's own parser reads it: it makes ASCII of other scripts' digits and dots, for one.
     """
     if not isinstance(uri, str):
         raise BadRequestDataError(detail="an endpoint's uri must be a string")
@@ -131,9 +181,9 @@ def split_http(uri: object) -> tuple[str, int]:
         url = URL(uri)
     except ValueError as error:
         raise BadRequestDataError(detail=f"{uri[:200]} is not a URI: {error}") from error
-    host, port = url.raw_host, url.port
-    if url.scheme not in {"http", "https"} or not host or not port or not uri.isprintable() or " " in uri:
-        raise BadRequestDataError(detail=f"{uri[:200]} is not an http or https URI with a host")
+    host, port = url.raw_host, url.port if url.explicit_port is not None else ports.get(url.scheme)
+    if url.scheme not in ports or not host or not port or not uri.isprintable() or " " in uri:
+        raise BadRequestDataError(detail=f"{uri[:200]} is not {what}")
     return host, port
 
 

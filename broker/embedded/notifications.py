@@ -3,35 +3,45 @@
 """Who is to be told of a change (CIM 009, clause 5.8.6).
 
 A change is matched in the transaction that makes it, and what is to be sent is queued in the
-same transaction: what the broker confirmed, it also tells. `delivery.py` sends it.
+same transaction: what the broker confirmed, it also tells. `delivery.py` sends it. Subscriptions
+are kept in memory by the entities and types they are about, so that a change costs what concerns
+it; q is decided in memory too, and SQL is asked for what only it can say: patterns, linked entities.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 import structlog
-from yarl import URL
 
 from broker.embedded import store
+from broker.embedded.filters import Filter
 from broker.embedded.merging import now
 from broker.embedded.problems import ProblemError
+from broker.embedded.query_in_memory import meets
+from broker.embedded.snapshots import snapshot
 from broker.embedded.store import SQL
 from broker.embedded.subscriptions import Remembered, Subscription, compile_subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
-    from broker.embedded.filters import Filter
-    from broker.embedded.merging import Changes, Stored
+    from broker.embedded.snapshots import Write
+    from broker.embedded.subscriptions import Selector
     from store.postgres import Connection
 
 log = structlog.get_logger(__name__)
 
 QueueKey: TypeAlias = tuple[str, str]  # tenant, subscription's id: what is queued for one is kept in order
+
+# patterns that mean the same to Python and PostgreSQL, and take no time
+_PLAIN_PATTERN = re.compile(r"\^?[A-Za-z0-9:_/.\-]*([.][*+])?[A-Za-z0-9:_/.\-]*\$?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,63 +50,136 @@ class Known:
 
     Attributes:
         context: the @context that its notifications are written with.
+        link: the address of that @context.
     """
 
     subscription: Subscription
-    doc: Mapping[str, Any]
-    names: Mapping[str, str]
     context: Any
+    link: str | None
+
+
+class _Known:
+    """A tenant's subscriptions, by what they are about."""
+
+    def __init__(self, known: Iterable[Known]) -> None:
+        self._by_id: dict[str, list[Subscription]] = defaultdict(list)
+        self._by_type: dict[str, list[Subscription]] = defaultdict(list)
+        self._others: list[Subscription] = []
+        for each in known:
+            if each.subscription.interval is None:
+                self._place(each.subscription)
+
+    def about(self, write: Write) -> Iterable[Subscription]:
+        """Return the subscriptions that may be about an entity, each once."""
+        entity = write.entity
+        found = {each.id: each for each in self._others}
+        found.update({each.id: each for each in self._by_id.get(entity.id, ())})
+        for iri in entity.types:
+            found.update({each.id: each for each in self._by_type.get(iri, ())})
+        return found.values()
+
+    def __bool__(self) -> bool:
+        return bool(self._others or self._by_id or self._by_type)
+
+    def _place(self, subscription: Subscription) -> None:
+        """Put it where every entity that it may be about leads."""
+        ids: set[str] = set()
+        types: set[str] = set()
+        for selector in subscription.selectors:
+            if selector.ids is not None:
+                ids.update(selector.ids)
+            elif selector.types is not None:
+                types.update(selector.types.names())
+            else:
+                break
+        else:
+            if subscription.selectors:
+                for entity_id in ids:
+                    self._by_id[entity_id].append(subscription)
+                for iri in types:
+                    self._by_type[iri].append(subscription)
+                return
+        self._others.append(subscription)
 
 
 class Matcher:
     """Keeps the tenants' subscriptions in memory and matches changes against them."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, dict[str, Known]]] = {}
-
-    async def known(self, connection: Connection, tenant: str, version: int) -> dict[str, Known]:
-        """Return a tenant's subscriptions by id, read again if they have changed."""
-        cached = self._known.get(tenant)
-        if cached is not None and cached[0] == version:
-            return cached[1]
-        rows = await connection.fetch(SQL["read_subscriptions"], tenant, None)
-        found = {row["id"]: known for row in rows if (known := read_known(row)) is not None}
-        self._known[tenant] = (version, found)
-        return found
+        self._known: dict[str, tuple[int, _Known]] = {}
 
     async def publish(
-        self, connection: Connection, tenant: str, version: int, written: Sequence[tuple[Stored, Changes]]
+        self, connection: Connection, tenant: str, version: int, written: Sequence[Write]
     ) -> set[QueueKey]:
         """Queue the notifications that a transaction's changes call for.
+
+        Where entities are to be removed, they still are there while this is asked.
+
+        Args:
+            connection: the one with the transaction.
+            tenant: whose entities were written.
+            version: the version of the tenant's subscriptions.
+            written: what was written, in order.
 
         Returns:
             The subscriptions that have something to be delivered now.
         """
+        known = await self._of(connection, tenant, version)
+        if not known or not written:
+            return set()
         moment = now()
-        matched: dict[str, list[Stored]] = {}
-        for known in (await self.known(connection, tenant, version)).values():
-            subscription = known.subscription
-            if not subscription.active(moment):
-                continue
-            candidates = [entity for entity, changes in written if subscription.may_match(entity, changes)]
-            if candidates:
-                confirmed = await _confirmed(connection, tenant, subscription, candidates)
-                if confirmed:
-                    matched[subscription.id] = confirmed
+        matched: dict[str, tuple[Subscription, dict[int, Write]]] = {}
+        unsure: dict[str, tuple[Subscription, dict[int, Write]]] = {}
+        for number, write in enumerate(written):
+            for subscription in known.about(write):
+                if subscription.active(moment) and _triggered(subscription, write):
+                    decided = _decided(subscription, write)
+                    if decided is not False:
+                        into = unsure if decided is None else matched
+                        into.setdefault(subscription.id, (subscription, {}))[1][number] = write
+        for key, (subscription, writes) in unsure.items():
+            confirmed = await _confirmed(connection, tenant, subscription, writes)
+            if confirmed:
+                matched.setdefault(key, (subscription, {}))[1].update(confirmed)
         if not matched:
             return set()
-        found = self._known[tenant][1]
-        allowed = await _unthrottled(connection, tenant, [found[key].subscription for key in matched], moment)
-        due = [key for key in matched if key in allowed]
-        await connection.execute(
-            SQL["add_notifications"],
-            tenant,
-            due,
-            [destination(found[key].subscription.uri) for key in due],
-            moment,
-            [_snapshot(matched[key], found[key].subscription) for key in due],
-        )
+        subscriptions = [subscription for subscription, _ in matched.values()]
+        allowed = await _unthrottled(connection, tenant, subscriptions, moment)
+        due = {
+            key: (subscription, [writes[number] for number in sorted(writes)])
+            for key, (subscription, writes) in matched.items()
+            if key in allowed
+        }
+        if due:
+            await add_notifications(connection, tenant, due, moment)
         return {(tenant, key) for key in due}
+
+    async def _of(self, connection: Connection, tenant: str, version: int) -> _Known:
+        """Return a tenant's subscriptions, read again if they have changed."""
+        cached = self._known.get(tenant)
+        if cached is not None and cached[0] == version:
+            return cached[1]
+        rows = await connection.fetch(SQL["read_subscriptions"], tenant, None)
+        found = _Known(known for row in rows if (known := read_known(row)) is not None)
+        self._known[tenant] = (version, found)
+        return found
+
+
+async def add_notifications(
+    connection: Connection,
+    tenant: str,
+    due: Mapping[str, tuple[Subscription, Sequence[Write]]],
+    moment: datetime,
+) -> None:
+    """Queue one notification for each of some subscriptions."""
+    await connection.execute(
+        SQL["add_notifications"],
+        tenant,
+        list(due),
+        [subscription.notification.endpoint.destination for subscription, _ in due.values()],
+        moment,
+        [snapshot(writes, subscription, moment) for subscription, writes in due.values()],
+    )
 
 
 def read_known(row: Any) -> Known | None:
@@ -107,34 +190,83 @@ def read_known(row: Any) -> Known | None:
     except ProblemError as error:
         log.warning("subscription.unreadable", subscription=row["id"], reason=error.detail)
         return None
-    return Known(subscription=subscription, doc=doc, names=context["names"], context=context["shown"])
+    link = doc.get("jsonldContext", context.get("url"))
+    return Known(subscription=subscription, context=context["shown"], link=link)
 
 
-def destination(uri: str) -> str:
-    """Return scheme, host and port of an endpoint: what its server is told apart by."""
-    return str(URL(uri).origin())
+def _triggered(subscription: Subscription, write: Write) -> bool:
+    """Say whether a change is of a kind that is to be notified of."""
+    triggers, updates, watched = subscription.triggers, subscription.updates, subscription.watched
+    if write.deleted:
+        if "entityDeleted" in triggers:
+            return True
+        # with the entity go its attributes, but that is no update of the entity
+        lost = "attributeDeleted" in triggers
+        return lost and (watched is None or not watched.isdisjoint(write.entity.attributes))
+    changes = write.changes
+    if changes.entity_created:  # which is no update of the entity, so entityUpdated does not count
+        return "entityCreated" in triggers or (
+            "attributeCreated" in triggers and _touched(changes.created, watched)
+        )
+    return (
+        ("attributeUpdated" in updates and _touched(changes.updated, watched))
+        or ("attributeCreated" in updates and _touched(changes.created, watched))
+        or ("attributeDeleted" in updates and _touched(write.lost, watched))
+        or ("entityUpdated" in triggers and watched is None and changes.other)
+    )
+
+
+def _touched(names: Iterable[str], watched: frozenset[str] | None) -> bool:
+    return any(watched is None or name in watched for name in names)
+
+
+def _decided(subscription: Subscription, write: Write) -> bool | None:
+    """Say whether an entity is one that a subscription is about; None where only SQL can say."""
+    entity = write.entity
+    selected: bool | None = True
+    if subscription.selectors:
+        found = [_selected(selector, write) for selector in subscription.selectors]
+        selected = True if True in found else None if None in found else False
+    if selected is False:
+        return False
+    if subscription.scopes is not None and not subscription.scopes.matches(entity.scopes):
+        return False
+    geo = subscription.geo
+    if geo is not None and not geo.matches(entity.attributes.get(geo.attribute, [])):
+        return False
+    met = True if subscription.q is None else meets(entity, subscription.q)
+    return selected if met else met
+
+
+def _selected(selector: Selector, write: Write) -> bool | None:
+    if not selector.may_match(write.entity):
+        return False
+    if selector.id_pattern is None:
+        return True
+    pattern = _compiled(selector.id_pattern)
+    return None if pattern is None else pattern.search(write.entity.id) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return a pattern that need not be asked SQL about; None for any other."""
+    return re.compile(pattern) if _PLAIN_PATTERN.fullmatch(pattern) else None
 
 
 async def _confirmed(
-    connection: Connection, tenant: str, subscription: Subscription, candidates: Sequence[Stored]
-) -> list[Stored]:
-    """Ask SQL for what only it can say: q and patterns of ids."""
-    asked: dict[Filter, list[str]] = defaultdict(list)
-    confirmed: set[str] = set()
-    for entity in candidates:
-        filters = subscription.filters(entity)
-        if not filters:
-            confirmed.add(entity.id)
-        for each in filters:
-            asked[each].append(entity.id)
-    for each, ids in asked.items():
-        (found,) = await store.matching(connection, tenant, ids, [each])
-        confirmed |= found
-    return [entity for entity in candidates if entity.id in confirmed]
+    connection: Connection, tenant: str, subscription: Subscription, writes: Mapping[int, Write]
+) -> dict[int, Write]:
+    """Ask SQL which entities are meant, of those that may be."""
+    which = subscription.filter()
+    asked = Filter(any_of=which.any_of, q=which.q)
+    (found,) = await store.matching(
+        connection, tenant, [write.entity.id for write in writes.values()], [asked]
+    )
+    return {number: write for number, write in writes.items() if write.entity.id in found}
 
 
 async def _unthrottled(
-    connection: Connection, tenant: str, subscriptions: Sequence[Subscription], moment: Any
+    connection: Connection, tenant: str, subscriptions: Sequence[Subscription], moment: datetime
 ) -> set[str]:
     """Return the ids of subscriptions that may notify now; a throttled one's clock starts anew."""
     throttled = sorted(
@@ -146,25 +278,3 @@ async def _unthrottled(
         rows = await connection.fetch(SQL["claim_throttled"], tenant, ids, seconds, moment)
         allowed |= {row["id"] for row in rows}
     return allowed
-
-
-def _snapshot(entities: Sequence[Stored], subscription: Subscription) -> str:
-    """Return entities as they are now, with the attributes that the subscription shows."""
-    shown = subscription.shown
-    return orjson.dumps(
-        [
-            {
-                "id": entity.id,
-                "types": entity.types,
-                "scopes": entity.scopes,
-                "attributes": {
-                    iri: instances
-                    for iri, instances in entity.attributes.items()
-                    if shown is None or iri in shown
-                },
-                "created_at": entity.created_at,
-                "modified_at": entity.modified_at,
-            }
-            for entity in entities
-        ]
-    ).decode()

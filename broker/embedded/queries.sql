@@ -120,8 +120,8 @@ ORDER BY a.key
 
 -- name: add_subscription
 -- Add a subscription; returns nothing where the id is taken.
-INSERT INTO ngsild.subscriptions (tenant, id, doc, context, created_at, modified_at)
-VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $5)
+INSERT INTO ngsild.subscriptions (tenant, id, doc, context, created_at, modified_at, due_at)
+VALUES ($1, $2, $3::jsonb, $4::jsonb, $5, $5, $5::timestamptz + make_interval(secs => $6::float8))
 ON CONFLICT DO NOTHING
 RETURNING id
 
@@ -146,8 +146,10 @@ WHERE tenant = $1 AND id = $2
 FOR UPDATE
 
 -- name: update_subscription
--- Overwrite a subscription; its counters stay.
-UPDATE ngsild.subscriptions SET doc = $3::jsonb, context = $4::jsonb, modified_at = $5
+-- Overwrite a subscription; its counters stay, and its clock unless its timeInterval is another.
+UPDATE ngsild.subscriptions SET doc = $3::jsonb, context = $4::jsonb, modified_at = $5::timestamptz,
+    due_at = CASE WHEN doc -> 'timeInterval' = $3::jsonb -> 'timeInterval' THEN due_at
+        ELSE $5::timestamptz + make_interval(secs => $6::float8) END
 WHERE tenant = $1 AND id = $2
 
 -- name: delete_subscription
@@ -176,7 +178,7 @@ SELECT DISTINCT tenant, subscription_id FROM ngsild.notifications
 
 -- name: next_notifications
 -- A subscription's oldest notifications.
-SELECT number, tenant, subscription_id, notified_at, entities, attempts
+SELECT number, id, tenant, subscription_id, notified_at, entities, attempts
 FROM ngsild.notifications
 WHERE tenant = $1 AND subscription_id = $2
 ORDER BY number
@@ -205,17 +207,34 @@ FROM failed
 WHERE s.tenant = failed.tenant AND s.id = failed.subscription_id
 
 -- name: trim_notifications
--- Keep the newest of a subscription's notifications; returns how many were too many.
+-- Keep the newest of a subscription's notifications, none before a moment; returns how many were dropped.
 WITH trimmed AS (
     DELETE FROM ngsild.notifications
-    WHERE tenant = $1 AND subscription_id = $2 AND number < (
+    WHERE tenant = $1 AND subscription_id = $2 AND (notified_at < $4 OR number <= (
         SELECT number FROM ngsild.notifications
         WHERE tenant = $1 AND subscription_id = $2
         ORDER BY number DESC OFFSET $3 LIMIT 1
-    )
+    ))
     RETURNING 1
 )
 SELECT count(*) FROM trimmed
+
+-- name: claim_periodic
+-- Take the subscriptions whose timeInterval is over, and set their clocks; once a second at most.
+UPDATE ngsild.subscriptions AS s
+SET due_at = GREATEST(s.due_at, $1::timestamptz - i.pause) + i.pause
+FROM (
+    SELECT tenant, id, make_interval(secs => GREATEST(1.0, (doc ->> 'timeInterval')::float8)) AS pause
+    FROM ngsild.subscriptions WHERE due_at <= $1
+) AS i
+WHERE s.tenant = i.tenant AND s.id = i.id
+RETURNING s.tenant, s.id, s.doc, s.context, EXISTS (
+    SELECT FROM ngsild.notifications AS n WHERE n.tenant = s.tenant AND n.subscription_id = s.id
+) AS waiting
+
+-- name: next_periodic
+-- When the next timeInterval is over.
+SELECT min(due_at) FROM ngsild.subscriptions WHERE due_at IS NOT NULL
 
 -- name: keep_context
 -- Keep an @context that came inside a request and is served under a URL of ours.

@@ -33,7 +33,7 @@ from broker.embedded import (
 )
 from broker.embedded.api_temporal import TEMPORAL, Temporal
 from broker.embedded.contexts import Contexts
-from broker.embedded.delivery import Delivery
+from broker.embedded.delivery import DEFAULT_KEEP, DEFAULT_MOST, Delivery
 from broker.embedded.endpoints import AddressPolicy
 from broker.embedded.expiry import Expiry
 from broker.embedded.history import History
@@ -84,6 +84,8 @@ class EmbeddedSettings:
         context_allow: networks beyond the public addresses that @contexts may be fetched from.
         max_body: the largest request body, in bytes.
         first_retry: seconds before a notification that failed is attempted again; doubles each time.
+        notify_keep: how long a notification is attempted before it is given up.
+        notify_most: notifications kept for one subscription; beyond it the oldest are given up.
         history: whether changes are recorded and the temporal interface answers.
         history_page: the most instances of attributes in one answer; what is beyond comes by 206.
     """
@@ -96,6 +98,8 @@ class EmbeddedSettings:
     context_allow: tuple[Network, ...] = ()
     max_body: int = 1_048_576
     first_retry: float = 1.0
+    notify_keep: timedelta = DEFAULT_KEEP
+    notify_most: int = DEFAULT_MOST
     history: bool = True
     history_page: int = 10_000
 
@@ -119,7 +123,14 @@ class EmbeddedBroker:
         )
         self._endpoints = AddressPolicy(settings.notify_allow, setting="notify_allow")
         self._defaults = DefaultContexts(settings.default_contexts)
-        self._delivery = Delivery(pool, self._contexts, self._endpoints, first_pause=settings.first_retry)
+        self._delivery = Delivery(
+            pool,
+            self._contexts,
+            self._endpoints,
+            first_pause=settings.first_retry,
+            keep=settings.notify_keep,
+            most=settings.notify_most,
+        )
         self._matcher = Matcher()
         self._history = History(pool) if settings.history else None
         self._writer = Writer(pool, self._matcher, self._delivery, self._history)

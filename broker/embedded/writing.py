@@ -17,13 +17,14 @@ from broker.embedded import store
 from broker.embedded.history import UnpreparedError, before_of, entry_of
 from broker.embedded.merging import Changes, now
 from broker.embedded.problems import NotFoundError, ProblemError
+from broker.embedded.snapshots import Write, deletion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from broker.embedded.delivery import Delivery
-    from broker.embedded.history import Entry, History
+    from broker.embedded.history import Before, Entry, History
     from broker.embedded.merging import Stored
     from broker.embedded.notifications import Matcher
     from broker.embedded.selection import Selection
@@ -126,12 +127,16 @@ class Writer:
 
     async def _delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
         async with self._pool.acquire() as connection, connection.transaction():
-            await store.subscriptions_version(connection, tenant, create=tenant == "")
+            version = await store.subscriptions_version(connection, tenant, create=tenant == "")
             # in the order of the ids, like every writer
             found = await store.lock(connection, tenant, ids)
             if self._history is not None and found:
                 await self._history.delete(connection, tenant, list(found.values()), now())
-            return await store.delete(connection, tenant, ids)
+            gone = [deletion(entity) for entity in found.values()]
+            queued = await self._matcher.publish(connection, tenant, version, gone)
+            deleted = await store.delete(connection, tenant, ids)
+        self._delivery.wake(queued)
+        return deleted
 
 
 def existing(
@@ -151,7 +156,7 @@ def existing(
 
 async def _apply_all(
     connection: Connection, tenant: str, steps: Sequence[Step], moment: datetime, *, record: bool
-) -> tuple[list[Changes | ProblemError], list[tuple[Stored, Changes]], list[Entry]]:
+) -> tuple[list[Changes | ProblemError], list[Write], list[Entry]]:
     """Apply the steps and write what they changed; return what came of each, and what history gets.
 
     Somebody else may create an entity between our reading and our writing it. Then the steps
@@ -160,6 +165,7 @@ async def _apply_all(
     results: dict[int, Changes | ProblemError] = {}
     entries: dict[int, Entry] = {}
     entities: dict[str, Stored] = {}
+    befores: dict[str, Before | None] = {}
     pending = list(enumerate(steps))
     while pending:
         entities.update(await _locked(connection, tenant, {step.entity_id for _, step in pending}, moment))
@@ -167,7 +173,8 @@ async def _apply_all(
         changed = set()
         for number, step in pending:
             stored = entities.get(step.entity_id)
-            before = before_of(stored) if record else None
+            before = before_of(stored)
+            befores.setdefault(step.entity_id, before)
             try:
                 after, changes = step.apply(stored, moment)
             except ProblemError as error:
@@ -187,10 +194,11 @@ async def _apply_all(
             await store.overwrite(connection, tenant, rewritten)
         clashed = changed - known - inserted
         for entity_id in clashed:
-            del entities[entity_id]
+            del entities[entity_id], befores[entity_id]
         pending = [(number, step) for number, step in pending if step.entity_id in clashed]
     ordered = [results[number] for number in range(len(steps))]
-    return ordered, _written(steps, ordered, entities), [entries[number] for number in sorted(entries)]
+    written = _written(steps, ordered, entities, befores)
+    return ordered, written, [entries[number] for number in sorted(entries)]
 
 
 async def _locked(connection: Connection, tenant: str, ids: set[str], moment: datetime) -> dict[str, Stored]:
@@ -207,12 +215,22 @@ async def _locked(connection: Connection, tenant: str, ids: set[str], moment: da
 
 
 def _written(
-    steps: Sequence[Step], results: Sequence[Changes | ProblemError], entities: dict[str, Stored]
-) -> list[tuple[Stored, Changes]]:
+    steps: Sequence[Step],
+    results: Sequence[Changes | ProblemError],
+    entities: Mapping[str, Stored],
+    befores: Mapping[str, Before | None],
+) -> list[Write]:
     """Return each entity that changed once, with all that changed."""
     changed: dict[str, Changes] = {}
     for step, result in zip(steps, results, strict=True):
         if isinstance(result, Changes) and result.any:
             before = changed.get(step.entity_id)
             changed[step.entity_id] = result if before is None else before.then(result)
-    return [(entities[entity_id], changes) for entity_id, changes in changed.items()]
+    return [
+        Write(
+            entity=entities[entity_id],
+            changes=changes,
+            before={} if (known := befores[entity_id]) is None else known.attributes,
+        )
+        for entity_id, changes in changed.items()
+    ]

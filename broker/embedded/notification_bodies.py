@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""From what is queued to what a receiver reads (CIM 009, clauses 5.3.1, 6.3.8 and 7.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from broker.embedded.contexts import as_json_ld
+from broker.embedded.joining import Joined, flattened, joined
+from broker.embedded.language import choose_language
+from broker.embedded.links import context_link
+from broker.embedded.merging import Stored, timestamp
+from broker.embedded.notification_params import GEO_JSON, JSON_LD
+from broker.embedded.representations import View, feature, show
+from broker.embedded.vocabulary import NULL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import asyncpg
+
+    from broker.embedded.notifications import Known
+    from broker.embedded.store import EntityReader
+    from broker.embedded.terms import Context
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A notification, ready to be sent.
+
+    Attributes:
+        headers: over HTTP its headers, over MQTT its metadata.
+    """
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+async def compose(row: asyncpg.Record, known: Known, context: Context, reader: EntityReader) -> Message:
+    """Return what a queued notification says; linked entities are read as they are now.
+
+    Raises:
+        TooComplexQueryError: too many entities are linked.
+    """
+    endpoint = known.subscription.notification.endpoint
+    items = orjson.loads(row["entities"])
+    linked = {"@context": as_json_ld(context)} if endpoint.accept == JSON_LD else {}
+    shown = await _shown(row["tenant"], items, known, context, reader)
+    data: Any = [{**each, **linked} for each in shown]
+    if endpoint.accept == GEO_JSON:
+        data = {"type": "FeatureCollection", "features": shown}
+    body = {
+        "id": f"urn:ngsi-ld:Notification:{row['id']}",
+        "type": "Notification",
+        "subscriptionId": known.subscription.id,
+        "notifiedAt": timestamp(row["notified_at"]),
+        "data": data,
+        **linked,
+    }
+    headers = {**dict(endpoint.info), "Content-Type": endpoint.accept}
+    if row["tenant"]:
+        headers["NGSILD-Tenant"] = row["tenant"]
+    if not linked:
+        headers["Link"] = context_link(known.link or context.url)
+    return Message(body=body, headers=headers)
+
+
+async def _shown(
+    tenant: str, items: Sequence[Mapping[str, Any]], known: Known, context: Context, reader: EntityReader
+) -> list[dict[str, Any]]:
+    subscription = known.subscription
+    wanted = subscription.notification
+    view = View(
+        context=context,
+        form=wanted.form,
+        system=wanted.system,
+        attributes=wanted.attributes,
+        pick=wanted.pick,
+        omit=wanted.omit,
+        datasets=subscription.datasets,
+        languages=subscription.languages,
+    )
+    roots = [_entity(item) for item in items]
+    views = [(root, view) for root in roots]
+    if wanted.join is not None:
+        beyond = await joined(reader, tenant, roots, view, wanted.join)
+        if wanted.join.how == "flat":
+            views = flattened(roots, beyond, view, wanted.join)
+        else:
+            views = [
+                (
+                    root,
+                    replace(
+                        view,
+                        joined=Joined(entities=beyond, level=wanted.join.level, met=frozenset({root.id})),
+                    ),
+                )
+                for root in roots
+            ]
+    told = {item["id"]: item for item in items}
+    geo = wanted.endpoint.accept == GEO_JSON
+    return [
+        _feature(entity, seen, told.get(entity.id, {}))
+        if geo
+        else _object(entity, seen, told.get(entity.id, {}))
+        for entity, seen in views
+    ]
+
+
+def _object(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
+    shown = show(entity, view)
+    _tell_deletion(shown, view, item)
+    return shown
+
+
+def _feature(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
+    shown = feature(entity, view)
+    _tell_deletion(shown["properties"], view, item)
+    return {**shown, "geometry": None if shown["geometry"] == NULL else shown["geometry"]}
+
+
+def _tell_deletion(shown: dict[str, Any], view: View, item: Mapping[str, Any]) -> None:
+    """Add what a change took away: when the entity or an attribute was deleted, and the values before."""
+    if "deleted_at" in item and view.shows("deletedAt"):
+        shown["deletedAt"] = item["deleted_at"]
+    for iri, values in item.get("before", {}).items():
+        _amend(shown, view.context.compact(iri), {key: _previous(each, view) for key, each in values.items()})
+    if view.system and view.form != "simplified":
+        for iri, instances in item.get("attributes", {}).items():
+            deleted = {
+                each.get("datasetId", ""): {"deletedAt": each["deletedAt"]}
+                for each in instances
+                if "deletedAt" in each
+            }
+            _amend(shown, view.context.compact(iri), deleted)
+
+
+def _amend(shown: dict[str, Any], name: str, additions: Mapping[str, dict[str, Any]]) -> None:
+    """Add members to an attribute's instances, by their datasetIds."""
+    if name not in shown or not additions:
+        return
+    given = shown[name]
+    instances = [_whole(each) for each in (given if isinstance(given, list) else [given])]
+    for instance in instances:
+        instance.update(additions.get(instance.get("datasetId", ""), {}))
+    shown[name] = instances if isinstance(given, list) else instances[0]
+
+
+def _whole(instance: Any) -> dict[str, Any]:
+    """Return an instance with its members, also where the concise form has left its value alone."""
+    if isinstance(instance, dict) and not ("coordinates" in instance and "value" not in instance):
+        return instance
+    return {"value": instance}
+
+
+def _previous(given: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """Return a value before a change under its name: previousValue, previousObject, previousLanguageMap."""
+    return {f"previous{member[0].upper()}{member[1:]}": value for member, value in _spoken(given, view)}
+
+
+def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
+    for member, value in given.items():
+        if member == "vocab":
+            terms = [view.context.compact(each) for each in (value if isinstance(value, list) else [value])]
+            yield member, terms if isinstance(value, list) else terms[0]
+        elif member == "languageMap" and view.languages is not None:
+            language = choose_language(value, view.languages)
+            yield "value", None if language is None else value[language]
+        else:
+            yield member, value
+
+
+def _entity(item: Mapping[str, Any]) -> Stored:
+    expires_at = item.get("expires_at")
+    return Stored(
+        id=item["id"],
+        types=item["types"],
+        scopes=item["scopes"],
+        attributes=item["attributes"],
+        created_at=datetime.fromisoformat(item["created_at"]),
+        modified_at=datetime.fromisoformat(item["modified_at"]),
+        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+    )
