@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import orjson
+
 from broker.embedded.geometry import GeometryError, read_geometry
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
@@ -54,6 +56,7 @@ _NO_ATTRIBUTES = SYSTEM_MEMBERS | {"id", "@id", "type", "@type", "scope", "expir
 _IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
 _NESTED = (dict, list)
+_QUOTED_NULL = orjson.dumps(NULL)
 _checked_name = lru_cache(maxsize=10_000)(check_name)
 
 
@@ -314,6 +317,15 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
         return value
     if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
+    if (
+        kind == "Property"
+        and not how.nulls
+        and isinstance(value, _NESTED)
+        and _QUOTED_NULL in orjson.dumps(value)
+    ):
+        raise BadRequestDataError(
+            detail=f"the attribute {name} has {NULL} in its value: there is nothing to delete here"
+        )
     read = _VALUES.get(kind)
     return value if read is None else read(name, value, how)
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded.entities import is_null
+from broker.embedded.lifetimes import instant, is_expired
 from broker.embedded.problems import BadRequestDataError, NotFoundError
 from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER, is_uri
 
@@ -281,34 +282,6 @@ def drop_expired(stored: Stored, moment: datetime) -> Changes:
     if changes.deleted:
         stored.modified_at = moment
     return changes
-
-
-def is_expired(instance: Instance, moment: datetime) -> bool:
-    """Say whether an attribute's instance is there no longer (clause 4.22)."""
-    return "expiresAt" in instance and instant(instance["expiresAt"]) <= moment
-
-
-def due_at(stored: Stored) -> datetime | None:
-    """Return when something of an entity expires, itself or an attribute; None: never."""
-    moments = [
-        instant(instance["expiresAt"])
-        for instances in stored.attributes.values()
-        for instance in instances
-        if "expiresAt" in instance
-    ]
-    if stored.expires_at is not None:
-        moments.append(stored.expires_at)
-    return min(moments, default=None)
-
-
-@lru_cache(maxsize=1024)
-def instant(text: str) -> datetime:
-    """Return the moment that an RFC 3339 text names, in UTC."""
-    moment = datetime.fromisoformat(text.replace(",", "."))
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # the first or the last hours of the calendar, in another zone
-        return moment.replace(tzinfo=UTC)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from broker.embedded.language import choose_language
-from broker.embedded.merging import is_expired, now, timestamp
+from broker.embedded.lifetimes import is_expired
+from broker.embedded.merging import now, timestamp
 from broker.embedded.vocabulary import LOCATION, VALUE_MEMBER
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import orjson
 
 from broker.embedded.filters import Filter, Parameters, condition
 from broker.embedded.geo import extent
-from broker.embedded.merging import Stored, due_at
+from broker.embedded.lifetimes import due_at
+from broker.embedded.merging import Stored
 from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
 from broker.embedded.problems import (
     BadRequestDataError,

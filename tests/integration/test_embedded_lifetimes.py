@@ -200,3 +200,17 @@ async def test_a_merge_of_bare_values(client: Client) -> None:
     ):
         refused = await client.ask("PATCH", f"/entities/urn:m:1?{query}", body)
         assert (refused.status, refused.problem) == (400, "BadRequestData"), refused
+
+
+# 5.5.4: the null of NGSI-LD, deep in a value, deletes there in a merge and is an error elsewhere
+
+
+async def test_a_null_deep_in_a_value(client: Client) -> None:
+    deep = {"value": {"a": 1, "b": {"c": "urn:ngsi-ld:null", "d": 2}}}
+    refused = await client.ask("POST", "/entities", {"id": "urn:n:1", "type": "A", "p": deep})
+    assert (refused.status, refused.problem) == (400, "BadRequestData")
+    whole = {"value": {"a": 1, "b": {"c": 5, "d": 1}}}
+    assert (await client.ask("POST", "/entities", {"id": "urn:n:1", "type": "A", "p": whole})).status == 201
+    assert (await client.ask("PATCH", "/entities/urn:n:1", {"p": deep})).status == 204
+    shown = (await client.ask("GET", "/entities/urn:n:1?options=keyValues")).json
+    assert shown["p"] == {"a": 1, "b": {"d": 2}}
