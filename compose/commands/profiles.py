@@ -63,8 +63,10 @@ def markdown(known: Iterable[Profile]) -> Iterator[str]:
     """Yield the lines of a Markdown page: devices, quantities, types and impact areas."""
     ordered = sorted(known, key=lambda profile: (profile.vendor.lower(), profile.model.lower()))
     yield "<!--"
+    # REUSE-IgnoreStart - of the page, not of this file
     yield "SPDX-FileCopyrightText: 2026 The Volme contributors"
     yield "SPDX-License-Identifier: EUPL-1.2"
+    # REUSE-IgnoreEnd
     yield "Made by `volme profiles --table`; a test keeps it true."
     yield "-->"
     yield "# Devices"
