@@ -5,6 +5,10 @@
 -- Every registered device, by id.
 SELECT * FROM registry.devices ORDER BY id;
 
+-- name: state_of_devices
+-- A text that is another one after every change of any device: each write gives a row another xmin.
+SELECT count(*) || ' ' || coalesce(sum(hashtextextended(id, xmin::text::bigint)), 0) FROM registry.devices;
+
 -- name: some_devices
 -- Registered devices, by their ids.
 SELECT * FROM registry.devices WHERE id = ANY($1::text[]);

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -24,7 +26,7 @@ from store.postgres import migrate
 from store.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from store.postgres import Pool
 
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 _CHANNEL = "volme_registry"
 _LOOK_AGAIN_S = 30.0
+# Rows read at a time, and different parameters and attributes of devices that are kept once.
+_ROWS = 500
+_SHARED = 4096
 
 
 class _TakenError(Exception):
@@ -54,6 +59,7 @@ class Registry:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = queries("adapters")
+        self._state: str | None = None  # of the table when it was read last
         self._changed: asyncio.Queue[str | None] = asyncio.Queue()  # None: the connection was lost
         self.devices: dict[str, Device] = {}
         self.retired: dict[str, Device] = {}
@@ -124,7 +130,13 @@ class Registry:
             self._forget(device_id)
         return removed
 
+    def _same(self, device: Device) -> Device:
+        """Return a device as it is known already, if nothing of it has changed."""
+        known = self.devices.get(device.id) or self.retired.get(device.id)
+        return known if known is not None and known == device else device
+
     def _know(self, device: Device) -> None:
+        device = self._same(device)
         self._forget(device.id)
         (self.devices if device.retired_at is None else self.retired)[device.id] = device
 
@@ -165,8 +177,18 @@ class Registry:
         self._changed.put_nowait(None)
 
     async def _load(self, connection: Any) -> None:
-        rows = await connection.fetch(self._sql["all_devices"], timeout=_LOOK_AGAIN_S)
-        found = [_device(row) for row in rows]
+        found: list[Device] = []
+        state = await connection.fetchval(self._sql["state_of_devices"], timeout=_LOOK_AGAIN_S)
+        if state == self._state:
+            return
+        # Some at a time: the memory that all rows take at once would not come back.
+        async with connection.transaction():
+            async for row in connection.cursor(
+                self._sql["all_devices"], prefetch=_ROWS, timeout=_LOOK_AGAIN_S
+            ):
+                found.append(self._same(_device(row)))  # noqa: PERF401 - one after the other
+        # As of before the reading: what changed meanwhile is found the next time.
+        self._state = state
         # In place: translation holds this very mapping.
         self.devices.clear()
         self.retired.clear()
@@ -220,19 +242,32 @@ def _device(row: asyncpg.Record) -> Device:
     installed: datetime | None = row["installed_at"]
     return Device(
         id=row["id"],
-        profile=row["profile"],
-        entity_type=row["entity_type"],
+        profile=_word(row["profile"]) or "",
+        entity_type=_word(row["entity_type"]),
         place=row["place"],
         name=row["name"],
         position=Position(longitude=row["longitude"], latitude=row["latitude"], altitude=row["altitude"])
         if known
         else None,
-        owner=row["owner"],
+        owner=_word(row["owner"]),
         installed_at=installed.astimezone(UTC) if installed else None,
         simulated=row["simulated"],
-        parameters=orjson.loads(row["parameters"]),
-        attributes=orjson.loads(row["attributes"]),
+        parameters=_mapping(row["parameters"]),
+        attributes=_mapping(row["attributes"]),
         retired_at=row["retired_at"] and row["retired_at"].astimezone(UTC),
         replaced_by=row["replaced_by"],
-        origin=row["origin"],
+        origin=_word(row["origin"]),
     )
+
+
+# Many devices have the same.
+
+
+def _word(text: str | None) -> str | None:
+    return None if text is None else sys.intern(text)
+
+
+@lru_cache(maxsize=_SHARED)
+def _mapping(written: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = orjson.loads(written)
+    return found

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from models.uplink import Position  # noqa: TC001 - dataclass fields are read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# Of most devices there is nothing to say: one mapping for all of them, for a city has many.
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +50,8 @@ class Device:
     owner: str | None = None
     installed_at: datetime | None = None
     simulated: bool = False
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     retired_at: datetime | None = None
     replaced_by: str | None = None
     origin: str | None = None
@@ -64,6 +68,7 @@ class FieldMapping:
         unit: UN/CEFACT code of the field where it differs from the quantity's own unit.
         values: field value (as text) → reading, for enumerations.
         missing: values (as text) by which the device says that nothing was measured.
+        modulus: of a counter that rolls over: the count at which it is zero again, in the field's unit.
     """
 
     path: str
@@ -71,6 +76,7 @@ class FieldMapping:
     unit: str | None = None
     values: Mapping[str, float | bool | str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    modulus: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
