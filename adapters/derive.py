@@ -6,7 +6,7 @@ One row a derivation: which quantities it needs, which parameters of the device 
 it gives. A quantity that was measured itself is never overwritten. Which quantities follow depends on the
 names of quantities and parameters alone, never on their values.
 
-Counters stay as they are: a difference needs the reading before, and translation knows one message only.
+What counters counted since the message before is known by then: `adapters/counters.py`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from difflib import get_close_matches
 from functools import lru_cache
@@ -37,6 +38,7 @@ class _Field(BaseModel):
     unit: str | None = None
     values: dict[str, bool | float | str] = {}
     missing: list[str] = []
+    modulus: float | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -125,16 +127,26 @@ def _problems(table: _Table) -> Iterator[tuple[str, str]]:
     for parameter in table.parameters.keys() - PARAMETERS:
         yield "parameters", f"there is no parameter {parameter!r}, but {', '.join(sorted(PARAMETERS))}"
     for path, field in table.fields.items():
-        quantity = quantities().get(field.quantity)
-        if quantity is None:
-            yield f"fields.{path}", f"there is no quantity {field.quantity!r}"
-        elif field.unit is not None and quantity.unit is None:
-            yield f"fields.{path}", f"{quantity.name} has no unit"
-        elif field.unit is not None and quantity.unit is not None:
-            try:
-                convert(1, field.unit, quantity.unit)
-            except ValueError as error:
-                yield f"fields.{path}", str(error)
+        if (wrong := _field_problem(field)) is not None:
+            yield f"fields.{path}", wrong
+
+
+def _field_problem(field: _Field) -> str | None:
+    quantity = quantities().get(field.quantity)
+    if quantity is None:
+        return f"there is no quantity {field.quantity!r}"
+    if field.modulus is not None and quantity.difference is None:
+        return f"{quantity.name} is no counter and rolls over nowhere"
+    if field.modulus is not None and not 0 < field.modulus < math.inf:
+        return "the modulus must be above 0"
+    if field.unit is not None and quantity.unit is None:
+        return f"{quantity.name} has no unit"
+    if field.unit is not None and quantity.unit is not None:
+        try:
+            convert(1, field.unit, quantity.unit)
+        except ValueError as error:
+            return str(error)
+    return None
 
 
 def _battery_problem(volts: list[float] | None) -> str | None:
@@ -156,6 +168,7 @@ def _mapping(path: str, field: _Field) -> FieldMapping:
         unit=field.unit,
         values=field.values,
         missing=tuple(field.missing),
+        modulus=field.modulus,
     )
 
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """From a message to entities: the pipeline as a list of verbs.
 
-A pure function of the message and of `World`, a snapshot of what the operator declared; only
-JavaScript codecs leave the process. What stops a message, and each value left out of it, is a
-`MessageError` in `Translation.problems`; nothing is raised and nothing is dropped, not even where
-Volme itself has a defect: one message must not stop all others.
+A pure function of the message and of `World`: a snapshot of what the operator declared, and what counters
+said in the messages before. Only JavaScript codecs leave the process. What stops a message, and each value
+left out of it, is a `MessageError` in `Translation.problems`; nothing is raised and nothing is dropped, not
+even where Volme itself has a defect: one message must not stop all others.
 
 There is one meaning and two ways to it. The whole way is in this module; messages that are like those
 before take the quick one of `adapters/templates.py`.
@@ -25,6 +25,7 @@ from adapters.alerts import silence_alert
 from adapters.build import build_entities
 from adapters.codecs.decoding import decode_table
 from adapters.codecs.javascript import PREFIX, Request
+from adapters.counters import counters_of, differing
 from adapters.derive import derive
 from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from adapters.codecs.decoding import Codecs, Decoded
+    from models.counters import Counters
     from models.device import Device, Profile
     from models.message import Message
     from models.uplink import Uplink
@@ -74,6 +76,8 @@ class World:
         codecs: decoders of payloads.
         readers: by source, what reads its envelopes; sources without one are recognised by shape.
         templates: what makes translation fast, and changes nothing else.
+        counters: what counters said in the messages before, in the order of the log; None: nobody knows,
+            and there are no differences.
     """
 
     city: str
@@ -82,6 +86,7 @@ class World:
     codecs: Codecs
     readers: Mapping[str, Callable[[Message], Uplink]] = field(default_factory=dict)
     templates: Templates = field(default_factory=Templates)
+    counters: Counters | None = None
     retired: Mapping[str, Device] = field(default_factory=dict)
 
 
@@ -247,10 +252,12 @@ def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profil
     _expect_something(done, uplink, profile)
     _add_status(done, uplink)
     _leave_out_implausible(done, device)
+    _count(done, device, profile, world)
     _derive(done, device, profile)
     _leave_out_implausible(done, device)
     _build(done, uplink, device, profile, world)
-    world.templates.learn(done, profile, world.city, world.devices)
+    if world.counters is None or not differing(profile):
+        world.templates.learn(done, profile, world.city, world.devices)
     _measure(done, done.readings, world)
 
 
@@ -331,6 +338,18 @@ def _add_status(done: Translation, uplink: Uplink) -> None:
         for name, value in status
         if value is not None and name not in known
     )
+
+
+def _count(done: Translation, device: Device, profile: Profile, world: World) -> None:
+    """Add what the device's counters counted since its message before."""
+    if world.counters is None:
+        return
+    for some in by_moment(done.readings):
+        for counter in counters_of(some, profile):
+            done.counts = (*done.counts, counter.now)
+            passed = world.counters.advance(device.id, counter.now, counter.modulus)
+            if passed is not None:
+                done.readings = (*done.readings, counter.reading(passed))
 
 
 def _derive(done: Translation, device: Device, profile: Profile) -> None:

@@ -218,8 +218,8 @@ class Book:
         self._f_cnt[row] = -1 if activity.f_cnt is None else activity.f_cnt
         self._messages[row] = activity.messages
         self._keys[row] = array("q", activity.keys) if activity.keys else None
-        if len(activity.hours) == PACKED.size:
-            self._interval[row], *counts = PACKED.unpack(activity.hours)
+        if len(activity.hours) >= PACKED.size:  # its counters may follow
+            self._interval[row], *counts = PACKED.unpack_from(activity.hours)
             self._counts[row * _COUNTS : (row + 1) * _COUNTS] = array("H", counts)
             self._hour[row] = activity.hour
 

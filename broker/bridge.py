@@ -23,6 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from broker.activity import Book
 from broker.ahead import Preference, read_ahead
@@ -31,6 +32,8 @@ from broker.redelivery import Redelivered
 from broker.shipping import Shipping
 from broker.state import BridgeSettings, BridgeState
 from broker.ticket import Ahead, Ticket
+from models.completeness import PACKED
+from models.counters import Counters
 from models.errors import BrokerError, StoreError
 from models.uplink import REGISTRY
 
@@ -72,6 +75,7 @@ class Bridge:
         translate: the pipeline, message by message in their order; never raises for what they contain.
         context_url: from a subject (`Weather`) to the address of its context.
         preference: who does not wait in a backlog; None: everybody does.
+        counters: those that `translate` asks and advances; None: it needs none.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Bridge:
         settings: BridgeSettings | None = None,
         *,
         preference: Preference | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._settings = settings or BridgeSettings()
         self._journal = journal
@@ -93,6 +98,9 @@ class Bridge:
             client, context_url, self._settings, self.state, preference.entity if preference else None
         )
         self._book = Book()
+        # Of what is taken, and of what is settled: what a crash interrupts is counted from there again.
+        self._counters = Counters() if counters is None else counters
+        self._counted = Counters()
         self._redelivered = Redelivered(journal)
         # When a device was heard last, of what was settled before it was first seen after the start.
         self._settled_at: dict[str, datetime | None] = {}
@@ -148,8 +156,11 @@ class Bridge:
     async def _read_forever(self) -> None:
         consumer = self._settings.consumer
         position = await self.patiently(lambda: self._journal.position(consumer))
+        await self._recall_counters()
         await self._catch_up_book(position)
         self._unsettled = (await self.patiently(lambda: self._journal.account(consumer))).pending
+        if not self._unsettled:
+            self._shipping.newest.forget_told()
         self.position = position
         while True:
             batches = await self.patiently(partial(self._journal.read_batches, position, _READ))
@@ -166,6 +177,13 @@ class Bridge:
                             await self._room.wait_for(self._has_room)
                     await self._take(part)
                     position = part.position
+
+    async def _recall_counters(self) -> None:
+        """Know what counters said where the book was saved last."""
+        saved = await self.patiently(lambda: self._journal.activities(beyond=PACKED.size))
+        for device_id, one in saved.items():
+            for counters in (self._counters, self._counted):
+                counters.restore(device_id, one.hours[PACKED.size :])
 
     def _has_room(self) -> bool:
         return (
@@ -191,7 +209,7 @@ class Bridge:
                 for index, done in enumerate(translations):
                     if self._came_before(part, index, done):
                         ticket.duplicates.add(index)
-                ticket.note_activity(self._book)
+                ticket.note_activity(self._book, self._counted)
                 saved = part.position
                 self._settled_at.update(
                     {
@@ -372,7 +390,7 @@ class Bridge:
         self.state.commit_seconds.add(time.perf_counter() - began)
         for ticket in ready:
             self._tickets.popleft()
-            ticket.note_activity(self._book)
+            ticket.note_activity(self._book, self._counted)
             ticket.committed = True
             self._uncommitted -= ticket.count
         self._booked = ready[-1].position
@@ -391,6 +409,9 @@ class Bridge:
         position, changes = self._booked, self._book.take_changes()
         if position is None or not changes:
             return
+        for device_id in self._counted.known(changes):
+            one = changes[device_id]
+            changes[device_id] = replace(one, hours=one.hours + self._counted.pack(device_id))
         try:
             await self._journal.save_activity(self._settings.consumer, position, changes)
         except StoreError:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from broker.activity import Book
+    from models.counters import Counters
     from models.errors import MessageError
     from models.translation import Translation
 
@@ -70,6 +71,7 @@ class Ticket:
     """
 
     __slots__ = (
+        "_counts",
         "_heard",
         "_letters",
         "_result",
@@ -101,6 +103,9 @@ class Ticket:
         self._result: SettledBatch | None = None
         self._letters: list[DeadLetter] = []
         self._heard: list[_Heard] = []
+        self._counts = [
+            (done.device.id, done.counts) for done in translations if done.counts and done.device is not None
+        ]
 
     def shrink(self) -> None:
         """Keep of a settled batch what its commit will say, and nothing else."""
@@ -164,8 +169,10 @@ class Ticket:
             },
         )
 
-    def note_activity(self, book: Book) -> None:
-        """Enter the messages into the book of devices."""
+    def note_activity(self, book: Book, counters: Counters) -> None:
+        """Enter the messages into the book of devices, and what their counters say."""
+        for device_id, counts in self._counts:
+            counters.note(device_id, counts)
         for device_id, observed_at, key, f_cnt, duplicate in self._heard or self._all_heard():
             book.settle(device_id, observed_at, key=key, f_cnt=f_cnt, duplicate=duplicate)
 

@@ -38,6 +38,7 @@ from compose.silence import Watch
 from compose.simulation import simulate
 from compose.telemetry import metrics_registry
 from compose.web import web_app
+from models.counters import Counters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -147,6 +148,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
     settings = platform.settings
     codecs = Codecs(javascript_sources(settings))
     stack.push_async_callback(codecs.close)
+    counters = Counters()
     world = World(
         city=settings.city,
         devices=platform.registry.devices,
@@ -154,6 +156,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
         profiles=load_profiles(settings.profiles),
         codecs=codecs,
         readers=source_readers(settings),
+        counters=counters,
     )
     client = await stack.enter_async_context(
         NgsiLdClient(
@@ -172,6 +175,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
         context_url=lambda subject: f"{platform.addresses.web}/contexts/{subject}.jsonld",
         settings=BridgeSettings(lanes=settings.broker.connections, batch=settings.broker.batch),
         preference=preference(settings.priority, world),
+        counters=counters,
     )
     await _task(stack, "bridge", platform.bridge.run())
     alerts = f"{platform.addresses.web}/contexts/Alert.jsonld"

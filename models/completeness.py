@@ -85,10 +85,10 @@ class Hours(Struct, gc=False):
 
     @classmethod
     def unpack(cls, hour: int, packed: bytes) -> tuple[Hours, float]:
-        """Read what `pack` wrote; nothing was written yet: nothing is known."""
-        if len(packed) != PACKED.size:
+        """Read what `pack` wrote, whatever follows it; nothing was written yet: nothing is known."""
+        if len(packed) < PACKED.size:
             return cls(), 0.0
-        interval, *counts = PACKED.unpack(packed)
+        interval, *counts = PACKED.unpack_from(packed)
         return cls(hour=hour, counts=array("H", counts)), interval
 
 

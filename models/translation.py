@@ -11,6 +11,7 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from models.counters import Counted
     from models.device import Device
     from models.errors import MessageError
     from models.message import Message
@@ -32,6 +33,7 @@ class Translation(Struct, kw_only=True):
         counted: how many readings there are, where they were only counted.
         unmapped: quantities for which the device's type has no attribute.
         entities: ready for the broker. Empty where nothing was measured.
+        counts: what the device's counters say, for the difference to the next message.
         problems: why it stopped, or which values were left out; each becomes a dead letter.
     """
 
@@ -44,6 +46,7 @@ class Translation(Struct, kw_only=True):
     counted: int = 0
     unmapped: tuple[str, ...] = ()
     entities: tuple[EntityUpdate, ...] = ()
+    counts: tuple[Counted, ...] = ()
     problems: tuple[MessageError, ...] = ()
 
     @property

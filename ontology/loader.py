@@ -102,6 +102,7 @@ class Quantity:
         label_de: German name.
         label_en: English name.
         controlled: what the Device model calls it in `controlledProperty`; None: it has no word for it.
+        difference: of a counter, the quantity that is counted from one reading to the next.
         targets: the attribute that takes it, by type. A type without one cannot say it.
     """
 
@@ -113,6 +114,7 @@ class Quantity:
     label_de: str
     label_en: str
     controlled: str | None = None
+    difference: str | None = None
     targets: Mapping[str, Target] = field(default_factory=dict)
 
 
@@ -201,6 +203,7 @@ def _quantity(name: str, table: Mapping[str, Any]) -> Quantity:
         label_de=table["de"],
         label_en=table["en"],
         controlled=table.get("controlled"),
+        difference=table.get("difference"),
         targets=MappingProxyType(
             {
                 type_name: Target(**target) if isinstance(target, dict) else Target(attribute=target)

@@ -125,15 +125,15 @@ class Consuming:
 
     async def activity(self, device_ids: Collection[str]) -> Mapping[str, Activity]:
         """See `Journal.activity`."""
-        return await self._activity([clean(device_id) for device_id in device_ids])
+        return await self._activity([clean(device_id) for device_id in device_ids], -1)
 
-    async def activities(self) -> Mapping[str, Activity]:
+    async def activities(self, *, beyond: int = -1) -> Mapping[str, Activity]:
         """See `Journal.activities`."""
-        return await self._activity(None)
+        return await self._activity(None, beyond)
 
-    async def _activity(self, device_ids: list[str] | None) -> Mapping[str, Activity]:
+    async def _activity(self, device_ids: list[str] | None, beyond: int) -> Mapping[str, Activity]:
         with speaking("tell when devices were heard"):
-            rows = await self._pool.fetch(SQL["activity"], device_ids)
+            rows = await self._pool.fetch(SQL["activity"], device_ids, beyond)
         return {row["device_id"]: read_activity(row) for row in rows}
 
 

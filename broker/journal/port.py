@@ -186,8 +186,8 @@ class Journal(Appender, Protocol):
         """Return what is known of these devices, without those never heard of."""
         ...
 
-    async def activities(self) -> Mapping[str, Activity]:
-        """Return what is known of all devices."""
+    async def activities(self, *, beyond: int = -1) -> Mapping[str, Activity]:
+        """Return what is known of all devices, or of those whose `hours` are longer than some bytes."""
         ...
 
     async def dead_letters(

@@ -234,10 +234,10 @@ WHERE day >= $1::date AND last > $2::bigint
 ORDER BY last LIMIT 1;
 
 -- name: activity
--- When devices were heard; all devices where $1 is null.
+-- When devices were heard; all devices where $1 is null. Only those whose hours are longer than $2 bytes.
 SELECT device_id, first_seen, last_seen, f_cnt, messages, keys, hour, hours
 FROM journal.devices_seen
-WHERE $1::text[] IS NULL OR device_id = ANY ($1)
+WHERE ($1::text[] IS NULL OR device_id = ANY ($1)) AND octet_length(hours) > $2::integer
 ORDER BY device_id;
 
 -- name: dead_letters

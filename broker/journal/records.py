@@ -25,7 +25,7 @@ LetterState = Literal["waiting", "replayed"]
 KEYS_REMEMBERED = 64
 """How many of a device's last message keys are kept."""
 
-HOURS_BYTES = 200
+HOURS_BYTES = 1000
 """How long `Activity.hours` may be, bytes."""
 
 
@@ -209,7 +209,8 @@ class Activity(Struct, frozen=True, kw_only=True, gc=False):
         messages: settled messages, duplicates included.
         keys: the last keys (`key_hash`), oldest first; at most `KEYS_REMEMBERED`.
         hour: the newest hour that `hours` has, in hours since 1970; 0: none.
-        hours: what was received in the last hours, as who saves it counts it; at most `HOURS_BYTES`.
+        hours: what was received in the last hours, as who saves it counts it, and its counters; at most
+            `HOURS_BYTES`.
     """
 
     first_seen: datetime | None = None

@@ -223,7 +223,7 @@ A = Activity(
     messages=71,
     keys=(*(key_hash(f"frame {number}") for number in range(KEYS_REMEMBERED - 2)), 7, -(2**63)),
     hour=494_000,
-    hours=bytes(range(HOURS_BYTES)),
+    hours=bytes(number % 256 for number in range(HOURS_BYTES)),
 )
 B = Activity(messages=1)
 
@@ -241,6 +241,8 @@ async def test_activity_comes_back_as_it_was_saved(journal: Journal) -> None:
     end = await settled_up_to(journal, 3)
     await journal.save_activity("bridge", end, {"a": A, "b\0": B})
     assert await journal.activities() == {"a": A, "b\N{REPLACEMENT CHARACTER}": B}
+    assert await journal.activities(beyond=HOURS_BYTES - 1) == {"a": A}
+    assert await journal.activities(beyond=HOURS_BYTES) == {}
     assert await journal.activity({"a", "c"}) == {"a": A}
     assert await journal.activity([]) == {}
     assert await journal.activity_position("bridge") == end
