@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from broker.lane import Lane, Shipment
 from broker.late import LateLane
 from broker.newest import Newest
+from models.last_seen import last_seen
+from models.reading import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +30,9 @@ _WHOLE_AGAIN_S = 3600.0
 # Where a device says nothing of itself but that it was heard, it is not said more often than this.
 _LAST_SEEN_EVERY = timedelta(seconds=60)
 _LOOK_FOR_HELD_S = 5.0
+# When a hundred thousand devices fall silent together, they are not all said at once.
+_HELD_AT_ONCE = 1000
+_BETWEEN_HELD_S = 0.2
 
 
 class Shipping:
@@ -51,8 +57,8 @@ class Shipping:
             for _ in range(settings.lanes)
         ]
         self._late = LateLane(client, context_url, state)
-        # Updates that say no more than that a device was heard, and when the first of them came.
-        self._held: dict[str, tuple[EntityUpdate, float]] = {}
+        # Devices of which is held back that they were heard, and since when: the newest state says the rest.
+        self._held: dict[str, float] = {}
 
     def work(self) -> Iterator[Awaitable[None]]:
         """Give what runs beside each other until stopped."""
@@ -79,6 +85,22 @@ class Shipping:
             How many shipments were made of it.
         """
         known = self.newest.known(update.id)
+        at = update.observed_at
+        if (  # what nearly all updates are: the next of the same device
+            update.measured
+            and known.measured is update.measured
+            and known.rest is update.rest
+            and not repeated
+            and at is not None
+            and known.at is not None
+            and known.at <= at
+            and known.whole_at + _WHOLE_AGAIN_S > now
+        ):
+            known.at = known.sent_at = at
+            if self._held:
+                self._held.pop(update.id, None)
+            self._put(update, known, owner, index, whole=False)
+            return 1
         fresh, stale = self.newest.advance(update, known, repeated=repeated)
         if fresh is not update:
             return self._ship_parts(fresh, stale, known, owner, index)
@@ -90,8 +112,8 @@ class Shipping:
             whole = True
         elif not update.measured and self._hold(update, known, now):
             return 0
-        known.sent_at = update.observed_at or known.sent_at
-        if self._held:
+        known.sent_at = at or known.sent_at
+        if self._held:  # this says all that it would have said
             self._held.pop(update.id, None)
         self._put(update, known, owner, index, whole=whole)
         return 1
@@ -116,8 +138,10 @@ class Shipping:
         at = update.observed_at
         if at is None or known.sent_at is None or at - known.sent_at >= _LAST_SEEN_EVERY:
             return False
-        _, since = self._held.get(update.id, (update, now))
-        self._held[update.id] = (update, since)
+        if update.id not in self._held:
+            if update != last_seen(update.id, at, update.rest):
+                return False
+            self._held[update.id] = now
         return True
 
     def _put(self, update: EntityUpdate, known: Known, owner: Owner, index: int, *, whole: bool) -> None:
@@ -130,19 +154,27 @@ class Shipping:
 
     async def _say_held(self) -> None:
         """Tell the broker in the end what was held back, as nothing else came to be told."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_LOOK_FOR_HELD_S)
-            self.say_held(before=asyncio.get_running_loop().time() - _LAST_SEEN_EVERY.total_seconds())
+            more = self.say_held(before=loop.time() - _LAST_SEEN_EVERY.total_seconds())
+            await asyncio.sleep(_BETWEEN_HELD_S if more else _LOOK_FOR_HELD_S)
 
-    def say_held(self, *, before: float) -> None:
-        """Send what is held back since before that time of the loop's clock."""
-        for entity_id, (update, since) in list(self._held.items()):
-            if since > before:
-                break
+    def say_held(self, *, before: float) -> bool:
+        """Send some of what is held back since before that time of the loop's clock.
+
+        Returns:
+            Whether there may be more of it.
+        """
+        due = takewhile(lambda entity_id: self._held[entity_id] <= before, self._held)
+        some = list(islice(due, _HELD_AT_ONCE))
+        for entity_id in some:
             del self._held[entity_id]
             known = self.newest.known(entity_id)
-            known.sent_at = update.observed_at
-            self._put(update, known, _NOBODY, 0, whole=False)
+            if known.at is not None:  # else it was forgotten, as one of far too many
+                known.sent_at = known.at
+                update = last_seen(entity_id, known.at, known.rest or NOTHING)
+                self._put(update, known, _NOBODY, 0, whole=False)
+        return len(some) == _HELD_AT_ONCE
 
 
 class _Nobody:
