@@ -27,8 +27,7 @@ from models.ngsild import sent_value, to_json
 from models.reading import EntityUpdate, Reading
 from models.types import TYPES, attributes
 from models.values import rfc3339
-from ontology.loader import _conversion as conversion
-from ontology.loader import quantities
+from ontology.loader import conversion, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,8 +22,7 @@ from adapters.shapes import OddError, limits, make_shape
 from models.errors import ConfigurationError
 from models.types import TYPES, attributes
 from models.uplink import REGISTRY
-from ontology.loader import _conversion as conversion
-from ontology.loader import quantities
+from ontology.loader import conversion, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping

@@ -182,9 +182,6 @@ def conversion(source: str, target: str) -> tuple[float, float]:
     return float(factor), float(shift)
 
 
-_conversion = conversion  # by the name that it had
-
-
 @cache
 def quantities() -> Mapping[str, Quantity]:
     """Return the normalised vocabulary by name."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from adapters.codecs.decoding import TABLES, Codecs, encode
+from adapters.measurements import measurements
 from adapters.profiles import load_profiles
 from adapters.templates import Templates
 from adapters.translate import World, translate
@@ -18,13 +19,12 @@ from models.device import Device
 from models.devices import DeviceMeasurement
 from models.message import Message
 from models.ngsild import keyvalues
-from models.types import TYPES
-from models.uplink import Position
+from models.reading import EntityUpdate, Reading
+from models.uplink import Position, Uplink
 from ontology.loader import conversion, quantities
 from tests.uplinks import DEV_EUI, chirpstack, the_things_stack
 
 if TYPE_CHECKING:
-    from models.reading import EntityUpdate
     from models.translation import Translation
 
 HERE = Position(longitude=7.4983, latitude=51.3391)
@@ -203,9 +203,13 @@ async def test_what_breaks_the_model_is_named_and_the_others_go_on() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(quantities()))
-def test_every_quantity_can_be_said(name: str) -> None:
-    """By an attribute of a type, by the Device, or by a measurement, which has a unit and a label."""
-    quantity = quantities()[name]
-    assert all(type_name in TYPES for type_name in quantity.targets)
-    assert quantity.label_de
-    assert quantity.label_en
+def test_every_quantity_can_be_a_measurement(name: str) -> None:
+    uplink = Uplink(network="test", device_id=DEV_EUI, observed_at=NOW)
+    reading = Reading(
+        quantity=name, value=fine(name, None), unit=quantities()[name].unit, observed_at=NOW, codec="test"
+    )
+    (update,) = measurements((reading,), DEVICE, uplink, city="hagen")
+    assert isinstance(update, EntityUpdate)
+    said = DeviceMeasurement.model_validate(keyvalues(update.body))
+    assert (said.measurementType, said.unit) == (name, quantities()[name].unit)
+    assert said.numValue is not None or said.textValue is not None
