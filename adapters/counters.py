@@ -18,7 +18,7 @@ from ontology.loader import convert, quantities
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from models.device import Profile
+    from models.device import FieldMapping, Profile
 
 
 class Counter(Struct, frozen=True, kw_only=True):
@@ -56,11 +56,27 @@ def counters_of(readings: Sequence[Reading], profile: Profile) -> Iterator[Count
             yield Counter(now=now, gives=gives, modulus=_modulus(reading, profile))
 
 
-def differing(profile: Profile) -> bool:
-    """Say whether a profile reads a counter whose difference is asked for."""
+def counter_rows(profile: Profile) -> tuple[FieldMapping, ...]:
+    """Return the rows of a profile by which it reads counters whose difference is asked for."""
+    kept = _ROWS.get(id(profile))
+    if kept is not None and kept[0] is profile:
+        return kept[1]
     known = quantities()
     measured = {row.quantity for row in profile.fields}
-    return any((gives := known[name].difference) is not None and gives not in measured for name in measured)
+    rows = tuple(
+        row
+        for row in profile.fields
+        if (gives := known[row.quantity].difference) is not None and gives not in measured
+    )
+    if len(_ROWS) >= _PROFILES:
+        _ROWS.clear()
+    _ROWS[id(profile)] = profile, rows
+    return rows
+
+
+# By profile, which is asked for with each message; far more than there are.
+_PROFILES = 4096
+_ROWS: dict[int, tuple[Profile, tuple[FieldMapping, ...]]] = {}
 
 
 def _modulus(reading: Reading, profile: Profile) -> float | None:

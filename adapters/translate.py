@@ -25,8 +25,9 @@ from adapters.alerts import silence_alert
 from adapters.build import build_entities
 from adapters.codecs.decoding import decode_table
 from adapters.codecs.javascript import PREFIX, Request
-from adapters.counters import counters_of, differing
+from adapters.counters import counter_rows, counters_of
 from adapters.derive import derive
+from adapters.fields import pick
 from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
 from adapters.readings import by_moment, check_time, implausible, mapped, normalized, profile_parameters
@@ -227,6 +228,10 @@ def _fill(
 ) -> bool:
     """Make the entities the quick way; False: they cannot be made so."""
     uplink, templates = cast("Uplink", done.uplink), world.templates
+    if fields and world.counters is not None:
+        for row in counter_rows(profile):
+            if pick(fields, row) is not None:
+                return False  # what was counted since the message before is to be added
     plan = templates.find(cast("Device", done.device), profile, uplink, world.city)
     filled = None if plan is None else templates.fill(plan, uplink, fields)
     if filled is None:
@@ -256,8 +261,7 @@ def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profil
     _derive(done, device, profile)
     _leave_out_implausible(done, device)
     _build(done, uplink, device, profile, world)
-    if world.counters is None or not differing(profile):
-        world.templates.learn(done, profile, world.city, world.devices)
+    world.templates.learn(done, profile, world.city, world.devices)
     _measure(done, done.readings, world)
 
 

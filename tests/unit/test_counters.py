@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.codecs.decoding import Codecs
-from adapters.counters import differing
+from adapters.counters import counter_rows
 from adapters.profiles import load_profiles
 from adapters.translate import World, translate
 from broker.journal.port import HOURS_BYTES
@@ -172,7 +172,7 @@ async def test_people_who_were_counted_feed_the_attributes_of_the_type() -> None
 async def test_a_device_that_says_the_difference_itself_is_asked_for_none() -> None:
     fields = {"in": PEOPLE, "period_in": "people.in"}
     known = world(counters=Counters(), fields=fields)
-    assert not differing(known.profiles["acme"])
+    assert counter_rows(known.profiles["acme"]) == ()
     for minute, came in enumerate((100, 110)):
         done = await run(known, {"in": came}, minute)
         assert (done.counts, done.count, done.unmapped) == ((), 1, ())
@@ -189,8 +189,10 @@ async def test_what_is_translated_alone_has_no_differences() -> None:
 async def test_a_message_without_a_count_lies_between_two_with_one() -> None:
     known = world(counters=Counters())
     await run(known, {"in": 100}, 0)
-    await run(known, {"now": 5}, 1)
-    done = await run(known, {"in": 104}, 2)
+    for minute in (1, 2):
+        await run(known, {"now": 5}, minute)
+    assert known.templates.quick == 2
+    done = await run(known, {"in": 104}, 3)
     assert {reading.quantity: reading.value for reading in done.readings}["people.in"] == 4
 
 
