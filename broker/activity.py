@@ -5,7 +5,8 @@
 Kept in memory for the devices heard since the start, and saved every few seconds together with the
 place in the log up to which it is true; what was settled after that is read again after a start.
 
-A city has a hundred thousand devices: what is known of them is in columns of numbers, a row a device.
+A city has a hundred thousand devices: what is known of them is in columns of numbers, a row a device, and
+the columns are on pages: one that grows leaves behind in memory as much as it needs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from broker.journal.port import KEYS_REMEMBERED, Activity
 from models.completeness import HOUR_S, HOURS, MOST, PACKED, add_frames, begin_hours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # A frame counter that jumps further ahead says nothing of lost frames: the device was replaced.
 _LARGEST_GAP = 1000
@@ -31,7 +32,9 @@ _OVERTAKEN = 100
 _STEP = 0.1
 # Counts of a device: what came and what is missing, by the hour.
 _COUNTS = 2 * HOURS
-_NO_COUNTS = bytes(2 * _COUNTS)
+# Rows of a page: 2 ** _BITS.
+_BITS = 10
+_ROWS = 1 << _BITS
 
 
 class Heard(Struct, frozen=True, gc=False):
@@ -48,29 +51,153 @@ class Heard(Struct, frozen=True, gc=False):
     messages: int
 
 
+class _Page:
+    """What is known of some devices, a row each.
+
+    Attributes:
+        names: of those that have a row.
+        first_seen: seconds since 1970, exact to the microsecond for a lifetime; not a number: never.
+        last_seen: likewise.
+        interval: seconds between messages, usually; 0: not known yet.
+        messages: settled ones, duplicates included.
+        f_cnt: the newest frame counter; -1: there was none.
+        hour: the newest hour of the counts.
+        counts: see `models.completeness.begin_hours`.
+        keys: hashes of the last messages, signed 64 bits, oldest first.
+        changed: 1 where it is not saved.
+    """
+
+    __slots__ = (
+        "changed",
+        "counts",
+        "f_cnt",
+        "first_seen",
+        "hour",
+        "interval",
+        "keys",
+        "last_seen",
+        "messages",
+        "names",
+    )
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.first_seen = array("d", [nan]) * _ROWS
+        self.last_seen = array("d", [nan]) * _ROWS
+        self.interval = array("d", [0.0]) * _ROWS
+        self.messages = array("Q", [0]) * _ROWS
+        self.f_cnt = array("q", [-1]) * _ROWS
+        self.hour = array("q", [0]) * _ROWS
+        self.counts = array("H", [0]) * (_COUNTS * _ROWS)
+        self.keys: list[array[int] | None] = [None] * _ROWS
+        self.changed = bytearray(_ROWS)
+
+    def heard(self, row: int) -> Heard:
+        """Return how often a device is heard."""
+        return Heard(_moment(self.last_seen[row]), self.interval[row], self.messages[row])
+
+    def remember(self, row: int, key: int) -> bool:
+        """Remember a key; return whether it is new."""
+        keys = self.keys[row]
+        if keys is None:
+            keys = self.keys[row] = array("q")
+        elif key in keys:
+            return False
+        keys.append(key)
+        if len(keys) > KEYS_REMEMBERED:
+            del keys[:-KEYS_REMEMBERED]
+        return True
+
+    def count(self, row: int, stamp: float, f_cnt: int | None) -> None:
+        """Count a frame, and those that are missing before it."""
+        hour = int(stamp) // HOUR_S
+        newest = self.hour[row]
+        if hour > newest:
+            newest = self.hour[row] = begin_hours(self.counts, row * _COUNTS, newest, hour)
+        counts, place = self.counts, row * _COUNTS + hour % HOURS
+        kept = hour > newest - HOURS
+        if kept and counts[place] < MOST:
+            counts[place] += 1
+        if f_cnt is None:
+            return
+        # Lost frames are told by the counter that each uplink carries (LoRaWAN 1.0.4, 4.3.1.5).
+        last = self.f_cnt[row]
+        if f_cnt < last <= f_cnt + _OVERTAKEN:
+            missing = -1  # it was missing, and came after all
+        else:
+            missing = f_cnt - last - 1 if last >= 0 and 1 < f_cnt - last <= _LARGEST_GAP else 0
+            self.f_cnt[row] = f_cnt
+        if kept and missing:
+            add_frames(counts, place + HOURS, missing)
+
+    def note_time(self, row: int, stamp: float) -> None:
+        """Move when a device was heard, and learn how often it usually is."""
+        last = self.last_seen[row]
+        if stamp > last:
+            self.last_seen[row] = stamp
+            passed = stamp - last
+            usual = self.interval[row]
+            if not usual:
+                usual = passed
+            elif abs(passed - usual) <= _STEP * usual:
+                usual = (usual + passed) / 2
+            else:  # towards the median: one long silence does not make the device a slow one
+                usual *= 1 + _STEP if passed > usual else 1 - _STEP
+            self.interval[row] = usual
+        elif isnan(last):
+            self.first_seen[row] = self.last_seen[row] = stamp
+        elif stamp < self.first_seen[row]:
+            self.first_seen[row] = stamp
+
+    def read(self, row: int, activity: Activity) -> None:
+        """Take over what was saved."""
+        self.first_seen[row] = _stamp(activity.first_seen)
+        self.last_seen[row] = _stamp(activity.last_seen)
+        self.f_cnt[row] = -1 if activity.f_cnt is None else activity.f_cnt
+        self.messages[row] = activity.messages
+        self.keys[row] = array("q", activity.keys) if activity.keys else None
+        if len(activity.hours) >= PACKED.size:  # its counters may follow
+            self.interval[row], *counts = PACKED.unpack_from(activity.hours)
+            self.counts[row * _COUNTS : (row + 1) * _COUNTS] = array("H", counts)
+            self.hour[row] = activity.hour
+
+    def write(self, row: int) -> Activity:
+        """Return what is to be saved."""
+        f_cnt = self.f_cnt[row]
+        counts = self.counts[row * _COUNTS : (row + 1) * _COUNTS]
+        return Activity(
+            first_seen=_moment(self.first_seen[row]),
+            last_seen=_moment(self.last_seen[row]),
+            f_cnt=None if f_cnt < 0 else f_cnt,
+            messages=self.messages[row],
+            keys=tuple(self.keys[row] or ()),
+            hour=self.hour[row],
+            hours=PACKED.pack(self.interval[row], *counts),
+        )
+
+    def take_changes(self) -> Iterator[tuple[str, Activity]]:
+        """Give what is not saved, and hold it for saved."""
+        row = self.changed.find(1)
+        while row >= 0:
+            yield self.names[row], self.write(row)
+            self.changed[row] = 0
+            row = self.changed.find(1, row + 1)
+
+
 class Book:
     """What is known of the devices heard since the start."""
 
     def __init__(self) -> None:
+        # The number of a device's row, over all pages.
         self._rows: dict[str, int] = {}
-        # Seconds since 1970, which are exact to the microsecond for a lifetime; not a number: never.
-        self._first_seen = array("d")
-        self._last_seen = array("d")
-        self._interval = array("d")
-        self._messages = array("Q")
-        self._f_cnt = array("q")  # -1: none
-        self._hour = array("q")
-        self._counts = array("H")
-        # Hashes of the last messages, signed 64 bits, oldest first.
-        self._keys: list[array[int] | None] = []
-        self._changed: set[str] = set()
+        self._pages: list[_Page] = []
         # Frames on their way, which are not in the book before they are settled.
         self._under_way: set[tuple[str, int]] = set()
 
     @property
     def changed(self) -> int:
         """Devices whose entry is not saved."""
-        return len(self._changed)
+        return sum(page.changed.count(1) for page in self._pages)
 
     def unknown(self, device_ids: Iterable[str]) -> set[str]:
         """Return those that have no entry."""
@@ -80,29 +207,27 @@ class Book:
     def recall(self, device_ids: Iterable[str], saved: Mapping[str, Activity]) -> None:
         """Enter what was saved; what was not is new."""
         for device_id in device_ids:
-            row = self._row(device_id)
+            page, row = self._enter(device_id)
             if device_id in saved:
-                self._open(row, saved[device_id])
+                page.read(row, saved[device_id])
 
     def heard(self, device_id: str) -> Heard | None:
         """Return how often a device is heard; None: it has no entry."""
-        row = self._rows.get(device_id)
-        if row is None:
-            return None
-        return Heard(_moment(self._last_seen[row]), self._interval[row], self._messages[row])
+        number = self._rows.get(device_id)
+        return None if number is None else self._pages[number >> _BITS].heard(number % _ROWS)
 
     def last_seen(self, device_id: str) -> datetime | None:
         """Return when a device was heard last, of what is settled."""
-        row = self._rows.get(device_id)
-        return None if row is None else _moment(self._last_seen[row])
+        heard = self.heard(device_id)
+        return heard.last_seen if heard else None
 
     def take(self, device_id: str, key: int) -> bool:
         """Note that a frame is on its way; return whether it came before."""
         frame = (device_id, key)
         if frame in self._under_way:
             return True
-        row = self._rows.get(device_id)
-        keys = None if row is None else self._keys[row]
+        number = self._rows.get(device_id)
+        keys = None if number is None else self._pages[number >> _BITS].keys[number % _ROWS]
         if keys is not None and key in keys:
             return True
         self._under_way.add(frame)
@@ -118,123 +243,38 @@ class Book:
         duplicate: bool = False,
     ) -> None:
         """Enter a settled message."""
-        row = self._rows.get(device_id)
-        if row is None:
-            row = self._row(device_id)
-        self._changed.add(device_id)
-        self._messages[row] += 1
+        page, row = self._enter(device_id)
+        page.changed[row] = 1
+        page.messages[row] += 1
         if duplicate:
             return
         if key is not None:
             self._under_way.discard((device_id, key))
-            if not self._remember(row, key):  # another try of a dead letter
+            if not page.remember(row, key):  # another try of a dead letter
                 return
-        at = observed_at.timestamp()
-        hour = int(at) // HOUR_S
-        newest = self._hour[row]
-        if hour > newest:
-            newest = self._hour[row] = begin_hours(self._counts, row * _COUNTS, newest, hour)
-        if hour > newest - HOURS:
-            counts, place = self._counts, row * _COUNTS + hour % HOURS
-            if counts[place] < MOST:
-                counts[place] += 1
-            if f_cnt is not None and (missing := self._missing(row, f_cnt)):
-                add_frames(counts, place + HOURS, missing)
-        if f_cnt is not None and not self._overtaken(row, f_cnt):
-            self._f_cnt[row] = f_cnt
-        self._note_time(row, at)
+        stamp = observed_at.timestamp()
+        page.count(row, stamp, f_cnt)
+        page.note_time(row, stamp)
 
     def take_changes(self) -> dict[str, Activity]:
         """Return the entries that are not saved, and hold them for saved."""
-        changed, self._changed = self._changed, set()
-        return {device_id: self._close(self._rows[device_id]) for device_id in changed}
+        return {name: activity for page in self._pages for name, activity in page.take_changes()}
 
     def put_back(self, device_ids: Iterable[str]) -> None:
         """These could not be saved after all."""
-        self._changed.update(device_ids)
+        for device_id in device_ids:
+            page, row = self._enter(device_id)
+            page.changed[row] = 1
 
-    def _row(self, device_id: str) -> int:
-        """Return the row of a device, where it has none yet a new one."""
-        row = self._rows.get(device_id)
-        if row is None:
-            row = self._rows[device_id] = len(self._rows)
-            self._first_seen.append(nan)
-            self._last_seen.append(nan)
-            self._interval.append(0.0)
-            self._messages.append(0)
-            self._f_cnt.append(-1)
-            self._hour.append(0)
-            self._counts.frombytes(_NO_COUNTS)
-            self._keys.append(None)
-        return row
-
-    def _remember(self, row: int, key: int) -> bool:
-        """Remember a key; return whether it is new."""
-        keys = self._keys[row]
-        if keys is None:
-            keys = self._keys[row] = array("q")
-        elif key in keys:
-            return False
-        keys.append(key)
-        if len(keys) > KEYS_REMEMBERED:
-            del keys[:-KEYS_REMEMBERED]
-        return True
-
-    def _note_time(self, row: int, at: float) -> None:
-        """Move when the device was heard, and learn how often it usually is."""
-        last = self._last_seen[row]
-        if at > last:
-            self._last_seen[row] = at
-            passed = at - last
-            usual = self._interval[row]
-            if not usual:
-                usual = passed
-            elif abs(passed - usual) <= _STEP * usual:
-                usual = (usual + passed) / 2
-            else:  # towards the median: one long silence does not make the device a slow one
-                usual *= 1 + _STEP if passed > usual else 1 - _STEP
-            self._interval[row] = usual
-        elif isnan(last):
-            self._first_seen[row] = self._last_seen[row] = at
-        elif at < self._first_seen[row]:
-            self._first_seen[row] = at
-
-    # Lost frames are told by the counter that each uplink carries (LoRaWAN 1.0.4, 4.3.1.5).
-
-    def _overtaken(self, row: int, f_cnt: int) -> bool:
-        """Say whether a frame comes after a later one."""
-        return f_cnt < self._f_cnt[row] <= f_cnt + _OVERTAKEN
-
-    def _missing(self, row: int, f_cnt: int) -> int:
-        """Return how many frames are missing before one; -1: it was missing, and came after all."""
-        last = self._f_cnt[row]
-        if self._overtaken(row, f_cnt):
-            return -1
-        return f_cnt - last - 1 if last >= 0 and 1 < f_cnt - last <= _LARGEST_GAP else 0
-
-    def _open(self, row: int, activity: Activity) -> None:
-        self._first_seen[row] = _stamp(activity.first_seen)
-        self._last_seen[row] = _stamp(activity.last_seen)
-        self._f_cnt[row] = -1 if activity.f_cnt is None else activity.f_cnt
-        self._messages[row] = activity.messages
-        self._keys[row] = array("q", activity.keys) if activity.keys else None
-        if len(activity.hours) >= PACKED.size:  # its counters may follow
-            self._interval[row], *counts = PACKED.unpack_from(activity.hours)
-            self._counts[row * _COUNTS : (row + 1) * _COUNTS] = array("H", counts)
-            self._hour[row] = activity.hour
-
-    def _close(self, row: int) -> Activity:
-        f_cnt = self._f_cnt[row]
-        counts = self._counts[row * _COUNTS : (row + 1) * _COUNTS]
-        return Activity(
-            first_seen=_moment(self._first_seen[row]),
-            last_seen=_moment(self._last_seen[row]),
-            f_cnt=None if f_cnt < 0 else f_cnt,
-            messages=self._messages[row],
-            keys=tuple(self._keys[row] or ()),
-            hour=self._hour[row],
-            hours=PACKED.pack(self._interval[row], *counts),
-        )
+    def _enter(self, device_id: str) -> tuple[_Page, int]:
+        """Return page and row of a device, where it has none yet new ones."""
+        number = self._rows.get(device_id)
+        if number is None:
+            number = self._rows[device_id] = len(self._rows)
+            if number >> _BITS == len(self._pages):
+                self._pages.append(_Page())
+            self._pages[-1].names.append(device_id)
+        return self._pages[number >> _BITS], number % _ROWS
 
 
 def _stamp(moment: datetime | None) -> float:

@@ -140,3 +140,18 @@ def test_devices_are_kept_apart() -> None:
     assert heard is not None
     assert (heard.last_seen, heard.messages) == (T0 + timedelta(minutes=5), 3)
     assert together.heard("d") is None
+
+
+def test_there_is_room_for_many_devices() -> None:
+    book = Book()
+    names = [f"box-{number}" for number in range(3000)]
+    for number, name in enumerate(names):
+        book.settle(name, T0 + timedelta(minutes=number))
+    assert book.changed == 3000
+    saved = book.take_changes()
+    assert [saved[name].last_seen for name in names] == [T0 + timedelta(minutes=n) for n in range(3000)]
+    again = Book()
+    again.recall(names, saved)
+    again.put_back(names)
+    assert again.take_changes() == saved
+    assert again.changed == 0
