@@ -58,6 +58,7 @@ _POLL_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
+_CLOSING_SECONDS = 5.0  # before a task that was told to end is told again
 _FAILED_PAUSE = 5.0  # before a worker that failed for a reason unforeseen is replaced
 _LONGEST_PAUSE = 60.0
 _LONGEST_COOLDOWN = 3600.0
@@ -130,15 +131,17 @@ class Delivery:
 
     async def close(self) -> None:
         """Stop; what is not delivered stays in the queue."""
+        session, self._session = self._session, None  # from here on no worker is started
         await self._periodic.close()
         tasks = [task for task in (self._dispatcher, *self._workers.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while pending := [task for task in tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            # a library may let a cancellation go by that meets the end of what it waits for
+            await asyncio.wait(pending, timeout=_CLOSING_SECONDS)
         self._workers.clear()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if session is not None:
+            await session.close()
 
     def wake(self, keys: Iterable[QueueKey]) -> None:
         """Say which subscriptions something was queued for."""
@@ -154,7 +157,8 @@ class Delivery:
         """See that every subscription with something waiting has a worker."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+                async with asyncio.timeout(_POLL_SECONDS):  # wait_for would now and then swallow a cancel()
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 rows = await self._pool.fetch(SQL["waiting_subscriptions"])
@@ -162,8 +166,7 @@ class Delivery:
                 log.warning("notifications.queue_unreadable", reason=str(error))
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
-            for row in rows:
-                self._start_worker((row["tenant"], row["subscription_id"]))
+            self.wake((row["tenant"], row["subscription_id"]) for row in rows)
 
     def _start_worker(self, key: QueueKey) -> None:
         if key in self._workers:

@@ -11,7 +11,6 @@ it; q is decided in memory too, and SQL is asked for what only it can say: patte
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -26,6 +25,7 @@ from broker.embedded.problems import ProblemError
 from broker.embedded.query_in_memory import meets
 from broker.embedded.snapshots import snapshot
 from broker.embedded.store import SQL
+from broker.embedded.subscription_index import SubscriptionIndex
 from broker.embedded.subscriptions import Remembered, Subscription, compile_subscription
 
 if TYPE_CHECKING:
@@ -58,55 +58,11 @@ class Known:
     link: str | None
 
 
-class _Known:
-    """A tenant's subscriptions, by what they are about."""
-
-    def __init__(self, known: Iterable[Known]) -> None:
-        self._by_id: dict[str, list[Subscription]] = defaultdict(list)
-        self._by_type: dict[str, list[Subscription]] = defaultdict(list)
-        self._others: list[Subscription] = []
-        for each in known:
-            if each.subscription.interval is None:
-                self._place(each.subscription)
-
-    def about(self, write: Write) -> Iterable[Subscription]:
-        """Return the subscriptions that may be about an entity, each once."""
-        entity = write.entity
-        found = {each.id: each for each in self._others}
-        found.update({each.id: each for each in self._by_id.get(entity.id, ())})
-        for iri in entity.types:
-            found.update({each.id: each for each in self._by_type.get(iri, ())})
-        return found.values()
-
-    def __bool__(self) -> bool:
-        return bool(self._others or self._by_id or self._by_type)
-
-    def _place(self, subscription: Subscription) -> None:
-        """Put it where every entity that it may be about leads."""
-        ids: set[str] = set()
-        types: set[str] = set()
-        for selector in subscription.selectors:
-            if selector.ids is not None:
-                ids.update(selector.ids)
-            elif selector.types is not None:
-                types.update(selector.types.names())
-            else:
-                break
-        else:
-            if subscription.selectors:
-                for entity_id in ids:
-                    self._by_id[entity_id].append(subscription)
-                for iri in types:
-                    self._by_type[iri].append(subscription)
-                return
-        self._others.append(subscription)
-
-
 class Matcher:
     """Keeps the tenants' subscriptions in memory and matches changes against them."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, _Known]] = {}
+        self._known: dict[str, tuple[int, SubscriptionIndex]] = {}
 
     async def publish(
         self, connection: Connection, tenant: str, version: int, written: Sequence[Write]
@@ -154,13 +110,14 @@ class Matcher:
             await add_notifications(connection, tenant, due, moment)
         return {(tenant, key) for key in due}
 
-    async def _of(self, connection: Connection, tenant: str, version: int) -> _Known:
+    async def _of(self, connection: Connection, tenant: str, version: int) -> SubscriptionIndex:
         """Return a tenant's subscriptions, read again if they have changed."""
         cached = self._known.get(tenant)
         if cached is not None and cached[0] == version:
             return cached[1]
         rows = await connection.fetch(SQL["read_subscriptions"], tenant, None)
-        found = _Known(known for row in rows if (known := read_known(row)) is not None)
+        read = [known.subscription for row in rows if (known := read_known(row)) is not None]
+        found = SubscriptionIndex(read)
         self._known[tenant] = (version, found)
         return found
 

@@ -78,7 +78,8 @@ class Periodic:
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("notifications.periodic_failed", reason=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
             self._changed.clear()
 
     async def _notify(self, row: asyncpg.Record) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broker.embedded.query import Path, Query
 
 _ABSENT: Any = object()
-_CREATED, _MODIFIED = NGSI_LD + "createdAt", NGSI_LD + "modifiedAt"
+CREATED, MODIFIED = NGSI_LD + "createdAt", NGSI_LD + "modifiedAt"
 _PAYLOADS = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
 _LINKS = frozenset({"Relationship", "ListRelationship"})
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
@@ -38,6 +38,12 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
 }
 _NUMBERS = (int, float)
+
+
+def scalars_of(instance: Mapping[str, Any]) -> Iterator[Any]:
+    """Return what a comparison with an attribute's instance looks at."""
+    value = _payload(instance, ())
+    return iter(()) if value is _ABSENT else _scalars(value)
 
 
 def meets(entity: Stored, query: Query) -> bool | None:
@@ -80,8 +86,8 @@ def _compare(entity: Stored, query: Compare) -> bool | None:
 def _targets(entity: Stored, path: Path) -> Iterator[tuple[Any, Any]]:
     """Return what a path leads to: instances of its last attribute, each with what is compared of it."""
     own = len(path.attributes) == 1 and path.member is None
-    if own and path.attributes[0] in {_CREATED, _MODIFIED}:
-        text = timestamp(entity.created_at if path.attributes[0] == _CREATED else entity.modified_at)
+    if own and path.attributes[0] in {CREATED, MODIFIED}:
+        text = timestamp(entity.created_at if path.attributes[0] == CREATED else entity.modified_at)
         yield text, text
         return
     nodes: list[Any] = [entity.attributes]
