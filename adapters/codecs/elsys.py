@@ -17,7 +17,9 @@ from adapters.codecs.table import Decoded, Row, TableCodec, read_rows, refuse_un
 from models.errors import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from adapters.codecs.table import Value
 
 _F_PORT = 5
 _GRID = 64
@@ -73,6 +75,15 @@ TYPES: Mapping[int, tuple[Row, ...]] = {
 }
 _GRIDEYE = 0x13
 _REPEATED = 0x19
+# By type: name and reader of those that are one field and nothing else, as nearly all are; and the bytes that
+# a value takes, the type's own among them.
+_SIMPLE: tuple[tuple[str, Callable[[bytes, int], Value] | None, int], ...] = tuple(
+    (rows[0].name, rows[0].take, 1 + rows[0].size)
+    if len(rows) == 1 and kind != _REPEATED
+    else ("", None, 1 + size_of(rows))
+    for kind in range(256)
+    for rows in (TYPES.get(kind, ()),)
+)
 _KNOWN = frozenset(row.name for kind, rows in TYPES.items() if kind != _GRIDEYE for row in rows) | {"grideye"}
 
 
@@ -83,13 +94,18 @@ def decode(payload: bytes, _f_port: int | None = None) -> Decoded:
         CodecError: the frame is empty, ends early, or begins with an unknown type.
     """
     fields: dict[str, Any] = {}
-    position = 0
-    while position < len(payload):
+    position, end = 0, len(payload)
+    while position < end:
         kind = payload[position]
-        if kind not in TYPES:
+        name, take, size = _SIMPLE[kind]
+        following = position + size
+        if take is not None and following <= end:
+            fields[name] = take(payload, position + 1)
+        elif kind in TYPES:
+            _gather(fields, kind, read_rows(TYPES[kind], payload, position + 1))
+        else:
             return _stopped(fields, payload, position)
-        _gather(fields, kind, read_rows(TYPES[kind], payload, position + 1))
-        position += 1 + size_of(TYPES[kind])
+        position = following
     if not fields:
         message = "The payload is empty; an Elsys frame has at least one value."
         raise CodecError(message)

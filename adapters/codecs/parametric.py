@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from adapters.codecs.framing import tagged
 from adapters.codecs.table import Decoded, Row
 
@@ -67,7 +69,7 @@ def _decode_traffic(table: TableCodec, payload: bytes, f_port: int | None = None
     more: dict[str, Any] = {"vehicles": vehicles}
     if vehicles:
         more["mean_speed"] = sum(count * speed for count, speed in lanes) / vehicles
-    return replace(decoded, fields={**fields, **more})
+    return structs.replace(decoded, fields={**fields, **more})
 
 
 def _encode_traffic(table: TableCodec, fields: Mapping[str, Any]) -> tuple[int, bytes]:
