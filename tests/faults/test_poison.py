@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(LIMIT)
 
-_LORIOT = {
-    "cmd": "rx",
-    "EUI": "70B3D57ED0000001",
-    "fcnt": 4,
-    "port": 5,
-    "data": "0100e1",
-    "ts": 1700000000000,
-}
+_STRANGE = {"endDevice": {"devEui": "70-B3-D5-7E-D0-00-00-01"}, "fCntUp": 4, "fPort": 5, "payload": "0100e1"}
 #: Payload, and the kind of the dead letter.
 POISON: dict[str, tuple[bytes, str]] = {
     "nested 20,000 deep": (b"[" * 20_000 + b"]" * 20_000, "malformed-payload"),
@@ -44,7 +37,7 @@ POISON: dict[str, tuple[bytes, str]] = {
     "1e999": (b'{"n": 1, "measured": {"temperature": 1e999}}', "malformed-payload"),
     "NaN": (b'{"n": 1, "measured": {"temperature": NaN}}', "malformed-payload"),
     "nothing": (b"", "malformed-payload"),
-    "another network server": (json.dumps(_LORIOT).encode(), "unknown-envelope"),
+    "another network server": (json.dumps(_STRANGE).encode(), "unknown-envelope"),
 }
 
 
