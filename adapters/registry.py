@@ -22,7 +22,7 @@ import structlog
 from models.device import Device
 from models.errors import StoreError
 from models.uplink import Position
-from store.postgres import migrate
+from store.postgres import AWAY, migrate
 from store.sql import queries
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Registry:
         while True:
             try:
                 await self._follow()
-            except (StoreError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except (StoreError, *AWAY) as error:
                 log.warning("registry.connection_lost", error=str(error))
                 await asyncio.sleep(1)
 
@@ -210,7 +210,7 @@ class Registry:
         try:
             async with self._pool.acquire() as connection:
                 yield connection
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             msg = f"the device registry cannot be reached: {error}"
             raise StoreError(msg) from error
 

@@ -282,7 +282,7 @@ class NgsiLdClient(Transport):
         post = partial(
             self.request, "POST", path, params=params, context=context, idempotent=idempotent, checked=False
         )
-        if len(ids) <= self.limits.batch:
+        if 0 < len(ids) <= self.limits.batch:
             return await self._part(post, ids, items)
         result = BatchResult()
         for start in range(0, len(ids), self.limits.batch):

@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from models.errors import ConfigurationError
+from store.postgres import AWAY
 
 if TYPE_CHECKING:
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     from store.postgres import Pool
@@ -23,7 +24,6 @@ log = structlog.get_logger(__name__)
 _PLATFORM_LOCK = 0x766F6C6D65_02
 _TRIES = 5
 _LOOK_EVERY_S = 2.0
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 class Claim:
@@ -61,7 +61,7 @@ class Claim:
                     log.info("platform.claimed_again")
                 else:
                     await self._connection.execute("SELECT")
-            except _AWAY as error:
+            except AWAY as error:
                 if self._connection is not None:
                     log.warning("platform.claim_lost", error=str(error))
                 await self.give_up()
@@ -72,7 +72,7 @@ class Claim:
         if connection is not None:
             try:
                 await connection.execute("SELECT pg_advisory_unlock_all()")
-            except _AWAY:
+            except AWAY:
                 log.debug("platform.claim_gone")  # with the connection
             finally:
                 await self._pool.release(connection)

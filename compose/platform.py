@@ -11,11 +11,11 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from compose.status import Status, picture
 from models.errors import StoreError, UnknownDeviceError
+from store.postgres import AWAY
 
 if TYPE_CHECKING:
     from adapters.registry import Registry
@@ -128,6 +128,6 @@ async def forget_history(broker: EmbeddedBroker, age: timedelta) -> None:
     while True:
         try:
             await broker.forget_history(age)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except AWAY as error:
             log.warning("history.not_forgotten", error=str(error))
         await asyncio.sleep(_FORGET_S)

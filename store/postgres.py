@@ -30,6 +30,9 @@ _CLOSE_S = 10.0
 
 log = structlog.get_logger(__name__)
 
+#: What asyncpg raises while PostgreSQL is away or ends connections, at unlucky moments too.
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
 # One arbitrary number, the same in every process that migrates.
 _MIGRATION_LOCK = 0x766F6C6D65
 

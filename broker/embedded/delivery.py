@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import aiohttp
-import asyncpg
 import orjson
 import structlog
 from zmqtt import MQTTError
@@ -35,9 +34,12 @@ from broker.embedded.notifications import read_known
 from broker.embedded.periodic import Periodic
 from broker.embedded.problems import ProblemError
 from broker.embedded.store import SQL, EntityReader
+from store.postgres import AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import asyncpg
 
     from broker.embedded.contexts import Contexts
     from broker.embedded.endpoints import AddressPolicy
@@ -162,7 +164,7 @@ class Delivery:
             self._wake.clear()
             try:
                 rows = await self._pool.fetch(SQL["waiting_subscriptions"])
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except AWAY as error:
                 log.warning("notifications.queue_unreadable", reason=str(error))
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
@@ -207,7 +209,7 @@ class Delivery:
                     else:
                         continue
                     await self._give_up(key)
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except AWAY as error:
                     log.warning("notifications.queue_unreadable", reason=str(error))
                 await asyncio.sleep(max(pause, _cooldown(work)))
                 pause = min(_LONGEST_PAUSE, pause * 2)

@@ -13,12 +13,12 @@ import contextlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from broker.embedded.merging import drop_expired, now
 from broker.embedded.store import SQL
 from broker.embedded.writing import existing
+from store.postgres import AWAY
 
 if TYPE_CHECKING:
     from broker.embedded.writing import Writer
@@ -77,7 +77,7 @@ class Expiry:
             await asyncio.sleep(_PAUSE)
             try:
                 removed = await self.remove()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except AWAY as error:
                 log.warning("expiry.failed", reason=str(error))
                 continue
             if removed:

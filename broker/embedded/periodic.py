@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-import asyncpg
 import structlog
 
 from broker.embedded.merging import Changes, now
@@ -20,9 +19,12 @@ from broker.embedded.notifications import add_notifications, read_known
 from broker.embedded.problems import ProblemError
 from broker.embedded.snapshots import Write
 from broker.embedded.store import SQL
+from store.postgres import AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import asyncpg
 
     from broker.embedded.notifications import Known, QueueKey
     from broker.embedded.store import EntityReader
@@ -75,7 +77,7 @@ class Periodic:
                 due = await self._pool.fetchval(SQL["next_periodic"])
                 if due is not None:
                     pause = min(pause, max(_LEAST_SECONDS, (due - now()).total_seconds()))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (TimeoutError, *AWAY) as error:
                 log.warning("notifications.periodic_failed", reason=str(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

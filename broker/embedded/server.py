@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import orjson
 import structlog
 from aiohttp import web
@@ -53,7 +52,7 @@ from broker.embedded.requests import DefaultContexts
 from broker.embedded.store import SQL, EntityReader
 from broker.embedded.temporal_writing import TemporalWriter
 from broker.embedded.writing import Writer
-from store.postgres import migrate
+from store.postgres import AWAY, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -275,7 +274,7 @@ async def _problems(
         return _details(problem, {"Allow": allowed})
     except web.HTTPException:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except AWAY as error:
         log.exception("request.store_failed", method=request.method, path=request.path)
         problem = ProblemError(detail=f"the broker's database does not do its part: {type(error).__name__}")
     except Exception:

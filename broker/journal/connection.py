@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from models.errors import StoreError
+from store.postgres import AWAY
 from store.sql import queries
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ SQL = queries("broker.journal")
 
 _ACQUIRE_TIMEOUT_S = 60.0
 _SENTENCE_LENGTH = 300
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class speaking:  # noqa: N801 - reads as a verb; a class, since a generator costs five times as much
@@ -40,7 +40,7 @@ class speaking:  # noqa: N801 - reads as a verb; a class, since a generator cost
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, _FAILURES):
+        if isinstance(error, AWAY):
             said = (str(error) or type(error).__name__).splitlines()[0][:_SENTENCE_LENGTH]
             msg = f"the journal cannot {self._doing}: {said}"
             raise StoreError(msg) from error

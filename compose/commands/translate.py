@@ -66,7 +66,12 @@ class _Wishes:
 @click.argument("file", type=click.File("rb"), default="-", metavar="[FILE|-]")
 @click.option("--topic", help="MQTT topic of the message, for plain JSON.")
 @click.option("--source", help="Source whose way of reading applies.  [default: one that knows the topic]")
-@click.option("--network", type=click.Choice(["auto", *NETWORKS]), help="Read it as this network's message.")
+@click.option(
+    "--network",
+    type=click.Choice(["auto", *NETWORKS]),
+    metavar="NETWORK",
+    help="Read it as this network's message.",
+)
 @click.option("--profile", help="Try it with this device profile: see `volme profiles`.")
 @click.option("--type", "entity_type", help="Try it with this Smart Data Models type.")
 @config_options

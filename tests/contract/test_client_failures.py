@@ -275,15 +275,27 @@ async def test_huge_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         b'{"success":[],"errors":"all"}',
         b"[]",
         b"gone wrong",
+    ],
+)
+async def test_a_batch_result_that_cannot_be_read(body: bytes) -> None:
+    """Taking it for stored could lose it, taking it for refused too: it must be sent again."""
+    assert isinstance(await error_of(answer(207, body)), BrokerFailureError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b'{"success":[],"errors":[]}',
         b'{"success":["urn:ngsi-ld:Y:1"],"errors":[]}',
         b'{"errors":[{"entityId":"urn:ngsi-ld:X:1","error":{"type":"x/InternalError"}}]}',
         b"{}",
     ],
 )
-async def test_a_batch_result_that_does_not_say_what_became_of_an_entity(body: bytes) -> None:
-    """Taking it for stored could lose it, taking it for refused too: it must be sent again."""
-    assert isinstance(await error_of(answer(207, body)), BrokerFailureError)
+async def test_an_entity_of_which_nothing_is_said_may_be_taken_later(body: bytes) -> None:
+    async with wire(lambda _, __: answer(207, body)) as server, NgsiLdClient(server.url) as client:
+        result = await client.upsert([ENTITY], context=None)
+    assert result.succeeded == ()
+    assert result.failed["urn:ngsi-ld:X:1"].transient
 
 
 @pytest.mark.parametrize(
