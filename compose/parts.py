@@ -8,6 +8,7 @@ import asyncio
 import signal
 import ssl
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,8 @@ async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> A
             notify_allow=(*embedded.notify_allow, *nearby),
             context_allow=nearby,
             history=embedded.history_days > 0,
+            notify_keep=timedelta(hours=embedded.notify_keep_hours),
+            notify_most=embedded.notify_most,
         ),
     )
     await broker.start()

@@ -144,7 +144,8 @@ class EmbeddedBrokerSettings(_Section):
     `write_keys` are needed for every write as soon as it listens elsewhere than on loopback or
     stands behind a proxy. `history_days`: how long every change stays in the temporal interface; 0: no
     history is kept. `notify_allow`: address ranges, beyond public addresses, that
-    notification endpoints may be in.
+    notification endpoints may be in. What a receiver that is away misses is kept for `notify_keep_hours`, and
+    at most `notify_most` notifications for each subscription; beyond, the oldest are given up.
     """
 
     host: str = "127.0.0.1"
@@ -153,6 +154,8 @@ class EmbeddedBrokerSettings(_Section):
     behind_proxy: bool = False
     write_keys: tuple[Secret, ...] = ()
     history_days: int = Field(default=365, ge=0)
+    notify_keep_hours: float = Field(default=24.0, gt=0)
+    notify_most: int = Field(default=10_000, ge=1)
     notify_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
 
 
