@@ -278,9 +278,11 @@ class Lane:
                 # Only an entity that fails while the broker takes others may be the culprit: a broker
                 # whose database is away may well answer questions.
                 tries += 1
-                if tries < _TRIES_ALONE and batch[0].update.id not in self._aside:
+                aside = self._aside.get(batch[0].update.id)
+                if tries < _TRIES_ALONE and aside is None:
                     await self._patience.pause(error)
                     continue
+                others = others if aside is None else aside.others
                 proven = self._state.entities > others or await self._takes_writes(batch[0].update)
                 self._put_aside(batch[0], error.problem, proven=proven)
                 if not proven:
