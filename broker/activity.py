@@ -30,8 +30,6 @@ _LARGEST_GAP = 1000
 _OVERTAKEN = 100
 # How much of an interval that is shorter or longer than the usual one the usual one gives way.
 _STEP = 0.1
-# Counts of a device: what came and what is missing, by the hour.
-_COUNTS = 2 * HOURS
 # Rows of a page: 2 ** _BITS.
 _BITS = 10
 _ROWS = 1 << _BITS
@@ -62,7 +60,8 @@ class _Page:
         messages: settled ones, duplicates included.
         f_cnt: the newest frame counter; -1: there was none.
         hour: the newest hour of the counts.
-        counts: see `models.completeness.begin_hours`.
+        counts: what came: see `models.completeness.begin_hours`.
+        missing: what did not; None: nothing is missing of any of them.
         keys: hashes of the last messages, signed 64 bits, oldest first.
         changed: 1 where it is not saved.
     """
@@ -77,6 +76,7 @@ class _Page:
         "keys",
         "last_seen",
         "messages",
+        "missing",
         "names",
     )
 
@@ -88,7 +88,8 @@ class _Page:
         self.messages = array("Q", [0]) * _ROWS
         self.f_cnt = array("q", [-1]) * _ROWS
         self.hour = array("q", [0]) * _ROWS
-        self.counts = array("H", [0]) * (_COUNTS * _ROWS)
+        self.counts = _counts()
+        self.missing: array[int] | None = None
         self.keys: list[array[int] | None] = [None] * _ROWS
         self.changed = bytearray(_ROWS)
 
@@ -111,11 +112,14 @@ class _Page:
     def count(self, row: int, stamp: float, f_cnt: int | None) -> None:
         """Count a frame, and those that are missing before it."""
         hour = int(stamp) // HOUR_S
-        newest = self.hour[row]
+        newest, counts = self.hour[row], self.counts
         if hour > newest:
-            newest = self.hour[row] = begin_hours(self.counts, row * _COUNTS, newest, hour)
-        counts, place = self.counts, row * _COUNTS + hour % HOURS
+            begin_hours(counts, row * HOURS, newest, hour)
+            if self.missing is not None:
+                begin_hours(self.missing, row * HOURS, newest, hour)
+            newest = self.hour[row] = hour
         kept = hour > newest - HOURS
+        place = row * HOURS + hour % HOURS
         if kept and counts[place] < MOST:
             counts[place] += 1
         if f_cnt is None:
@@ -128,7 +132,9 @@ class _Page:
             missing = f_cnt - last - 1 if last >= 0 and 1 < f_cnt - last <= _LARGEST_GAP else 0
             self.f_cnt[row] = f_cnt
         if kept and missing:
-            add_frames(counts, place + HOURS, missing)
+            if self.missing is None:
+                self.missing = _counts()
+            add_frames(self.missing, place, missing)
 
     def note_time(self, row: int, stamp: float) -> None:
         """Move when a device was heard, and learn how often it usually is."""
@@ -158,13 +164,19 @@ class _Page:
         self.keys[row] = array("q", activity.keys) if activity.keys else None
         if len(activity.hours) >= PACKED.size:  # its counters may follow
             self.interval[row], *counts = PACKED.unpack_from(activity.hours)
-            self.counts[row * _COUNTS : (row + 1) * _COUNTS] = array("H", counts)
+            place = slice(row * HOURS, (row + 1) * HOURS)
+            self.counts[place] = array("H", counts[:HOURS])
+            if self.missing is None and any(counts[HOURS:]):
+                self.missing = _counts()
+            if self.missing is not None:
+                self.missing[place] = array("H", counts[HOURS:])
             self.hour[row] = activity.hour
 
     def write(self, row: int) -> Activity:
         """Return what is to be saved."""
         f_cnt = self.f_cnt[row]
-        counts = self.counts[row * _COUNTS : (row + 1) * _COUNTS]
+        place = slice(row * HOURS, (row + 1) * HOURS)
+        missing = _NO_HOURS if self.missing is None else self.missing[place]
         return Activity(
             first_seen=_moment(self.first_seen[row]),
             last_seen=_moment(self.last_seen[row]),
@@ -172,7 +184,7 @@ class _Page:
             messages=self.messages[row],
             keys=tuple(self.keys[row] or ()),
             hour=self.hour[row],
-            hours=PACKED.pack(self.interval[row], *counts),
+            hours=PACKED.pack(self.interval[row], *self.counts[place], *missing),
         )
 
     def take_changes(self) -> Iterator[tuple[str, Activity]]:
@@ -275,6 +287,13 @@ class Book:
                 self._pages.append(_Page())
             self._pages[-1].names.append(device_id)
         return self._pages[number >> _BITS], number % _ROWS
+
+
+_NO_HOURS = bytes(HOURS)
+
+
+def _counts() -> array[int]:
+    return array("H", [0]) * (HOURS * _ROWS)
 
 
 def _stamp(moment: datetime | None) -> float:

@@ -54,7 +54,6 @@ class Known(Struct, gc=False):
         rest: of the last update that was sent as a whole, what did not change since; `whole_at`: when
             that was, seconds of the loop's clock. None: it has to be sent.
         sent_at: the time of observation that the broker was sent last.
-        express: its updates go before all others; None: nobody has asked yet.
     """
 
     measured: Names = ()
@@ -63,7 +62,6 @@ class Known(Struct, gc=False):
     rest: Rest | None = None
     whole_at: float = 0.0
     sent_at: datetime | None = None
-    express: bool | None = None
 
     def sets(self) -> Iterator[tuple[Names, datetime]]:
         """Give the sets of attributes with the time of each."""

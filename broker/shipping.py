@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _WHOLE_AGAIN_S = 3600.0
 # Where a device says nothing of itself but that it was heard, it is not said more often than this.
 _LAST_SEEN_EVERY = timedelta(seconds=60)
 _LOOK_FOR_HELD_S = 5.0
+# Entities of which is remembered whether they go before all others.
+_ASKED = 65_536
 # When a hundred thousand devices fall silent together, they are not all said at once.
 _HELD_AT_ONCE = 1000
 _BETWEEN_HELD_S = 0.2
@@ -39,7 +42,7 @@ class Shipping:
     """The lanes, and what goes into them.
 
     Args:
-        preferred: whether an entity's updates go before all others.
+        preferred: whether an entity's updates go before all others; always the same of one entity.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Shipping:
         preferred: Callable[[str], bool] | None,
     ) -> None:
         self.newest = Newest(client, context_url)
-        self._preferred = preferred
+        self._preferred = None if preferred is None else lru_cache(maxsize=_ASKED)(preferred)
         self._lanes = [
             Lane(client, context_url, settings, state, self.newest.say_whole_again)
             for _ in range(settings.lanes)
@@ -99,11 +102,11 @@ class Shipping:
             known.at = known.sent_at = at
             if self._held:
                 self._held.pop(update.id, None)
-            self._put(update, known, owner, index, whole=False)
+            self._put(update, owner, index, whole=False)
             return 1
         fresh, stale = self.newest.advance(update, known, repeated=repeated)
         if fresh is not update:
-            return self._ship_parts(fresh, stale, known, owner, index)
+            return self._ship_parts(fresh, stale, owner, index)
         rest = known.rest
         whole = rest is not update.rest and (rest is None or rest.still(update.type) != update.still)
         known.rest = update.rest  # also where it says the same: what wrote it may belong to the past
@@ -115,14 +118,13 @@ class Shipping:
         known.sent_at = at or known.sent_at
         if self._held:  # this says all that it would have said
             self._held.pop(update.id, None)
-        self._put(update, known, owner, index, whole=whole)
+        self._put(update, owner, index, whole=whole)
         return 1
 
     def _ship_parts(
         self,
         fresh: EntityUpdate | None,
         stale: EntityUpdate | None,
-        known: Known,
         owner: Owner,
         index: int,
     ) -> int:
@@ -130,7 +132,7 @@ class Shipping:
         if stale is not None:
             self._late.put(Shipment(stale, stale.json, True, owner, index))  # noqa: FBT003 - as for all others
         if fresh is not None:
-            self._put(fresh, known, owner, index, whole=False)
+            self._put(fresh, owner, index, whole=False)
         return (stale is not None) + (fresh is not None)
 
     def _hold(self, update: EntityUpdate, known: Known, now: float) -> bool:
@@ -144,11 +146,9 @@ class Shipping:
             self._held[update.id] = now
         return True
 
-    def _put(self, update: EntityUpdate, known: Known, owner: Owner, index: int, *, whole: bool) -> None:
+    def _put(self, update: EntityUpdate, owner: Owner, index: int, *, whole: bool) -> None:
         body = update.json if whole else update.head + b"}"
-        express = known.express
-        if express is None:
-            express = known.express = self._preferred is not None and self._preferred(update.id)
+        express = self._preferred is not None and self._preferred(update.id)
         lane = self._lanes[hash(update.id) % len(self._lanes)]
         lane.put(Shipment(update, body, whole, owner, index, express))
 
@@ -173,7 +173,7 @@ class Shipping:
             if known.at is not None:  # else it was forgotten, as one of far too many
                 known.sent_at = known.at
                 update = last_seen(entity_id, known.at, known.rest or NOTHING)
-                self._put(update, known, _NOBODY, 0, whole=False)
+                self._put(update, _NOBODY, 0, whole=False)
         return len(some) == _HELD_AT_ONCE
 
 

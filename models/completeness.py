@@ -26,24 +26,17 @@ PACKED = struct.Struct(f"!f{2 * HOURS}H")
 _INTERVALS = 3
 
 
-def begin_hours(counts: array[int], start: int, newest: int, hour: int) -> int:
-    """Begin the hours after the newest one up to another, which may be no newer.
+def begin_hours(counts: array[int], start: int, newest: int, hour: int) -> None:
+    """Begin the hours after the newest one up to another that is newer.
 
     Args:
-        counts: of many devices: of the hour `h` at `start + h % HOURS` what came, and `HOURS` behind that
-            what is missing.
+        counts: of many devices: of the hour `h` at `start + h % HOURS`.
         start: where the device's counts begin.
         newest: its newest hour so far, in hours since 1970; 0: there is none.
         hour: that is to be counted in.
-
-    Returns:
-        The newest hour from now on.
     """
-    if hour <= newest:
-        return newest
     for passed in range(max(newest + 1, hour - HOURS + 1), hour + 1):
-        counts[start + passed % HOURS] = counts[start + HOURS + passed % HOURS] = 0
-    return hour
+        counts[start + passed % HOURS] = 0
 
 
 def add_frames(counts: array[int], place: int, count: int) -> None:
@@ -75,7 +68,10 @@ class Hours(Struct, gc=False):
         counts = self.counts
         if counts is None:
             counts = self.counts = array("H", bytes(4 * HOURS))
-        self.hour = begin_hours(counts, 0, self.hour, hour)
+        if hour > self.hour:
+            begin_hours(counts, 0, self.hour, hour)
+            begin_hours(counts, HOURS, self.hour, hour)
+            self.hour = hour
         if hour > self.hour - HOURS:
             add_frames(counts, side + hour % HOURS, count)
 
