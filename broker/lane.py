@@ -158,6 +158,10 @@ class Lane:
         self._express: dict[str, deque[Shipment]] = {}
         self._waiting: dict[str, deque[Shipment]] = {}
         self._aside: dict[str, _Aside] = {}
+        # Entities of which an update was given up: the next ones go alone, and are tried once.
+        self._suspects: set[str] = set()
+        # What the broker took last, to try whether it takes anything.
+        self._taken: EntityUpdate | None = None
         self._count = 0
         self._sent_at = 0.0
         self._news = asyncio.Event()
@@ -171,6 +175,10 @@ class Lane:
         update = shipment.update
         if self._aside and (aside := self._aside.get(update.id)) is not None:
             aside.waiting.append(shipment)
+            return
+        if self._suspects and update.id in self._suspects:
+            self._hold(shipment).tries = _TRIES_ASIDE
+            self._news.set()
             return
         queues = self._express if shipment.express else self._waiting
         queue = queues.get(update.subject)
@@ -255,7 +263,11 @@ class Lane:
         batch: list[Shipment] = []
         for aside in self._aside.values() if self._aside else ():
             first = aside.waiting[0]
-            if aside.due <= now and (not batch or first.update.subject == batch[0].update.subject):
+            if aside.due > now:
+                continue
+            if first.update.id in self._suspects:
+                return [first]
+            if not batch or first.update.subject == batch[0].update.subject:
                 batch.append(first)
                 if len(batch) == self._batch:
                     break
@@ -318,6 +330,7 @@ class Lane:
             self._state.broker_error = None
             self._patience.renew()
             self._state.entities += len(batch)
+            self._taken = batch[-1].update
             for shipment in batch:
                 shipment.owner.arrived(shipment.index, None)
             return
@@ -343,6 +356,8 @@ class Lane:
             log.info("bridge.entity_was_missing", entity=shipment.update.id)
             self._hold(replace(shipment, body=shipment.update.json, whole=True))
             return
+        self._taken = shipment.update
+        self._suspects.discard(shipment.update.id)
         shipment.owner.arrived(shipment.index, None)
         self._let_in(shipment)
 
@@ -359,6 +374,7 @@ class Lane:
             aside.others = self._state.entities
             aside.tries += 1
         if aside.tries > _TRIES_ASIDE:
+            self._suspects.add(shipment.update.id)
             self._refuse(shipment, problem)
             return
         pause = min(_FIRST_PAUSE_S * 2.0**aside.tries, _LONGEST_PAUSE_S)
@@ -401,10 +417,11 @@ class Lane:
         await self._deliver(batch[middle:])
 
     async def _takes_writes(self, update: EntityUpdate) -> bool:
-        """Say whether the broker takes the entity without its attributes."""
-        bare = {"id": update.id, "type": update.type}
+        """Say whether the broker takes an entity, without attributes: the last that it took, or this one."""
+        known = self._taken or update
+        bare = {"id": known.id, "type": known.type}
         try:
-            result = await self._client.upsert([bare], context=self._context_url(update.subject))
+            result = await self._client.upsert([bare], context=self._context_url(known.subject))
         except BrokerError:
             return False
         return not result.failed
