@@ -21,9 +21,15 @@ from broker.journal.rows import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    import asyncpg
+
     from broker.journal.records import DeadLetter, SettledBatch
     from broker.journal.tail import Tail
     from store.postgres import Connection, Pool
+
+
+# Devices in one statement.
+_SAVED_AT_ONCE = 2_000
 
 
 class Consuming:
@@ -111,17 +117,16 @@ class Consuming:
         self, consumer: str, position: Position, activities: Mapping[str, Activity]
     ) -> None:
         """See `Journal.save_activity`."""
-        columns = columns_of_activity(activities)
+        device_ids = list(activities)
         with speaking("save when devices were heard"):
-            row = await self._pool.fetchrow(
-                SQL["save_activity"], consumer, position.day, position.seq, *columns
-            )
-        if row is None:
-            msg = f"the consumer {consumer} asks how far its activity reaches before it saves any"
-            raise ValueError(msg)
-        if position.seq > row["cursor"]:
-            msg = f"activity cannot reach up to {position.seq}: {consumer} has settled up to {row['cursor']}"
-            raise ValueError(msg)
+            # In parts, since what is sent of 100,000 devices at once is large; one step all the same.
+            async with self._pool.acquire() as connection, connection.transaction():
+                for start in range(0, max(1, len(device_ids)), _SAVED_AT_ONCE):
+                    part = {each: activities[each] for each in device_ids[start : start + _SAVED_AT_ONCE]}
+                    row = await connection.fetchrow(
+                        SQL["save_activity"], consumer, position.day, position.seq, *columns_of_activity(part)
+                    )
+                    _check_saved(row, consumer, position)
 
     async def activity(self, device_ids: Collection[str]) -> Mapping[str, Activity]:
         """See `Journal.activity`."""
@@ -135,6 +140,15 @@ class Consuming:
         with speaking("tell when devices were heard"):
             rows = await self._pool.fetch(SQL["activity"], device_ids, beyond)
         return {row["device_id"]: read_activity(row) for row in rows}
+
+
+def _check_saved(row: asyncpg.Record | None, consumer: str, position: Position) -> None:
+    if row is None:
+        msg = f"the consumer {consumer} asks how far its activity reaches before it saves any"
+        raise ValueError(msg)
+    if position.seq > row["cursor"]:
+        msg = f"activity cannot reach up to {position.seq}: {consumer} has settled up to {row['cursor']}"
+        raise ValueError(msg)
 
 
 async def _cursor(connection: Connection, consumer: str, position: Position) -> int:
