@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from adapters.sources.simulator.catalogue import gateways
 from adapters.sources.simulator.courses import COURSES
 from adapters.sources.simulator.moment import Moment
 from adapters.sources.simulator.weather import rain_rate
+from adapters.templates import Templates
 from adapters.translate import World, translate
 from models.device import Device
 from models.errors import ConfigurationError
@@ -60,8 +62,12 @@ def berlin(*numbers: int) -> datetime:
 # --- what hangs where --------------------------------------------------------------------------------
 
 
+# They feed nothing but DeviceMeasurements, and the simulator's places are entities of another type.
+NOT_SIMULATED = {"dragino-lds02", "dragino-lwl02"}
+
+
 def test_one_device_of_every_profile_and_few_of_most() -> None:
-    assert {device.profile for device in devices()} == set(load_profiles())
+    assert {device.profile for device in devices()} == set(load_profiles()) - NOT_SIMULATED
     assert 70 <= len(devices()) <= 100
 
 
@@ -290,7 +296,7 @@ async def test_every_device_says_what_its_profile_reads_and_what_its_course_meas
     )
     for place in PLACES.values():
         message = message_at(place, NOON)
-        done = await translate(message, world)
+        done = await translate(message, replace(world, templates=Templates()))  # the quick way only counts
         measured = COURSES[place.choice("kind")](Moment.of(SEED, place, read(message).observed_at))
         wanted = {row.quantity for row in profiles[place.device.profile].fields} - AS_SENT
         if place.device.profile not in ("cayenne-lpp", "normalized"):
