@@ -112,13 +112,20 @@ class Completeness(Struct, frozen=True, kw_only=True):
 
 
 def completeness(
-    hours: Hours, interval: float, *, last_seen: datetime | None, counted: bool, now: datetime
+    hours: Hours,
+    interval: float,
+    *,
+    first_seen: datetime | None,
+    last_seen: datetime | None,
+    counted: bool,
+    now: datetime,
 ) -> Completeness:
     """Say how complete the last 24 hours are.
 
     Args:
         hours: the device's counts.
         interval: its usual interval, seconds; 0: not known.
+        first_seen: when it was heard first; nothing is expected before.
         last_seen: when it was heard last.
         counted: its frames carry a counter.
         now: the time of the question.
@@ -135,7 +142,8 @@ def completeness(
         missed += int(quiet / interval) if silent else 0
     if not counted and interval:
         first = next((each for each in known if counts[each % HOURS]), hour)
-        expected = int((now.timestamp() - first * HOUR_S) / interval)
+        since = max(first * HOUR_S, first_seen.timestamp() if first_seen else 0.0)
+        expected = int((now.timestamp() - since) / interval)
         missed = max(0, min(expected, int(HOUR_S * (HOURS - 1) / interval)) - received)
     return Completeness(
         received=received,

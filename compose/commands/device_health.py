@@ -96,7 +96,12 @@ def known(activity: Activity | None, now: datetime) -> Completeness:
         return Completeness(received=0, missed=0, interval=None, silent_since=None)
     hours, interval = Hours.unpack(activity.hour, activity.hours)
     return completeness(
-        hours, interval, last_seen=activity.last_seen, counted=activity.f_cnt is not None, now=now
+        hours,
+        interval,
+        first_seen=activity.first_seen,
+        last_seen=activity.last_seen,
+        counted=activity.f_cnt is not None,
+        now=now,
     )
 
 

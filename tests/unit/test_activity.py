@@ -25,7 +25,9 @@ def heard(frames: list[tuple[int, float]], *, now_minutes: float) -> Completenes
     activity = book.take_changes()["a"]
     hours, interval = Hours.unpack(activity.hour, activity.hours)
     now = T0 + timedelta(minutes=now_minutes)
-    return completeness(hours, interval, last_seen=activity.last_seen, counted=True, now=now)
+    return completeness(
+        hours, interval, first_seen=activity.first_seen, last_seen=activity.last_seen, counted=True, now=now
+    )
 
 
 def test_gaps_in_the_counter_are_missing_frames() -> None:
@@ -59,9 +61,28 @@ def test_without_a_counter_the_usual_interval_tells() -> None:
     activity = book.take_changes()["a"]
     hours, interval = Hours.unpack(activity.hour, activity.hours)
     now = T0 + timedelta(minutes=60)
-    found = completeness(hours, interval, last_seen=activity.last_seen, counted=False, now=now)
+    found = completeness(
+        hours, interval, first_seen=activity.first_seen, last_seen=activity.last_seen, counted=False, now=now
+    )
     assert found.received == 50
     assert 5 <= found.missed <= 12
+
+
+def test_nothing_is_expected_before_a_device_was_heard_first() -> None:
+    book = Book()
+    for n in range(4):
+        book.settle("a", T0 + timedelta(minutes=50, seconds=20 * n))
+    activity = book.take_changes()["a"]
+    hours, interval = Hours.unpack(activity.hour, activity.hours)
+    found = completeness(
+        hours,
+        interval,
+        first_seen=activity.first_seen,
+        last_seen=activity.last_seen,
+        counted=False,
+        now=T0 + timedelta(minutes=51),
+    )
+    assert (found.received, found.missed, found.share) == (4, 0, 1.0)
 
 
 def test_what_is_older_than_a_day_no_longer_counts() -> None:
