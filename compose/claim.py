@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +33,7 @@ class Claim:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._lost = asyncio.Event()
 
     async def take(self) -> None:
         """Take it.
@@ -40,6 +42,8 @@ class Claim:
             ConfigurationError: another platform has it.
         """
         connection = self._connection = await self._pool.acquire()
+        self._lost.clear()
+        connection.add_termination_listener(self._note_lost)
         for _ in range(_TRIES):  # a platform that was killed a moment ago may still seem to be there
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _PLATFORM_LOCK):
                 return
@@ -54,7 +58,9 @@ class Claim:
             ConfigurationError: another platform has it meanwhile.
         """
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._lost.wait()
             try:
                 if self._connection is None:
                     await self.take()
@@ -64,7 +70,13 @@ class Claim:
             except AWAY as error:
                 if self._connection is not None:
                     log.warning("platform.claim_lost", error=str(error))
+                else:  # not to be had yet
+                    self._lost.clear()
                 await self.give_up()
+
+    def _note_lost(self, _: object) -> None:
+        """Take it again at once: whoever starts now would get it."""
+        self._lost.set()
 
     async def give_up(self) -> None:
         """Give the connection back, and the lock with it."""
