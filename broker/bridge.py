@@ -205,6 +205,7 @@ class Bridge:
                 part = _upto(batch, position.seq)
                 translations = await self._translate(part.messages)
                 await self._recall_book(translations)
+                await self._redelivered.prepare(part)
                 ticket = Ticket(part, translations, self._finish)
                 for index, done in enumerate(translations):
                     if self._came_before(part, index, done):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from broker.answers import Problem
+from models.ngsild import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,13 +66,9 @@ LIMITS: Final[Mapping[str, Limits]] = {
     "embedded": Limits(),
 }
 
-_INT32: Final = 2**31
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_TEN_DIGITS: Final = b"0" * 10
-
 
 def encode(value: Any, *, int32: bool) -> bytes:
-    """Write JSON; with `int32`, whole numbers beyond 32 bits get a decimal point.
+    """Write JSON; with `int32`, whole numbers beyond 32 bits get a decimal point (`to_json`).
 
     Whole numbers beyond 64 bits, which orjson cannot write, get one in any case. NaN and infinity
     become null, which every broker refuses.
@@ -79,26 +76,9 @@ def encode(value: Any, *, int32: bool) -> bytes:
     Raises:
         TypeError: the value has something that JSON has not.
     """
+    if int32:
+        return to_json(value)
     try:
-        body = orjson.dumps(value)
+        return orjson.dumps(value)
     except TypeError:
-        return orjson.dumps(_with_decimal_points(value))
-    # The smallest number beyond 32 bits has ten digits. Looking for ten in a row costs a tenth of
-    # walking through the value; where a timestamp or an id has them, the walk changes nothing.
-    if int32 and _TEN_DIGITS in body.translate(_DIGITS):
-        return orjson.dumps(_with_decimal_points(value))
-    return body
-
-
-def _with_decimal_points(value: Any) -> Any:
-    match value:
-        case bool():
-            return value
-        case int() if not -_INT32 <= value < _INT32:
-            return orjson.Fragment(b"%d.0" % value)
-        case dict():
-            return {key: _with_decimal_points(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_with_decimal_points(item) for item in value]
-        case _:
-            return value
+        return to_json(value)
