@@ -47,6 +47,16 @@ class _TakenError(Exception):
         self.ids = ids
 
 
+class Devices(dict[str, Device]):
+    """Devices by id.
+
+    Attributes:
+        version: another one whenever the registry has changed.
+    """
+
+    version = 0
+
+
 class Registry:
     """Registered devices, by id.
 
@@ -61,7 +71,7 @@ class Registry:
         self._sql = queries("adapters")
         self._state: str | None = None  # of the table when it was read last
         self._changed: asyncio.Queue[str | None] = asyncio.Queue()  # None: the connection was lost
-        self.devices: dict[str, Device] = {}
+        self.devices = Devices()
         self.retired: dict[str, Device] = {}
 
     async def start(self) -> None:
@@ -141,6 +151,7 @@ class Registry:
         (self.devices if device.retired_at is None else self.retired)[device.id] = device
 
     def _forget(self, device_id: str) -> None:
+        self.devices.version += 1
         self.devices.pop(device_id, None)
         self.retired.pop(device_id, None)
 
@@ -191,6 +202,7 @@ class Registry:
         self._state = state
         # In place: translation holds this very mapping.
         self.devices.clear()
+        self.devices.version += 1
         self.retired.clear()
         for device in found:
             self._know(device)

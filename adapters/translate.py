@@ -31,6 +31,7 @@ from adapters.fields import pick
 from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
 from adapters.readings import by_moment, check_time, implausible, mapped, normalized, profile_parameters
+from adapters.sites import Sites, count_free, site_of, states
 from adapters.templates import Templates
 from models.errors import (
     ConfigurationError,
@@ -73,6 +74,7 @@ class World:
         city: the part of entity ids between type and device.
         devices: devices in service, by id.
         retired: devices out of service: the broker is told of them, and what they send waits.
+        sites: parking sites, whose free spots are counted.
         profiles: device profiles by name.
         codecs: decoders of payloads.
         readers: by source, what reads its envelopes; sources without one are recognised by shape.
@@ -89,6 +91,7 @@ class World:
     templates: Templates = field(default_factory=Templates)
     counters: Counters | None = None
     retired: Mapping[str, Device] = field(default_factory=dict)
+    sites: Sites = field(default_factory=Sites)
 
 
 async def translate(message: Message, world: World) -> Translation:
@@ -229,6 +232,8 @@ def _fill(
     """Make the entities the quick way; False: they cannot be made so."""
     uplink, templates = cast("Uplink", done.uplink), world.templates
     if fields and world.counters is not None:
+        if site_of(cast("Device", done.device)) is not None:
+            return False  # the free spots of its site are to be counted
         for row in counter_rows(profile):
             if pick(fields, row) is not None:
                 return False  # what was counted since the message before is to be added
@@ -263,6 +268,7 @@ def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profil
     _build(done, uplink, device, profile, world)
     world.templates.learn(done, profile, world.city, world.devices)
     _measure(done, done.readings, world)
+    _count_free(done, uplink, device, world)
 
 
 def _stop(done: Translation, problem: Exception) -> None:
@@ -402,6 +408,21 @@ def _measure(done: Translation, readings: Sequence[Reading], world: World) -> No
             done.problems = (*done.problems, made)
             left.append(reading.quantity)
     done.unmapped = tuple(left)
+
+
+def _count_free(done: Translation, uplink: Uplink, device: Device, world: World) -> None:
+    """Count the free spots of a parking spot's site, if the message says something new of the spot."""
+    urn = site_of(device)
+    if urn is None or world.counters is None:
+        return
+    said = tuple(states(done.readings))
+    done.counts = (*done.counts, *said)
+    newer = [world.counters.enter(device.id, state) for state in said]
+    if True in newer:
+        site = world.sites.find(urn, world.devices, world.retired)
+        update = site and count_free(site, world.counters, uplink)
+        if update:
+            done.entities = (*done.entities, update)
 
 
 def _build(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:

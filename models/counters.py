@@ -57,12 +57,8 @@ class Counters:
             None where there is no difference: it is the first reading; or not newer than the one known,
             and then it is not entered; or the counter went back and did not roll over.
         """
-        known = self._last.setdefault(device_id, {})
-        before = known.get(now.quantity)
-        if before is not None and now.at <= before.at:
-            return None
-        known[now.quantity] = Count(now.value, now.at)
-        if before is None:
+        before = self.last(device_id, now.quantity)
+        if not self.enter(device_id, now) or before is None:
             return None
         passed = now.value - before.value
         if passed < 0:
@@ -71,10 +67,27 @@ class Counters:
                 return None
         return round(passed, 9)
 
+    def enter(self, device_id: str, now: Counted) -> bool:
+        """Enter a reading, also of what is no counter and of which the newest state alone is asked for.
+
+        Returns:
+            Whether it is newer than the one known; else it is not entered.
+        """
+        known = self._last.setdefault(device_id, {})
+        before = known.get(now.quantity)
+        if before is not None and now.at <= before.at:
+            return False
+        known[now.quantity] = Count(now.value, now.at)
+        return True
+
+    def last(self, device_id: str, quantity: str) -> Count | None:
+        """Return the newest reading that is known."""
+        return self._last.get(device_id, {}).get(quantity)
+
     def note(self, device_id: str, readings: Iterable[Counted]) -> None:
-        """Enter readings, as `advance` does."""
+        """Enter readings, as `enter` does."""
         for reading in readings:
-            self.advance(device_id, reading)
+            self.enter(device_id, reading)
 
     def known(self, device_ids: Iterable[str]) -> list[str]:
         """Return those of the devices that have counters."""

@@ -71,10 +71,12 @@ class Gateway:
 def devices(city: str = "hagen") -> tuple[Device, ...]:
     """Return the devices to register, every one marked as simulated.
 
+    Parking sites are among them: they say nothing themselves, and their spots do.
+
     Raises:
         ConfigurationError: there is no such simulated city.
     """
-    return tuple(installation.device for installation in installations(city))
+    return (*(installation.device for installation in installations(city)), *_sites(city))
 
 
 @cache
@@ -85,6 +87,24 @@ def installations(city: str = "hagen") -> tuple[Installation, ...]:
         ConfigurationError: there is no such simulated city.
     """
     return tuple(_installation(city, row) for row in _table(city)["device"])
+
+
+@cache
+def _sites(city: str) -> tuple[Device, ...]:
+    return tuple(
+        Device(
+            id=row["id"],
+            profile="parking-site",
+            entity_type=row["type"],
+            place=row["id"],
+            name=row["name"] + _SAYS_SO,
+            position=_position(row),
+            owner=_owner(city),
+            simulated=True,
+            attributes={"areaServed": row["district"], **row.get("attributes", {})},
+        )
+        for row in _table(city)["site"]
+    )
 
 
 @cache
@@ -119,7 +139,7 @@ def _installation(city: str, row: Mapping[str, Any]) -> Installation:
         place=row["place"],
         name=row["name"] + _SAYS_SO,
         position=_position(row),
-        owner=f"Simulation {city.capitalize()}",
+        owner=_owner(city),
         installed_at=datetime.combine(row["installed"], time(9), UTC),
         simulated=True,
         parameters=parameters,
@@ -133,6 +153,10 @@ def _installation(city: str, row: Mapping[str, Any]) -> Installation:
         impact_areas=tuple(row["areas"]),
         course=row["course"],
     )
+
+
+def _owner(city: str) -> str:
+    return f"Simulation {city.capitalize()}"
 
 
 def _position(row: Mapping[str, Any]) -> Position:
