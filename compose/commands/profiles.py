@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,9 +20,12 @@ from ontology.loader import areas, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from models.device import FieldMapping, Profile
+
+#: Between them stands what `--by-area` prints.
+BEGIN: Final = "<!-- begin: volme profiles --by-area -->"
+END: Final = "<!-- end: volme profiles --by-area -->"
 
 
 @click.command(
@@ -31,18 +35,30 @@ if TYPE_CHECKING:
         "volme profiles dragino-ldds75",
         "volme profiles --config city.toml",
         "volme profiles --table > ontology/devices/README.md",
+        "volme profiles --by-area --into README.md",
     ),
 )
 @click.argument("name", required=False)
 @config_option
 @json_option
 @click.option("--table", is_flag=True, help="Print devices, quantities, types and impact areas as Markdown.")
-def profiles(*, name: str | None, config: Path | None, as_json: bool, table: bool) -> None:
+@click.option("--by-area", is_flag=True, help="Print the same impact area by impact area: shorter.")
+@click.option(
+    "--into",
+    type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
+    help="Write what --by-area prints into this file, between its two marks.",
+)
+def profiles(
+    *, name: str | None, config: Path | None, as_json: bool, table: bool, by_area: bool, into: Path | None
+) -> None:
     """List the device profiles, or show one: which field is read as which quantity.
 
     With --config, the operator's own are among them.
     """
     known = load_profiles(settings_of(config, None).profiles)
+    if by_area or into is not None:
+        _put("\n".join(areas_markdown(known.values())), into)
+        return
     if table:
         click.echo("\n".join(markdown(known.values())))
         return
@@ -96,6 +112,54 @@ def markdown(known: Iterable[Profile]) -> Iterator[str]:
         by_devices = ", ".join(kind for kind in types if kind in fed)
         others = ", ".join(kind for kind in types if kind not in fed)
         yield f"| {area.label_de} ({area.label_en}) | {devices} | {by_devices} | {others} |"
+
+
+def areas_markdown(known: Iterable[Profile]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: of each impact area its devices, quantities and types."""
+    ordered = sorted(known, key=lambda profile: (profile.vendor.lower(), profile.model.lower()))
+    fed = {profile.entity_type for profile in ordered}
+    yield "| impact area | devices | what they measure | types, fed by devices / by other sources |"
+    yield "|---|---|---|---|"
+    for name, area in areas().items():
+        serving = [profile for profile in ordered if name in TYPES[profile.entity_type].areas]
+        measured = sorted({row.quantity for profile in serving for row in profile.fields})
+        types = sorted(kind for kind, model in TYPES.items() if name in model.areas)
+        by_devices = ", ".join(kind for kind in types if kind in fed)
+        others = ", ".join(kind for kind in types if kind not in fed) or "none"
+        yield (
+            f"| {area.label_de} ({area.label_en}) | {len(serving)}: {_by_vendor(serving)} "
+            f"| {_by_group(measured)} | {by_devices} / {others} |"
+        )
+
+
+def _by_vendor(known: Iterable[Profile]) -> str:
+    models: dict[str, list[str]] = {}
+    for profile in known:
+        models.setdefault(profile.vendor, []).append(profile.model)
+    return "; ".join(f"{vendor} {', '.join(names)}" for vendor, names in models.items())
+
+
+def _by_group(names: Iterable[str]) -> str:
+    """Join quantities' names, those of one group together: `air` (co2, temperature)."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, []).append(rest)
+    return "; ".join(f"{group} ({', '.join(rests)})" for group, rests in groups.items())
+
+
+def _put(text: str, into: Path | None) -> None:
+    if into is None:
+        click.echo(text)
+        return
+    page = into.read_text(encoding="utf-8")
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        msg = f"{into} has not the two marks {BEGIN} and {END}"
+        raise click.ClickException(msg)
+    into.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    click.echo(f"written into {into}")
 
 
 def _served(entity_type: str) -> tuple[str, ...]:

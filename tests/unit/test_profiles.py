@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from adapters.codecs.decoding import TABLES, Codecs, decode_table, encode
 from adapters.derive import DERIVATIONS
@@ -18,7 +19,7 @@ from adapters.fields import pick
 from adapters.networks.envelope import read_uplink
 from adapters.profiles import find_profile, guess, load_profiles
 from adapters.translate import World, translate
-from compose.commands.profiles import markdown
+from compose.commands.profiles import BEGIN, END, areas_markdown, markdown, profiles
 from models.device import Device, FieldMapping
 from models.errors import CodecError, ConfigurationError
 from models.message import Message
@@ -392,6 +393,26 @@ def test_the_table_in_the_repository_is_the_one_that_the_command_prints() -> Non
     """After a change: volme profiles --table > ontology/devices/README.md."""
     page = Path(__file__).resolve().parents[2] / "ontology/devices/README.md"
     assert page.read_text(encoding="utf-8").splitlines() == list(markdown(PROFILES.values()))
+
+
+def test_the_table_in_the_readme_is_the_one_that_the_command_writes(tmp_path: Path) -> None:
+    """After a change: volme profiles --by-area --into README.md."""
+    page = Path(__file__).resolve().parents[2] / "README.md"
+    text = page.read_text(encoding="utf-8")
+    table = text.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+    assert table == list(areas_markdown(PROFILES.values()))
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table[2:]]
+    assert len(rows) == len(areas()) == 10
+    for _, devices, measured, types in rows:
+        assert int(devices.partition(":")[0]) >= 1
+        assert measured
+        assert types.partition(" / ")[0]
+    copy = tmp_path / "README.md"
+    copy.write_text(text.replace("\n".join(table), "something old"), encoding="utf-8")
+    assert CliRunner().invoke(profiles, ["--into", str(copy)]).exit_code == 0
+    assert copy.read_text(encoding="utf-8") == text
+    copy.write_text("no marks", encoding="utf-8")
+    assert "has not the two marks" in CliRunner().invoke(profiles, ["--into", str(copy)]).output
 
 
 def test_devices_of_ours_serve_all_ten_impact_areas() -> None:
