@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from broker.embedded.terms import Context
 
 PATH = "/ngsi-ld/v1/subscriptions"
-CONTEXTS_PATH = "/ngsi-ld/v1/jsonldContexts"
 _MAX_LIMIT = 1000
 _ATTEMPTS = 50  # each of which fails only where somebody else's change succeeded
 
@@ -186,16 +185,6 @@ async def delete_subscription(request: web.Request) -> web.Response:
     return done(call)
 
 
-async def serve_context(request: web.Request) -> web.Response:
-    """GET /jsonldContexts/{id}: an @context that came inside a subscription (5.13.4)."""
-    parts = request.app[PARTS]
-    call = await read_call(request, parameters={"details"})
-    rows = await parts.reader.rows("read_context", request.match_info["id"])
-    if not rows:
-        raise NotFoundError(detail="there is no such @context")
-    return answer(call, orjson.loads(rows[0]["body"]), None)
-
-
 # Members that the broker writes itself; in a request they are ignored (5.2.12, 5.2.14).
 _OURS = frozenset(
     {
@@ -256,15 +245,15 @@ async def _with_context(
 
 
 async def _context_url(parts: Parts, call: Call, context: Context) -> str:
-    """Return a URL for the context; one that came inside the body is served by the broker itself."""
+    """Return a URL for the context, as the Link header of notifications needs one.
+
+    One that came inside the body has none: it is created implicitly (5.13.1) and served by the broker.
+    """
     if context.source is None:
         return CORE_CONTEXT_URL
     if context.url is not None:
         return context.url
-    body = orjson.dumps({"@context": context.source}, option=orjson.OPT_SORT_KEYS)
-    context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body.decode()))
-    await parts.pool.execute(SQL["keep_context"], context_id, body.decode())
-    return f"{call.origin}{CONTEXTS_PATH}/{context_id}"
+    return call.origin + await parts.keep_context(call.tenant, context.source)
 
 
 async def _context_for(parts: Parts, call: Call, row: asyncpg.Record) -> Context:
@@ -275,6 +264,8 @@ async def _context_for(parts: Parts, call: Call, row: asyncpg.Record) -> Context
 def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:
     doc, stored_context = orjson.loads(row["doc"]), orjson.loads(row["context"])
     shown = shown_doc(doc, stored_context["names"], context)
+    if isinstance(stored_context["source"], dict | list):  # then the broker created one implicitly
+        shown.setdefault("jsonldContext", stored_context["url"])
     known = read_known(row)
     shown["status"] = "paused" if known is None else status(known.subscription, now())
     notification = shown["notification"]

@@ -70,12 +70,26 @@ class Temporal:
     """What the handlers of this module need beyond the broker's other parts.
 
     Attributes:
-        most: the most instances in one answer.
+        page: how many instances an answer has at most where the client does not say.
+        most: the most that a client can have.
     """
 
     reader: HistoryReader
     writer: TemporalWriter
+    page: int
     most: int
+
+    def instances(self, call: Call) -> tuple[int, list[tuple[str, str]]]:
+        """Return how many instances an answer may have, and the header that tells that a wish was met.
+
+        The standard leaves the number to the broker (6.3.10); `Prefer: maxpagesize=1000`, which other
+        brokers ignore (RFC 7240), asks for another one.
+        """
+        wish = call.preferences.get("maxpagesize", "")
+        if not wish.isascii() or not wish.isdigit() or not int(wish[:9]):
+            return self.page, []
+        met = min(int(wish[:9]), self.most)
+        return met, [("Preference-Applied", f"maxpagesize={met}")]
 
 
 TEMPORAL = web.AppKey("temporal", Temporal)
@@ -181,10 +195,11 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     selection = await _selection(temporal, asked)
     if selection.only is not None and asked.only != () and not selection.of(known.names):
         raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
-    shown, headers = await _shown(parts, temporal, [known], selection, asked)
+    most, headers = temporal.instances(call)
+    shown, part = await _shown(temporal, [known], selection, asked, most)
     if not shown[0]:
         raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
-    return answer(call, shown[0], context, status=206 if headers else 200, headers=headers)
+    return answer(call, shown[0], context, status=206 if part else 200, headers=[*headers, *part])
 
 
 async def query_entities(request: web.Request) -> web.Response:
@@ -275,19 +290,21 @@ async def _answer_query(
     page = await temporal.reader.query(
         call.tenant, which, asked.view.window, tested, limit=limit, offset=offset, count=count, order=order
     )
-    shown, headers = await _shown(parts, temporal, page.entities, selection, asked)
-    status = 206 if headers else 200
+    most, headers = temporal.instances(call)
+    shown, part = await _shown(temporal, page.entities, selection, asked, most)
+    headers += part
     links = page_links(
         call.path, call.parameters, limit=limit, offset=offset, more=page.more, media=call.media
     )
     headers += [("Link", link) for link in links]
     if page.total is not None:
         headers.append(("NGSILD-Results-Count", str(page.total)))
-    return answer(call, [each for each in shown if each], asked.view.context, status=status, headers=headers)
+    found, status = [each for each in shown if each], 206 if part else 200
+    return answer(call, found, asked.view.context, status=status, headers=headers)
 
 
 async def _shown(
-    parts: Parts, temporal: Temporal, entities: Sequence[Known], selection: Selection, asked: Asked
+    temporal: Temporal, entities: Sequence[Known], selection: Selection, asked: Asked, most: int
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Return entities as they are to be shown, and the Content-Range where that is not all (6.3.10)."""
     view, window = asked.view, asked.view.window
@@ -298,15 +315,14 @@ async def _shown(
     names = await temporal.reader.names({name for each in entities for name in selection.of(each.names)})
     moments: list[datetime]
     if asked.aggregation is not None:
-        periods, whole = await aggregates(
-            parts.pool, entities, window, selection, asked.aggregation, most=temporal.most
-        )
+        pool = temporal.reader.pool
+        periods, whole = await aggregates(pool, entities, window, selection, asked.aggregation, most=most)
         for period in periods:
             by_entity[period.entity].append(period)
         attributes = {number: aggregates_of(found, names) for number, found in by_entity.items()}
         moments = [period.start for period in periods]
     else:
-        rows, whole = await temporal.reader.instances(entities, window, selection, most=temporal.most)
+        rows, whole = await temporal.reader.instances(entities, window, selection, most=most)
         for row in rows:
             by_entity[row["entity"]].append(row)
         present = {} if whole else await temporal.reader.present(entities, window, selection)

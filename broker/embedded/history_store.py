@@ -130,14 +130,21 @@ async def reading(pool: Pool) -> AsyncIterator[Connection]:
 
 
 class HistoryReader:
-    """Reads history."""
+    """Reads history.
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    Args:
+        pool: connections to the broker's database.
+        most: the most instances that an answer has, whatever is asked for; 20 times as many where they
+            are all of one moment, which no range of time tells apart.
+    """
+
+    def __init__(self, pool: Pool, most: int) -> None:
+        self.pool = pool
+        self._ties = most * _TIES
 
     async def entity(self, tenant: str, entity_id: str) -> Known | None:
         """Read what is known of one entity."""
-        row = await self._pool.fetchrow(SQL["history_entity"], tenant, entity_id)
+        row = await self.pool.fetchrow(SQL["history_entity"], tenant, entity_id)
         return None if row is None else _known(row)
 
     async def selection(
@@ -158,7 +165,7 @@ class HistoryReader:
 
     async def names(self, numbers: Collection[int]) -> dict[int, Name]:
         """Return attributes and datasetIds by number."""
-        rows = await self._pool.fetch(SQL["names_of"], list(numbers))
+        rows = await self.pool.fetch(SQL["names_of"], list(numbers))
         return {row["number"]: (row["attribute"], row["dataset"]) for row in rows}
 
     async def query(
@@ -190,7 +197,7 @@ class HistoryReader:
                 more=len(rows) > offset + limit,
             )
         total = None
-        async with reading(self._pool) as connection:
+        async with reading(self.pool) as connection:
             if count:
                 statement = f"SELECT count(*) FROM {source} WHERE {where}"  # noqa: S608 - SQL of our own alone
                 total = await connection.fetchval(statement, *parameters.values, timeout=_SECONDS)
@@ -212,7 +219,7 @@ class HistoryReader:
         def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
             return [row for row in rows if row["instances"] and geo.matches(orjson.loads(row["instances"]))]
 
-        async with reading(self._pool) as connection:
+        async with reading(self.pool) as connection:
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         return decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
 
@@ -227,7 +234,7 @@ class HistoryReader:
         Raises:
             TooComplexQueryError: too many instances are of one moment, or the answer took too long.
         """
-        async with reading(self._pool) as connection:
+        async with reading(self.pool) as connection:
             statement, values = _instances(entities, window, selection, most + 1)
             rows = await connection.fetch(statement, *values, timeout=_SECONDS)
             if len(rows) <= most:
@@ -237,10 +244,10 @@ class HistoryReader:
             if kept:
                 return kept, False
             # more instances of one moment than an answer should have: no range of time tells them apart
-            statement, values = _instances(entities, window, selection, most * _TIES + 1)
+            statement, values = _instances(entities, window, selection, self._ties + 1)
             rows = await connection.fetch(statement, *values, timeout=_SECONDS)
         kept = [row for row in rows if row["moment"] == boundary]
-        if len(kept) > most * _TIES:
+        if len(kept) > self._ties:
             raise TooComplexQueryError(detail="too many instances are of one moment; ask for fewer entities")
         return kept, len(kept) == len(rows)
 
@@ -258,7 +265,7 @@ class HistoryReader:
             ) AS i
             WHERE e.number = ANY($1::bigint[]) AND {selected(selection, parameters)}
         """  # noqa: S608 - SQL of our own alone
-        async with reading(self._pool) as connection:
+        async with reading(self.pool) as connection:
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         found: dict[int, dict[int, str]] = defaultdict(dict)
         for row in rows:
@@ -268,7 +275,7 @@ class HistoryReader:
     async def _numbers(
         self, attributes: Collection[str] | None, datasets: Collection[str] | None
     ) -> frozenset[int]:
-        rows = await self._pool.fetch(
+        rows = await self.pool.fetch(
             SQL["select_names"],
             None if attributes is None else list(attributes),
             None if datasets is None else list(datasets),

@@ -53,14 +53,14 @@ class Parts:
         """
         context = await self.contexts.resolve(self.source(call.declared, types))
         if call.declared is None and isinstance(context.source, list) and context.path is None:
-            context.path = await self._served(context)
+            context.path = await self.keep_context("", context.source)
         return context
 
-    async def _served(self, context: Context) -> str:
-        """Keep an @context that has no URL of its own, and return where the broker serves it (5.13.1)."""
-        body = orjson.dumps({"@context": context.source}).decode()
-        context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body))
-        await self.pool.execute(SQL["keep_context"], context_id, body)
+    async def keep_context(self, tenant: str, source: Any) -> str:
+        """Keep an @context that has no URL of its own, and return the path that it is served at (5.13.1)."""
+        body = orjson.dumps({"@context": source}).decode()
+        context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant} {body}"))
+        await self.pool.execute(SQL["keep_context"], context_id, tenant, body)
         return f"/ngsi-ld/v1/jsonldContexts/{context_id}"
 
     def source(self, declared: Any, types: Iterable[object]) -> Any:

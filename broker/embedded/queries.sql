@@ -238,7 +238,7 @@ SELECT min(due_at) FROM ngsild.subscriptions WHERE due_at IS NOT NULL
 
 -- name: keep_context
 -- Keep an @context that came inside a request and is served under a URL of ours.
-INSERT INTO ngsild.contexts (id, body) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING
+INSERT INTO ngsild.contexts (id, tenant, body) VALUES ($1, $2, $3::jsonb) ON CONFLICT DO NOTHING
 
 -- name: add_context
 -- Keep an @context that a user added.

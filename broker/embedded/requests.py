@@ -54,6 +54,7 @@ class Call:
         parameters: of the query string.
         options: the words in `options` and `format`.
         media: what the answer's body will be.
+        preferences: what the client would rather have, and may not get (RFC 7240): name → value.
         body: the parsed JSON; None where there is none.
         declared: the @context that the request names; None if it names none.
         inline: whether the body is JSON-LD, each part of which may have an @context of its own.
@@ -65,7 +66,7 @@ class Call:
     parameters: Mapping[str, str]
     options: frozenset[str]
     media: str
-    prefer_json: bool
+    preferences: Mapping[str, str]
     body: Any
     declared: Any
     inline: bool
@@ -163,7 +164,7 @@ async def read_call(
         parameters=given,
         options=_options(given, options),
         media=media,
-        prefer_json="body=json" in request.headers.get("Prefer", ""),
+        preferences=_preferences(request),
         body=content,
         declared=declared,
         inline=inline,
@@ -201,7 +202,7 @@ def answer(
     response = web.Response(status=status)
     media = call.media
     if context is not None:
-        within = media == JSON_LD or (media == GEO_JSON and not call.prefer_json)
+        within = media == JSON_LD or (media == GEO_JSON and call.preferences.get("body") != "json")
         if within and isinstance(body, dict):
             body = {**body, "@context": as_json_ld(context)}
         elif within:
@@ -271,6 +272,15 @@ def _options(given: Mapping[str, str], known: Collection[str]) -> frozenset[str]
             allowed = ", ".join(sorted(known)) or "none"
             raise InvalidRequestError(detail=f"the operation's options are {allowed}; not {word[:100]!r}")
     return frozenset(words)
+
+
+def _preferences(request: web.Request) -> dict[str, str]:
+    """Return the preferences of a request; of those named twice the first counts (RFC 7240, 2)."""
+    found: dict[str, str] = {}
+    for each in ",".join(request.headers.getall("Prefer", [])).split(","):
+        name, _, value = each.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
 
 
 def _tenant(request: web.Request) -> str:

@@ -86,7 +86,9 @@ class EmbeddedSettings:
         notify_keep: how long a notification is attempted before it is given up.
         notify_most: notifications kept for one subscription; beyond it the oldest are given up.
         history: whether changes are recorded and the temporal interface answers.
-        history_page: the most instances of attributes in one answer; what is beyond comes by 206.
+        history_page: the most instances of attributes in one answer where the client does not prefer
+            another number; what is beyond comes by 206 (6.3.10).
+        history_most: the most that a client can prefer.
     """
 
     core_context: Mapping[str, Any]
@@ -100,7 +102,8 @@ class EmbeddedSettings:
     notify_keep: timedelta = DEFAULT_KEEP
     notify_most: int = DEFAULT_MOST
     history: bool = True
-    history_page: int = 10_000
+    history_page: int = 30
+    history_most: int = 10_000
 
 
 class EmbeddedBroker:
@@ -176,9 +179,10 @@ class EmbeddedBroker:
         )
         if self._history is not None:
             app[TEMPORAL] = Temporal(
-                reader=HistoryReader(self._pool),
+                reader=HistoryReader(self._pool, self._settings.history_most),
                 writer=TemporalWriter(self._pool, self._history),
-                most=self._settings.history_page,
+                page=self._settings.history_page,
+                most=self._settings.history_most,
             )
         for method, path, handler in (*(_TEMPORAL_ROUTES if self._history else _NO_HISTORY), *_ROUTES):
             app.router.add_route(method, path + "{_:/?}", handler)

@@ -145,8 +145,25 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
     found = (await client.ask("GET", path)).json
     assert found["entities"] == [{"type": "https://example.org/Air"}]
     assert found["watchedAttributes"] == found["notification"]["attributes"] == ["https://example.org/no2"]
-    assert "jsonldContext" not in found
-    assert (await client.ask("GET", "/jsonldContexts/nothing")).status == 404
+    # an @context without a URL is created implicitly, since notifications name theirs by one (5.13.1)
+    implicit = found["jsonldContext"].removeprefix(f"{client.url}/ngsi-ld/v1")
+    assert (await client.ask("GET", implicit)).json == {"@context": terms}
+    assert (await client.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated")).json == [
+        found["jsonldContext"]
+    ]
+    assert (await client.ask("GET", f"{implicit}?details=true")).json["kind"] == "ImplicitlyCreated"
+    link = {"Link": f'<{found["jsonldContext"]}>; rel="http://www.w3.org/ns/json-ld#context"'}
+    assert (await client.ask("GET", path, **link)).json["watchedAttributes"] == ["no2"]
+    assert (await client.ask("DELETE", f"{implicit}?reload=true")).problem == "BadRequestData"
+    other = client.other()
+    await other.ask("POST", "/subscriptions", subscription())
+    assert (await other.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated")).json == []
+    assert (await other.ask("DELETE", implicit)).status == 404
+    assert (await client.ask("DELETE", implicit)).status == 204
+    # the subscription's own URL is shown as it was given
+    plain = await client.ask("POST", "/subscriptions", subscription())
+    shown = await client.ask("GET", plain.headers["Location"].removeprefix("/ngsi-ld/v1"))
+    assert "jsonldContext" not in shown.json
 
 
 @pytest.mark.parametrize(

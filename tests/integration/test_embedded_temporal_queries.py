@@ -72,7 +72,7 @@ GAUGES: list[dict[str, Any]] = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def client(postgres: str) -> AsyncIterator[Client]:
-    async with own_database(postgres) as dsn, serving(dsn, history_page=MOST) as broker:
+    async with own_database(postgres) as dsn, serving(dsn, history_page=MOST, history_most=MOST) as broker:
         for gauge in GAUGES:
             assert (await broker.ask("POST", HISTORY, gauge)).status == 201
         yield broker
@@ -545,6 +545,21 @@ async def test_an_attribute_of_which_nothing_is_in_the_part_is_empty(client: Cli
     assert (answer.status, len(answer.json["a"]), answer.json["b"]) == (206, 40, [])
     answer = await client.ask("GET", f"{HISTORY}/urn:long:2?options=temporalValues")
     assert answer.json["b"] == {"type": "Property", "values": []}
+
+
+async def test_a_client_may_prefer_another_number_of_instances(client: Client) -> None:
+    series = [level(n, f"06:{n:02}:00") for n in range(50)]
+    await client.ask("POST", HISTORY, {"id": "urn:long:3", "type": "Wish", "a": series})
+    for wish, got in (("5", 5), ("1000000", MOST), ('"7"; x=1', 7)):
+        answer = await client.ask("GET", f"{HISTORY}/urn:long:3", Prefer=f"body=json, maxpagesize={wish}")
+        assert (answer.status, len(answer.json["a"])) == (206, got)
+        assert answer.headers["Preference-Applied"] == f"maxpagesize={got}"
+    for wish in ("0", "-1", "many", "²", ""):
+        answer = await client.ask("GET", f"{HISTORY}/urn:long:3", Prefer=f"maxpagesize={wish}")
+        assert (answer.status, len(answer.json["a"])) == (206, MOST)
+        assert "Preference-Applied" not in answer.headers
+    few = await client.ask("GET", f"{HISTORY}/urn:long:3?lastN=3")
+    assert (few.status, len(few.json["a"])) == (200, 3)
 
 
 async def test_a_query_of_many_is_cut_at_one_moment_for_all(client: Client, long: str) -> None:
