@@ -88,6 +88,8 @@ _HALVED: Final = frozenset({400, 404, 409, 413, 422})
 
 
 _UPDATE = {"options": "update"}
+# How many instances an answer has at most is the broker's to say (6.3.10); the embedded one can be asked.
+_MANY_INSTANCES: Final = "maxpagesize=10000"
 
 
 class NgsiLdClient(Transport):
@@ -485,7 +487,9 @@ class NgsiLdClient(Transport):
             NotFoundError: the broker has no history of it.
             NotSupportedError: the broker has no history at all.
         """
-        answer = await self.request("GET", f"/temporal{_entity(entity_id)}", params=params, context=context)
+        answer = await self.request(
+            "GET", f"/temporal{_entity(entity_id)}", params=params, context=context, prefer=_MANY_INSTANCES
+        )
         return TemporalResult(entities=(answer.object(),), partial=_is_partial(answer))
 
     async def query_temporal(self, *, context: str | None = None, **params: str) -> TemporalResult:
@@ -499,8 +503,19 @@ class NgsiLdClient(Transport):
         Raises:
             NotSupportedError: the broker has no history.
         """
-        answer = await self.request("GET", "/temporal/entities", params=params, context=context)
+        answer = await self.request(
+            "GET", "/temporal/entities", params=params, context=context, prefer=_MANY_INSTANCES
+        )
         return TemporalResult(entities=tuple(answer.array()), partial=_is_partial(answer))
+
+    async def delete_temporal(self, entity_id: str) -> None:
+        """Delete an entity's history.
+
+        Raises:
+            NotFoundError: the broker has none of it.
+            NotSupportedError: the broker has no history at all.
+        """
+        await self.request("DELETE", f"/temporal{_entity(entity_id)}")
 
     # ---- the broker itself
 

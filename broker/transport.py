@@ -81,6 +81,7 @@ class Transport:
         content_type: str = JSON,
         idempotent: bool = False,
         checked: bool = True,
+        prefer: str | None = None,
     ) -> Answer:
         """Send one request and return its answer.
 
@@ -94,6 +95,7 @@ class Transport:
             content_type: media type of the body.
             idempotent: doing it twice is as good as once.
             checked: a status of 300 or more is an error.
+            prefer: a preference (RFC 7240), which a broker may ignore.
 
         Raises:
             BrokerUnavailableError: no connection, it broke, no answer in time, or: later.
@@ -108,6 +110,8 @@ class Transport:
             headers["Content-Type"] = content_type
         if context is not None:
             headers["Link"] = _link(context)
+        if prefer is not None:
+            headers["Prefer"] = prefer
         url = URL(f"{self._base}{path}{_query(params)}", encoded=True)
         repeat = idempotent and method not in _REPEATED_BY_AIOHTTP
         answer = await self._exchange(

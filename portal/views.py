@@ -197,7 +197,7 @@ class View:
             )
         for first in range(0, len(ids), _ENTITIES_AT_ONCE):
             some = {**params, "id": ",".join(ids[first : first + _ENTITIES_AT_ONCE])}
-            async for entities in self._windows(dataset.type, some, start, end):
+            async for entities in self.histories(dataset.type, some, start, end):
                 yield sorted(
                     (seen for entity in entities for seen in _observations(entity)),
                     key=lambda seen: (seen.entity, seen.observed_at),
@@ -228,7 +228,7 @@ class View:
         found = [seen for entity in result.entities for seen in _observations(entity)]
         return sorted(found, key=lambda seen: (seen.attribute, seen.observed_at))
 
-    async def _windows(
+    async def histories(
         self, type_name: str, params: Mapping[str, str], start: datetime, end: datetime
     ) -> AsyncIterator[Sequence[dict[str, Any]]]:
         """Yield the history between two moments; where that is more than one answer, of both halves."""
@@ -251,7 +251,7 @@ class View:
             raise BrokerFailureError(detail, problem=Problem(status=0, title=detail))
         middle = start + (end - start) / 2
         for half in ((start, middle), (middle, end)):
-            async for entities in self._windows(type_name, params, *half):
+            async for entities in self.histories(type_name, params, *half):
                 yield entities
 
 
