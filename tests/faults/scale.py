@@ -23,7 +23,7 @@ RATE = 400.0
 #: Seconds without any progress after which a wait is in vain.
 PATIENCE = 60.0
 #: Seconds for one test: a generous end of what hangs.
-LIMIT = int(120 * max(1.0, SCALE) + max(0, BACKLOG - 50_000) / 250 + 10 * max(0, KILLS - 8))
+LIMIT = int(300 * max(1.0, SCALE) + max(0, BACKLOG - 50_000) / 250 + 10 * max(0, KILLS - 8))
 
 
 def scaled(number: float) -> int:
