@@ -28,7 +28,7 @@ def gauge(value: float, at: str) -> dict[str, Any]:
 @pytest_asyncio.fixture
 async def client(database: str) -> AsyncIterator[NgsiLdClient]:
     async with (
-        serving(database, preloaded={CONTEXT: TERMS}, history_page=5) as served,
+        serving(database, preloaded={CONTEXT: TERMS}, history_page=5, history_most=5) as served,
         NgsiLdClient(served.url, kind="embedded") as opened,
     ):
         yield opened
