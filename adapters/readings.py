@@ -15,7 +15,7 @@ from models.reading import Reading
 from ontology.loader import convert, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from models.device import FieldMapping, Profile
     from models.uplink import Uplink
@@ -70,6 +70,26 @@ def mapped(
         readings.append(
             Reading(quantity=mapping.quantity, value=value, unit=unit, observed_at=observed_at, codec=codec)
         )
+    return tuple(readings)
+
+
+def mapped_moments(
+    moments: Iterable[tuple[datetime, Mapping[str, Any]]],
+    rows: Sequence[FieldMapping],
+    received_at: datetime,
+    codec: str,
+) -> tuple[Reading, ...]:
+    """Read decoded fields of several times, each as `mapped` does.
+
+    Raises:
+        ImpossibleTimeError: one of the times cannot be.
+    """
+    readings: list[Reading] = []
+    for at, fields in moments:
+        if not _EARLIEST <= at <= received_at + _AHEAD:
+            whose = "The device's clock"
+            raise _impossible(whose, at, received_at)
+        readings += mapped(fields, rows, at, codec)
     return tuple(readings)
 
 

@@ -30,7 +30,15 @@ from adapters.derive import derive
 from adapters.fields import pick
 from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
-from adapters.readings import by_moment, check_time, implausible, mapped, normalized, profile_parameters
+from adapters.readings import (
+    by_moment,
+    check_time,
+    implausible,
+    mapped,
+    mapped_moments,
+    normalized,
+    profile_parameters,
+)
 from adapters.sites import Sites, count_free, site_of, states
 from adapters.templates import Templates
 from models.errors import (
@@ -175,6 +183,8 @@ def _begin(done: Translation, world: World) -> _Undecoded | None:
             if _fill(done, profile, uplink.decoded, "network", world):
                 return None
             _read_decoded(done, uplink, profile)
+        if uplink.moments:
+            _read_moments(done, uplink, profile)
         if not done.readings and uplink.normalized:
             _read_normalized(done, uplink)
         if not done.readings and uplink.payload:
@@ -323,6 +333,12 @@ def _read_decoded(done: Translation, uplink: Uplink, profile: Profile) -> None:
     if uplink.decoded:
         done.codec, done.fields = "network", uplink.decoded
         done.readings = mapped(uplink.decoded, profile.fields, uplink.observed_at, "network")
+
+
+def _read_moments(done: Translation, uplink: Uplink, profile: Profile) -> None:
+    """Take what the device measured at several times."""
+    done.codec, done.fields = "network", uplink.moments[-1][1]
+    done.readings = mapped_moments(uplink.moments, profile.fields, done.message.received_at, "network")
 
 
 def _read_normalized(done: Translation, uplink: Uplink) -> None:

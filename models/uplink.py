@@ -43,6 +43,8 @@ class Uplink(Struct, frozen=True, kw_only=True, gc=False):
         f_port: LoRaWAN port, 1 to 223 for applications; 0 is MAC only.
         f_cnt: LoRaWAN frame counter.
         decoded: the object that the network server's own codec made of the payload.
+        moments: instead of `decoded`, where the device measured at several times: time (UTC) and decoded
+            fields, oldest first; the newest is `observed_at`.
         normalized: the same in the normalised vocabulary, one mapping a measurement.
         battery: 0 to 1. None: unknown.
         rssi: strongest gateway's signal, dBm.
@@ -66,6 +68,7 @@ class Uplink(Struct, frozen=True, kw_only=True, gc=False):
     f_port: int | None = None
     f_cnt: int | None = None
     decoded: Mapping[str, Any] | None = None
+    moments: tuple[tuple[datetime, Mapping[str, Any]], ...] = ()
     normalized: tuple[Mapping[str, Any], ...] = ()
     battery: float | None = None
     rssi: float | None = None

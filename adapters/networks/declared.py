@@ -47,7 +47,7 @@ class DeclaredFormat:
         name: path of the name of what a measurement measures, where names stand beside values.
         value: path of its value there.
         fields: what is measured: path in a measurement (or name) and quantity. Empty: the device's profile
-            reads a message with one time; of one with several, names that are known to mean a quantity.
+            reads each measurement; where it reads none, names that are known to mean a quantity do.
 
     Raises:
         ConfigurationError: the topic is no filter, a zone, quantity or unit does not exist, or of name and
@@ -104,6 +104,7 @@ class DeclaredFormat:
             device_time=self.time is not None and bool(moments),
             key=known.key,
             decoded=(moments[newest] or None) if one and not self.fields else None,
+            moments=tuple(sorted(moments.items())) if not one and not self.fields else (),
             normalized=tuple(self._measured(at, moments[at]) for at in sorted(moments)),
         )
 

@@ -5,7 +5,8 @@
 A box names its sensors by their ids alone, so its profile says which quantity each of them is; stations that
 post in the form of luftdaten.info say it themselves. Forms of a body: an array of `{"sensor", "value",
 "createdAt"}`, an object of sensors to values or `[value, createdAt]`, lines of `sensor,value,createdAt`,
-`{"value"}` of one sensor, and `{"sensordatavalues"}`. Each sensor speaks once in a message.
+`{"value"}` of one sensor, and `{"sensordatavalues"}`. Where a sensor speaks more than once in a message, what
+it says is told apart by its times; else all sensors are taken to have measured together.
 Source: openSenseMap's API documentation, "Post multiple new measurements".
 """
 
@@ -97,20 +98,24 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:
 
 def _uplink(values: list[_Value], box: str, received_at: datetime) -> Uplink:
     decoded = {each.sensor: each.value for each in values}
-    if len(decoded) < len(values):
-        sentence = (
-            "The box sends several values of one sensor: declare its path as a plain format whose"
-            " measurements, name, value and time say where they are."
-        )
-        raise EnvelopeError(sentence, device_id=box)
     times = [each.at for each in values if each.at is not None]
+    observed_at = max(times, default=received_at)
+    moments: dict[datetime, dict[str, Any]] = {}
+    if len(decoded) < len(values):
+        for each in values:
+            known = moments.setdefault(each.at or observed_at, {})
+            if each.sensor in known:
+                sentence = f"The box sends several values of the sensor {each.sensor} at the same time."
+                raise EnvelopeError(sentence, device_id=box)
+            known[each.sensor] = each.value
     return Uplink(
         network=NETWORK,
         kind="data" if decoded else "status",
         device_id=box,
-        observed_at=max(times, default=received_at),
+        observed_at=observed_at,
         device_time=bool(times),
-        decoded=decoded or None,
+        decoded=None if moments else decoded or None,
+        moments=tuple(sorted(moments.items())),
         position=next((place for each in values if (place := _position(each.place)) is not None), None),
         model=("sensebox", "home"),
     )

@@ -3,8 +3,8 @@
 """SenML (RFC 8428) over MQTT or HTTP, JSON or CBOR: one pack is of one device, each record has its own time.
 
 The device is the base name, or of a full name the part before the last separator; of `urn:dev:` names
-(RFC 9039) it is the identifier. Where all records have one time, the device's profile may read them by their
-names; else, and without such a profile, words and units tell what they are (`adapters/networks/words.py`).
+(RFC 9039) it is the identifier. The device's profile may read the records by their names; without such a
+profile, words and units tell what they are (`adapters/networks/words.py`).
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def read(topic: str, body: Any, *, received_at: datetime) -> Uplink:  # noqa: AR
         observed_at=newest,
         device_time=newest != received_at,
         decoded=_fields(moments[newest]) or None if one else None,
+        moments=() if one else tuple((at, _fields(moments[at])) for at in sorted(moments)),
         normalized=tuple(_measured(at, moments[at]) for at in sorted(moments)),
         position=_position(records),
     )

@@ -112,7 +112,14 @@ def helium(at: datetime, f_cnt: int, payload: bytes) -> dict[str, Any]:
 
 
 def station(pm10: str, pm2_5: str) -> dict[str, Any]:
-    values = {"SDS_P1": pm10, "SDS_P2": pm2_5, "BME280_temperature": "8.40", "signal": "-76"}
+    values = {
+        "SDS_P1": pm10,
+        "SDS_P2": pm2_5,
+        "temperature": "9.90",
+        "BME280_temperature": "8.40",
+        "BME280_pressure": "100731.91",
+        "signal": "-76",
+    }
     return {
         "esp8266id": "12331981",
         "software_version": "NRZ-2020-133",
@@ -220,11 +227,33 @@ CASES = {
     ),
     "sensor_community": Case(
         device="esp8266-12331981",
-        profile="normalized",
+        profile="sensor-community-airrohr",
         entity_type="AirQualityObserved",
         topic="/citizens/data.php",
         messages=dumps(station("20.00", "10.00"), station("23.85", "12.93")),
-        expected={"pm10": 23.85, "pm25": 12.93, "temperature": 8.4},
+        expected={"pm10": 23.85, "pm25": 12.93, "temperature": 8.4, "pressure": 1007.3191},
+        push=True,
+    ),
+    "sensor_community with an SPS30 and a DHT22": Case(
+        device="esp8266-555",
+        profile="sensor-community-airrohr",
+        entity_type="AirQualityObserved",
+        topic="/citizens?x-sensor=esp8266-555",
+        messages=dumps(
+            {
+                "sensordatavalues": [
+                    {"value_type": name, "value": value}
+                    for name, value in {
+                        "SPS30_P0": "3.10",
+                        "SPS30_P1": "7.40",
+                        "SPS30_P2": "5.20",
+                        "temperature": "12.30",
+                        "humidity": "81.00",
+                    }.items()
+                ]
+            }
+        ),
+        expected={"pm1": 3.1, "pm10": 7.4, "pm25": 5.2, "temperature": 12.3, "relativeHumidity": 0.81},
         push=True,
     ),
     "opensensemap": Case(
@@ -238,6 +267,30 @@ CASES = {
         ),
         expected={"temperature": 8.25, "relativeHumidity": 0.55},
         push=True,
+    ),
+    "a box that kept what it measured": Case(
+        device=BOX[:-1] + "d",
+        profile="this-sensebox",
+        entity_type="WeatherObserved",
+        topic=f"/citizens/boxes/{BOX[:-1]}d/data",
+        messages=dumps(
+            [
+                {"sensor": TEMPERATURE, "value": "6.5", "createdAt": NOW.isoformat()},
+                {"sensor": TEMPERATURE, "value": "7.5", "createdAt": OLDER.isoformat()},
+            ]
+        ),
+        expected={"temperature": 6.5},
+        push=True,
+    ),
+    "arrays that a profile reads": Case(
+        device="moor-1",
+        profile="moor",
+        entity_type="GreenspaceRecord",
+        topic="moor/moor-1/werte",
+        messages=dumps(
+            {"t": [ms(OLDER), ms(NOW)], "feuchte": [0.4, 0.35], "grad": ["11,5", "12,5"], "id": "moor-1"}
+        ),
+        expected={"soilMoistureVwc": 0.35, "soilTemperature": 12.5},
     ),
 }
 
@@ -261,16 +314,24 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platfo
                 "measurements": "werte",
                 "time": "zeit",
                 "quantities": {"cm": {"quantity": "water.level", "unit": "CMT"}},
-            }
+            },
+            {"source": "mqtt", "topic": "moor/{device}/werte", "measurements": "", "time": "t"},
         ],
         profiles={
             "this-sensebox": {
-                "vendor": "senseBox",
-                "model": "home",
-                "codec": "network",
-                "entity_type": "WeatherObserved",
+                "like": "sensebox-home",
                 "fields": {TEMPERATURE: "air.temperature", HUMIDITY: "air.relativeHumidity"},
-            }
+            },
+            "moor": {
+                "vendor": "Acme",
+                "model": "probe",
+                "codec": "network",
+                "entity_type": "GreenspaceRecord",
+                "fields": {
+                    "feuchte": {"quantity": "soil.moisture", "unit": "C62"},
+                    "grad": "soil.temperature",
+                },
+            },
         },
     )
     async with running(settings, strict_ports=True) as platform:

@@ -170,6 +170,19 @@ def test_times_and_places_of_a_box() -> None:
     assert read(lines, topic=DATA).observed_at == uplink.observed_at
 
 
+def test_a_sensor_of_a_box_that_speaks_twice_is_told_apart_by_its_times() -> None:
+    older, newer = "2026-03-01T11:50:00Z", "2026-03-01T11:59:00Z"
+    body: Any = [
+        {"sensor": TEMPERATURE, "value": 21, "createdAt": newer},
+        {"sensor": TEMPERATURE, "value": 20, "createdAt": older},
+        {"sensor": HUMIDITY, "value": 47},
+    ]
+    uplink = read(body, topic=DATA)
+    before, now = (datetime(2026, 3, 1, 11, minute, tzinfo=UTC) for minute in (50, 59))
+    assert (uplink.kind, uplink.decoded, uplink.observed_at) == ("data", None, now)
+    assert uplink.moments == ((before, {TEMPERATURE: 20}), (now, {TEMPERATURE: 21, HUMIDITY: 47}))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -177,7 +190,10 @@ def test_times_and_places_of_a_box() -> None:
         ([{"sensor": TEMPERATURE}], r"measurements\[0\]\.value is missing"),
         ([{"sensor": TEMPERATURE, "value": "warm"}], "value is text where a number belongs"),
         ([{"sensor": TEMPERATURE, "value": 1, "createdAt": "gestern"}], "createdAt .* is no time"),
-        ([{"sensor": TEMPERATURE, "value": 1}] * 2, "several values of one sensor"),
+        (
+            [{"sensor": TEMPERATURE, "value": 1}] * 2,
+            f"several values of the sensor {TEMPERATURE} at the same time",
+        ),
         ({TEMPERATURE: [1, 2, 3, 4]}, "is no value, nor an array"),
         ({"value": 1}, "no id of a sensor"),
         (b"temperature;21", "A box sends JSON or lines"),

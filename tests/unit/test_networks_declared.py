@@ -74,6 +74,7 @@ def test_several_measurements_are_several_moments(form: DeclaredFormat, body: An
     assert uplink.normalized == TWO
     assert (uplink.device_id, uplink.observed_at, uplink.device_time) == ("p1", NINE, True)
     assert uplink.decoded is None
+    assert uplink.moments == ()
 
 
 def test_one_measurement_is_left_to_the_profile() -> None:

@@ -65,6 +65,13 @@ def test_each_record_has_its_own_time() -> None:
         device_id=MAC,
         observed_at=datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
         device_time=True,
+        moments=(
+            (datetime(2026, 3, 1, 11, 50, tzinfo=UTC), {"temperature": 21.25}),
+            (
+                datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
+                {"temperature": 21.5, "humidity": 47, "note": "ok", "door": True},
+            ),
+        ),
         normalized=(
             {"time": "2026-03-01T11:50:00+00:00", "air.temperature": 21.25},
             {"time": "2026-03-01T12:00:00+00:00", "air.temperature": 21.5, "air.relativeHumidity": 47},

@@ -38,6 +38,7 @@ NOON = datetime(2026, 6, 16, 10, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 PLAIN = PlainFormat(topic="hagen/{device}/measures", time="time")
 PLACES: Mapping[str, Installation] = {str(each.device.place): each for each in installations()}
+LORAWAN = {"the_things_stack", "chirpstack"}
 EVERY = pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
 
 
@@ -79,7 +80,9 @@ def test_every_device_says_that_it_is_simulated() -> None:
         assert device.simulated
         assert device.name is not None
         assert device.name.endswith(" (simuliert)")
-        assert device.profile == "parking-site" or device.id.startswith(("70b3d57ed0", "fe", "simuliert-"))
+        assert device.profile == "parking-site" or device.id.startswith(
+            ("70b3d57ed0", "fe", "simuliert-", "esp8266-58095")
+        )
 
 
 def test_everything_is_within_hagen() -> None:
@@ -127,7 +130,8 @@ def test_every_kind_of_input_is_seen() -> None:
     networks = Counter(place.network for place in PLACES.values())
     assert min(networks["the_things_stack"], networks["chirpstack"]) >= 15
     assert networks["plain"] >= 2
-    kinds = {(place.network, place.form) for place in PLACES.values() if place.network != "plain"}
+    assert networks["sensor_community"] == networks["opensensemap"] == 1
+    kinds = {(place.network, place.form) for place in PLACES.values() if place.network in LORAWAN}
     assert kinds == {
         ("the_things_stack", "bytes"),
         ("the_things_stack", "decoded"),
@@ -163,9 +167,9 @@ def test_envelopes_are_read_as_those_of_their_networks(place: Installation) -> N
     assert uplink.kind == "data"
     assert uplink.device_id == place.device.id
     assert NOON - timedelta(seconds=place.interval) < uplink.observed_at <= NOON
-    if place.network == "plain":
+    if place.network not in LORAWAN:
         assert uplink.decoded is not None
-        assert uplink.decoded["simulated"] is True
+        assert place.network != "plain" or uplink.decoded["simulated"] is True
         return
     assert uplink.payload
     assert uplink.f_cnt
@@ -182,6 +186,10 @@ def test_envelopes_are_read_as_those_of_their_networks(place: Installation) -> N
 def test_the_network_server_names_a_model_that_finds_the_profile(place: Installation) -> None:
     profiles = load_profiles()
     model = read(message_at(place, NOON)).model
+    if place.network in {"sensor_community", "opensensemap"}:
+        # What a box posts in the form of luftdaten.info is an airRohr's, as far as one can see.
+        assert find_profile(profiles, model) == profiles["sensor-community-airrohr"]
+        return
     if place.network == "plain" or not (
         place.network == "chirpstack" or profiles[place.device.profile].models
     ):
@@ -231,7 +239,7 @@ def test_counters_begin_anew_each_month_and_time_never_goes_back() -> None:
     assert by_device.keys() == {place.device.id for place in PLACES.values()}
     for uplinks in by_device.values():
         assert all(one.observed_at < other.observed_at for one, other in pairwise(uplinks))
-        if uplinks[0].network != "plain":
+        if uplinks[0].network in LORAWAN:
             assert len({uplink.key for uplink in uplinks}) == len(uplinks)
             resets = [other.f_cnt for one, other in pairwise(uplinks) if other.f_cnt != (one.f_cnt or 0) + 1]
             assert resets == [0]
@@ -301,7 +309,8 @@ async def test_every_device_says_what_its_profile_reads_and_what_its_course_meas
         if place.device.profile not in ("cayenne-lpp", "normalized"):
             assert wanted <= {reading.quantity for reading in done.readings}, place.device.place
         for reading in done.readings:
-            expected = measured.get(reading.quantity)
+            # Citizens' stations say no time: what they measured is some minutes older than it seems.
+            expected = measured.get(reading.quantity) if place.network in {*LORAWAN, "plain"} else None
             if isinstance(expected, str | bool):
                 assert reading.value == expected
             elif expected is not None:
@@ -452,7 +461,7 @@ async def test_live_every_device_speaks_once_and_then_goes_on() -> None:
     for topic, payload in heard:
         body = orjson.loads(payload)
         frame = body.get("uplink_message", body)
-        if "time" not in body or "deviceInfo" in body:
+        if "uplink_message" in body or "deviceInfo" in body:
             counts[topic].append(frame.get("f_cnt", frame.get("fCnt", 0)))
     assert all(one < other for each in counts.values() for one, other in pairwise(each))
 

@@ -18,7 +18,7 @@ from models.uplink import Position
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Network = Literal["the_things_stack", "chirpstack", "plain"]
+Network = Literal["the_things_stack", "chirpstack", "plain", "sensor_community", "opensensemap"]
 Form = Literal["bytes", "decoded", "normalized"]
 
 _SAYS_SO = " (simuliert)"

@@ -134,6 +134,7 @@ def air(moment: Moment) -> Values:
         "air.pm10": max(1.0, pm10 + 0.4 * moment.flicker("pm10")),
         "air.pm2_5": max(0.6, pm2_5),
         "air.pm1_0": max(0.4, pm2_5 * 0.78),
+        "air.pm4_0": max(0.8, pm2_5 + 0.4 * (pm10 - pm2_5)),
         "air.co2": _OUTDOOR_CO2 + 60 * street + 8 * moment.wander("co2", _HOUR),
         "air.hcho": 4 + 6 * street,
         "occupancy.occupied": street > _SOMEBODY,
@@ -145,6 +146,11 @@ def air(moment: Moment) -> Values:
     }
 
 
+def street(moment: Moment) -> Values:
+    """What citizens measure at their windows: air and noise."""
+    return {**air(moment), **noise(moment)}
+
+
 def noise(moment: Moment) -> Values:
     """Sound, dB(A): between `quiet` and `loud` as traffic goes."""
     quiet, loud = moment.installation.setting("quiet"), moment.installation.setting("loud")
@@ -153,6 +159,7 @@ def noise(moment: Moment) -> Values:
     return {
         "noise.laeq": level,
         "noise.las": level + 0.5 * moment.flicker("slow"),
+        "noise.lamin": level - 9 + 2 * moment.flicker("calm"),
         "noise.lamax": level + 11 + 5 * moment.flicker("peak"),
     }
 
@@ -314,6 +321,7 @@ COURSES: Mapping[str, Callable[[Moment], Values]] = {
     "soil": soil,
     "air": air,
     "noise": noise,
+    "street": street,
     "room": room,
     "parking": parking,
     "people": people,

@@ -206,6 +206,26 @@ def plain(place: Installation, sending: Sending, fields: Mapping[str, Any]) -> t
     return f"hagen/{place.device.id}/measures", body
 
 
+def sensor_community(
+    place: Installation, _sending: Sending, fields: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return what an airRohr pushes, as it is published here: values are texts, and there is no time."""
+    chip = place.device.id.partition("-")[2]
+    body = {"esp8266id": chip, "software_version": "NRZ-2024-135", "sensordatavalues": _values(fields)}
+    return f"buerger/{place.device.id}", body
+
+
+def opensensemap(
+    place: Installation, _sending: Sending, fields: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return what a senseBox posts in the form of luftdaten.info, as it is published here."""
+    return f"buerger/boxes/{place.device.id}/data", {"sensordatavalues": _values(fields)}
+
+
+def _values(fields: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"value_type": name, "value": f"{value:.2f}"} for name, value in fields.items()]
+
+
 def _radio(place: Installation, sending: Sending, payload: Payload) -> Radio:
     position = place.device.position
     if position is None:

@@ -60,14 +60,20 @@ def battery(device: Device, seconds: float) -> dict[str, float]:
 
 
 def fields_of(profile: Profile, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a profile that say the values, in the fields' units and usual digits."""
+    """Return the fields of a profile that say the values, in the fields' units and usual digits.
+
+    Of several fields that say the same, it is the first; of citizens' stations the most believed one.
+    """
     fields: dict[str, Any] = {}
     said: set[str] = set()
-    for mapping in profile.fields:
+    for mapping in profile.fields if profile.name not in _BEST_LAST else reversed(profile.fields):
         if mapping.quantity in values and mapping.quantity not in said:
             said.add(mapping.quantity)
             fields[mapping.path] = _said(mapping, values[mapping.quantity])
     return fields
+
+
+_BEST_LAST = frozenset({"sensor-community-airrohr", "sensebox-home"})
 
 
 def _said(mapping: FieldMapping, value: Any) -> Any:

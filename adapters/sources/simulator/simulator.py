@@ -168,12 +168,21 @@ class Simulator:
             **battery(place.device, moment.seconds),
         }
         sending = envelopes.Sending(seed=self._seed, at=frame.at, session=frame.session, f_cnt=frame.f_cnt)
-        if place.network == "plain":
-            topic, body = envelopes.plain(place, sending, fields_of(profile_of(place.device.profile), values))
+        if place.network in _SPEAK_THEMSELVES:
+            topic, body = _SPEAK_THEMSELVES[place.network](
+                place, sending, fields_of(profile_of(place.device.profile), values)
+            )
         else:
             wrap = envelopes.chirpstack if place.network == "chirpstack" else envelopes.the_things_stack
             topic, body = wrap(place, sending, payload(place.device, place.form, values))
         return topic, orjson.dumps(body)
+
+
+_SPEAK_THEMSELVES = {
+    "plain": envelopes.plain,
+    "sensor_community": envelopes.sensor_community,
+    "opensensemap": envelopes.opensensemap,
+}
 
 
 def _step(interval: float) -> timedelta:
