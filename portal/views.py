@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from broker.client import BrokerFailureError, NotFoundError, Problem, UnknownTenantError
 from models.values import rfc3339
+from portal.history import History
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -169,9 +170,9 @@ class View:
     ) -> AsyncIterator[list[Observation]]:
         """Yield what was observed from `start` on and before `end`, in parts.
 
-        A part is what the broker sends at a time, which bounds memory however long the time is. It is of
-        some entities and of a span of time, ordered by entity and time; what was observed of an entity at
-        one moment is in one part, and of the same entity a later part is of a later time.
+        A part is what the broker sends at a time, which bounds memory however long the time is. All is
+        ordered by entity, as they are named or else by id, and time; what was observed of an entity at
+        one moment is in one part.
 
         Args:
             dataset: whose.
@@ -195,13 +196,15 @@ class View:
             ids = sorted(
                 [str(entity["id"]) async for entity in self.entities(dataset, {"options": "keyValues"})]
             )
-        for first in range(0, len(ids), _ENTITIES_AT_ONCE):
-            some = {**params, "id": ",".join(ids[first : first + _ENTITIES_AT_ONCE])}
-            async for entities in self.histories(dataset.type, some, start, end):
-                yield sorted(
-                    (seen for entity in entities for seen in _observations(entity)),
-                    key=lambda seen: (seen.entity, seen.observed_at),
-                )
+        history = History(client=self.client, context=self.context_of(dataset.type), params=params)
+        async for entities in history.read(list(dict.fromkeys(ids)), start, end):
+            seen = [
+                each
+                for entity in entities
+                for each in sorted(_observations(entity), key=lambda one: one.observed_at)
+            ]
+            if seen:
+                yield seen
 
     async def latest(
         self, dataset: Dataset, entity_id: str, *, attributes: Iterable[str] = (), last: int = 1
