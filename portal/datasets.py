@@ -23,6 +23,7 @@ from models.types import attributes as attributes_of
 from ontology.loader import areas
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: Names in addresses: of datasets and partners.
@@ -306,6 +307,28 @@ class Catalogue(_Part):
     def contact_of(self, dataset: Dataset) -> Contact:
         """Return who answers for a dataset."""
         return dataset.contact or self.contact
+
+
+def check_view(name: str, datasets: Iterable[Dataset]) -> None:
+    """See that datasets can be shown to the same reader: what they have in common, they publish alike.
+
+    Raises:
+        ConfigurationError: of one attribute, one would show what another hides.
+    """
+    rules: dict[tuple[str, str], tuple[Rule | None, str]] = {}
+    ids: dict[str, tuple[str, str]] = {}
+    for dataset in datasets:
+        kept, first = ids.setdefault(dataset.type, (dataset.ids, dataset.name))
+        if kept != dataset.ids:
+            msg = f"{name}: of {dataset.type}, {first!r} and {dataset.name!r} differ in “ids”"
+            raise ConfigurationError(msg)
+        for attribute in dataset.attributes:
+            rule = dataset.rules.get(attribute)
+            other, first = rules.setdefault((dataset.type, attribute), (rule, dataset.name))
+            if other != rule:
+                what = f"{dataset.type}.{attribute}"
+                msg = f"{name}: {first!r} and {dataset.name!r} have different rules for {what}"
+                raise ConfigurationError(msg)
 
 
 def load_catalogue(path: Path) -> Catalogue:

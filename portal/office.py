@@ -35,6 +35,7 @@ class Office:
         catalogue: what is declared.
         public: what everybody may see.
         partners: what who has a key may see, by the key's SHA-256.
+        endpoints: by a partner's name, what the addresses that they are notified at begin with.
         live: what changes in the public view, as it changes.
         folder: where files that are made once (of days that are over) are kept.
         feedback: address of mail for readers' remarks; None: the contact of the catalogue.
@@ -47,6 +48,7 @@ class Office:
     live: Live
     folder: Path
     partners: Mapping[bytes, View] = field(default_factory=dict)
+    endpoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     feedback: str | None = None
     basemap: str | None = None
 

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Answers made once for all who ask the same within a moment, with ETag and compressed.
+
+A flood night's crowd asks for the same few pages: they cost as much as one reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
+
+#: Seconds that one answer serves all who ask the same, unless it says otherwise (`Cache-Control: max-age`).
+FRESH_S = 2.0
+_MOST_S = 60
+_CACHED_MOST = 4 * 1024 * 1024
+_COMPRESSED_LEAST = 600
+_COMPRESSED_ASIDE = 100_000
+_COMPRESSIBLE = ("text/", "application/json", "application/vnd.", "image/svg+xml")
+_COMPRESSIBLE_ENDS = ("+json", "+xml", "/xml", "javascript", "turtle")
+_VARIED = ("Accept", "Accept-Language", "Link", "Prefer")
+_OK = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What is kept of an answer: enough to give it to everybody who asks the same."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    zipped: bytes | None
+    etag: str
+    until: float
+
+
+class Kept:
+    """Answers that are fresh, by what was asked; the least asked for go first.
+
+    Args:
+        most: bytes of all bodies together.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._answers: OrderedDict[tuple[str, ...], Answer] = OrderedDict()
+        self.being_made: dict[tuple[str, ...], asyncio.Future[Answer | None]] = {}
+
+    def get(self, asked: tuple[str, ...], now: float) -> Answer | None:
+        """Return the answer if it is fresh."""
+        answer = self._answers.get(asked)
+        if answer is None:
+            return None
+        if answer.until <= now:
+            self._drop(asked)
+            return None
+        self._answers.move_to_end(asked)
+        return answer
+
+    def put(self, asked: tuple[str, ...], answer: Answer) -> None:
+        """Keep an answer."""
+        self._drop(asked)
+        self._answers[asked] = answer
+        self._size += _weight(answer)
+        while self._size > self._most:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, asked: tuple[str, ...]) -> None:
+        answer = self._answers.pop(asked, None)
+        if answer is not None:
+            self._size -= _weight(answer)
+
+
+def _weight(answer: Answer) -> int:
+    return len(answer.body) + len(answer.zipped or b"") + 1000
+
+
+def kept(store: Kept) -> Middleware:
+    """Make once what many ask: answers to GET without a key, for a moment."""
+
+    async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method not in {"GET", "HEAD"} or "Range" in request.headers:
+            return await handler(request)
+        personal = "X-API-Key" in request.headers or "Authorization" in request.headers
+        asked = (request.method, request.path_qs, *(request.headers.get(name, "") for name in _VARIED))
+        clock = asyncio.get_running_loop().time
+        if not personal and (answer := store.get(asked, clock())) is not None:
+            return _respond(request, answer)
+        if personal:
+            response = await handler(request)
+            return (
+                response if not _is_whole(response) else _respond(request, await _answer(response, clock()))
+            )
+        while (making := store.being_made.get(asked)) is not None:
+            answer = await asyncio.shield(making)
+            if answer is not None:
+                return _respond(request, answer)
+        made: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        store.being_made[asked] = made
+        answer = None
+        try:
+            response = await handler(request)
+            if not _is_whole(response):
+                return response
+            answer = await _answer(response, clock())
+            if response.status == _OK and len(answer.body) <= _CACHED_MOST:
+                store.put(asked, answer)
+            return _respond(request, answer)
+        finally:
+            del store.being_made[asked]
+            made.set_result(answer if answer is not None and answer.status == _OK else None)
+
+    return keep
+
+
+def _is_whole(response: web.StreamResponse) -> bool:
+    return (
+        isinstance(response, web.Response)
+        and not response.prepared
+        and isinstance(response.body, bytes | None)
+    )
+
+
+async def _answer(response: web.StreamResponse, now: float) -> Answer:
+    assert isinstance(response, web.Response)  # noqa: S101 - as _is_whole said
+    body = bytes(response.body or b"")  # type: ignore[arg-type]
+    zipped = None
+    if len(body) >= _COMPRESSED_LEAST and _is_compressible(response.content_type):
+        if len(body) > _COMPRESSED_ASIDE:
+            zipped = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
+        else:
+            zipped = gzip.compress(body, 6, mtime=0)
+    headers = tuple((name, value) for name, value in response.headers.items() if name != "Content-Length")
+    etag = response.headers.get("ETag") or f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    return Answer(
+        status=response.status,
+        headers=headers,
+        body=body,
+        zipped=zipped,
+        etag=etag,
+        until=now + _fresh(response.headers.get("Cache-Control", "")),
+    )
+
+
+def _is_compressible(media: str) -> bool:
+    return media.startswith(_COMPRESSIBLE) or media.endswith(_COMPRESSIBLE_ENDS)
+
+
+def _fresh(said: str) -> float:
+    """Return for how many seconds an answer may be given to others."""
+    if "no-store" in said or "private" in said:
+        return 0.0
+    for part in said.split(","):
+        name, _, seconds = part.strip().partition("=")
+        if name == "max-age" and seconds.isdigit():
+            return float(min(int(seconds), _MOST_S))
+    return FRESH_S
+
+
+def _respond(request: web.Request, answer: Answer) -> web.Response:
+    headers = [*answer.headers]
+    names = {name.lower() for name, _ in headers}
+    if answer.status == _OK:
+        if "etag" not in names:
+            headers.append(("ETag", answer.etag))
+        if "cache-control" not in names:
+            headers.append(("Cache-Control", f"public, max-age={FRESH_S:.0f}"))
+        headers.append(("Vary", ", ".join(("Accept-Encoding", *_VARIED))))
+        if _not_modified(request, answer):
+            kept = [pair for pair in headers if pair[0].lower() not in {"content-type", "content-encoding"}]
+            return web.Response(status=304, headers=kept)
+    zip_it = answer.zipped is not None and "gzip" in request.headers.get("Accept-Encoding", "")
+    body = answer.zipped if zip_it and answer.zipped is not None else answer.body
+    if zip_it:
+        headers.append(("Content-Encoding", "gzip"))
+    return web.Response(status=answer.status, body=body, headers=headers)
+
+
+def _not_modified(request: web.Request, answer: Answer) -> bool:
+    asked = request.headers.get("If-None-Match")
+    if asked is not None:
+        tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}
+        return "*" in tags or answer.etag.removeprefix("W/") in tags
+    since = request.headers.get("If-Modified-Since")
+    changed = dict(answer.headers).get("Last-Modified")
+    if since is None or changed is None:
+        return False
+    try:
+        return parsedate_to_datetime(changed) <= parsedate_to_datetime(since)
+    except ValueError:
+        return False
