@@ -23,7 +23,7 @@ from models.ngsild import normalize, to_json
 from models.reading import NOTHING, EntityUpdate, Written
 from models.types import TYPES, attribute_unit
 from models.uplink import REGISTRY
-from ontology.loader import convert, quantities
+from ontology.loader import clean, convert, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,8 +123,9 @@ def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found
                 value: Any = reading.value
                 if values:
                     value = values.get(str(value).lower(), value)
-                elif factor_from is not None and factor_to is not None and not isinstance(value, bool | str):
-                    value = round(convert(value, factor_from, factor_to), 9)
+                elif not isinstance(value, bool | str):
+                    same = factor_from is None or factor_to is None
+                    value = clean(value if same else convert(value, factor_from or "", factor_to or ""))
                 found[attribute] = (value, reading.observed_at)
                 break
         else:

@@ -45,6 +45,10 @@ class Derivation:
     source: str
 
 
+# Digits behind the point that derived values are worth.
+_PERCENT, _METRES, _DEGREES = 2, 4, 2
+
+
 def _level(distance: float, reference: float) -> float:
     return reference - distance
 
@@ -53,7 +57,7 @@ def _part(value: float, empty: float, full: float) -> float:
     if empty == full:
         msg = "empty and full are the same"
         raise ConfigurationError(msg)
-    return min(100.0, max(0.0, 100 * (value - empty) / (full - empty)))
+    return round(min(100.0, max(0.0, 100 * (value - empty) / (full - empty))), _PERCENT)
 
 
 def _lying_cylinder(distance: float, empty: float, diameter: float) -> float:
@@ -64,7 +68,9 @@ def _lying_cylinder(distance: float, empty: float, diameter: float) -> float:
     radius = diameter / 2
     height = min(diameter, max(0.0, empty - distance))
     above = (radius - height) / radius
-    return 100 * (math.acos(above) - above * math.sqrt(max(0.0, 1 - above * above))) / math.pi
+    return round(
+        100 * (math.acos(above) - above * math.sqrt(max(0.0, 1 - above * above))) / math.pi, _PERCENT
+    )
 
 
 def _curve(value: float, *volts: float) -> float:
@@ -77,20 +83,20 @@ def _curve(value: float, *volts: float) -> float:
     step = 100 / (len(volts) - 1)
     for index, (lower, higher) in enumerate(pairwise(volts)):
         if value < higher:
-            return max(0.0, step * (index + (value - lower) / (higher - lower)))
+            return round(max(0.0, step * (index + (value - lower) / (higher - lower))), _PERCENT)
     return 100.0
 
 
 def _column(pressure: float, sensor_level: float) -> float:
     """Return the height of the surface; 1 bar is 10⁵ Pa, the column weighs 1000 kg/m³ · 9.80665 m/s²."""
-    return sensor_level + pressure * 1e5 / (1000 * 9.80665)
+    return round(sensor_level + pressure * 1e5 / (1000 * 9.80665), _METRES)
 
 
 def _dew_point(temperature: float, humidity: float, _wanted: float) -> float:
     """Return °C over water from °C and %."""
     # Below a hundredth of a percent there is no dew point worth a number.
     log = math.log(max(humidity, 0.01) / 100) + 17.62 * temperature / (243.12 + temperature)
-    return 243.12 * log / (17.62 - log)
+    return round(243.12 * log / (17.62 - log), _DEGREES)
 
 
 def _nearer(distance: float, limit: float) -> bool:

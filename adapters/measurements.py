@@ -20,7 +20,7 @@ from models.errors import InvalidEntityError
 from models.ngsild import normalize, to_json
 from models.reading import EntityUpdate, Written
 from models.values import rfc3339
-from ontology.loader import quantities
+from ontology.loader import clean, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ def _update(reading: Reading, id_: str, rest: Written) -> EntityUpdate:
     stamp, value, unit = rfc3339(reading.observed_at), reading.value, reading.unit
     body: dict[str, Any] = {"id": id_, "type": MEASUREMENT}
     if not isinstance(value, str):
-        body["numValue"] = {"type": "Property", "value": float(value), "observedAt": stamp}
+        body["numValue"] = {"type": "Property", "value": clean(value), "observedAt": stamp}
         if unit is not None:
             body["numValue"]["unitCode"] = unit
     if isinstance(value, str | bool):

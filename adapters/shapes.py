@@ -27,7 +27,7 @@ from models.ngsild import sent_value, to_json
 from models.reading import EntityUpdate, Reading
 from models.types import TYPES, attributes
 from models.values import rfc3339
-from ontology.loader import conversion, quantities
+from ontology.loader import clean, conversion, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,7 +171,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         numbers = []
         for index, factor, shift, low, high, validate in self.numbers:
             value = values[index]
-            value = float(value) if factor is None else _converted(value, factor, shift)
+            value = clean(value) if factor is None else _converted(value, factor, shift)
             if not low <= value <= high:
                 return None
             if validate is not None:
@@ -197,7 +197,7 @@ def _write_cells(cells: Sequence[_Number | _Other], values: Sequence[Any]) -> li
         if isinstance(cell, tuple):
             index, factor, shift, low, high, validate = cell
             value = values[index]
-            value = float(value) if factor is None else _converted(value, factor, shift)
+            value = clean(value) if factor is None else _converted(value, factor, shift)
             if not low <= value <= high:
                 return None
             text = orjson.dumps(value if validate is None else validate(value))

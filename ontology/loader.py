@@ -161,6 +161,14 @@ def convert(value: float, source: str, target: str) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def clean(value: float) -> float:
+    """Return a measured number without the noise of binary fractions: 21.7, not 21.700000000000003.
+
+    No sensor resolves nine digits behind the point in its quantity's unit.
+    """
+    return round(float(value), 9)
+
+
 @cache
 def conversion(source: str, target: str) -> tuple[float, float]:
     """Return factor and shift between two units, from the exact decimals and ratios ("5/18") of units.csv.

@@ -11,6 +11,7 @@ Source: the payload descriptions in Decentlab's data sheets and its published de
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ _F_PORT = 1
 _MIDDLE = 32768  # raw 0 of values that may be negative
 
 Group = tuple[Row, ...]
+Digits = tuple[tuple[str, int], ...]
 
 
 def _plain(name: str, per: float = 1, zero: float = 0) -> Row:
@@ -293,7 +295,9 @@ MODELS: Mapping[str, tuple[Group, ...]] = {
 }
 
 
-def decode(groups: tuple[Group, ...], payload: bytes, _f_port: int | None = None) -> Decoded:
+def decode(
+    groups: tuple[Group, ...], digits: tuple[Digits, ...], payload: bytes, _f_port: int | None = None
+) -> Decoded:
     """Decode one frame by a model's table.
 
     Raises:
@@ -314,8 +318,25 @@ def decode(groups: tuple[Group, ...], payload: bytes, _f_port: int | None = None
     for number, rows in enumerate(groups):
         if flags >> number & 1:
             fields |= read_rows(rows, payload, position)
+            for name, kept in digits[number]:
+                fields[name] = round(fields[name], kept)
             position += size_of(rows)
     return Decoded(fields=fields, warnings=_surplus(flags >> len(groups), len(payload) - position))
+
+
+def _digits(rows: Group) -> Digits:
+    """Return the fields whose steps are no decimal fractions, and the digits that they are worth.
+
+    A tenth of a step is kept: 23.4369 °C where a step is 0.0027 °C, and not 23.43692749023437.
+    """
+    return tuple(
+        (row.name, max(0, math.ceil(math.log10(row.per))) + 1)
+        for row in rows
+        if row.per not in _DECIMAL and row.per > 0
+    )
+
+
+_DECIMAL = frozenset(10**power for power in range(7))
 
 
 def _surplus(flags: int, length: int) -> tuple[str, ...]:
@@ -337,7 +358,7 @@ def encode(codec: str, groups: tuple[Group, ...], fields: Mapping[str, Any]) -> 
 
 CODECS: Mapping[str, TableCodec] = {
     f"decentlab.{model}": TableCodec(
-        decode=partial(decode, groups),
+        decode=partial(decode, groups, tuple(map(_digits, groups))),
         encode=partial(encode, f"decentlab.{model}", groups),
         ports=(_F_PORT,),
     )

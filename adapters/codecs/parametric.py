@@ -68,7 +68,7 @@ def _decode_traffic(table: TableCodec, payload: bytes, f_port: int | None = None
     vehicles = sum(count for count, _ in lanes)
     more: dict[str, Any] = {"vehicles": vehicles}
     if vehicles:
-        more["mean_speed"] = sum(count * speed for count, speed in lanes) / vehicles
+        more["mean_speed"] = round(sum(count * speed for count, speed in lanes) / vehicles, 2)
     return structs.replace(decoded, fields={**fields, **more})
 
 

@@ -148,7 +148,10 @@ def test_vendors_own_output_fits_our_profiles(shared: Path) -> None:
         if profile.codec in TABLES and theirs:
             payload = bytes.fromhex(vector["bytes"])
             ours = read_all(decode_table(profile.codec, payload, vector["fPort"]).fields, profile.fields)
-            assert ours == pytest.approx(theirs), (name, vector["bytes"])
+            numbers = {key: value for key, value in theirs.items() if not isinstance(value, str)}
+            said = {key: value for key, value in ours.items() if key in numbers}
+            assert said == pytest.approx(numbers, rel=1e-5, abs=5e-3), (name, vector["bytes"])
+            assert {**ours, **numbers} == theirs, (name, vector["bytes"])
     assert found["bosch-tps110"] == {"occupancy.occupied": True}
     assert found["nwave-nps405"] == {"occupancy.occupied": False, "battery.voltage": 3.344}
     assert found["dingtek-df702"] == {"level.distance": 2000, "air.temperature": 25, "fire.alarm": False}
