@@ -29,6 +29,8 @@ class Addresses:
     broker_port: int | None
     mqtt: str | None
     mqtt_port: int | None
+    portal: str | None = None
+    portal_port: int | None = None
     moved: tuple[tuple[int, int], ...] = ()
 
 
@@ -55,6 +57,8 @@ def choose_addresses(settings: Settings, *, strict: bool) -> Addresses:
     web_port = choose(web.host, web.port)
     broker_port = None if settings.broker.url else choose(embedded.host, embedded.port)
     mqtt_port = None if settings.mqtt else choose(LOOPBACK, settings.embedded_mqtt_port)
+    portal = settings.portal
+    portal_port = None if portal.datasets is None else choose(portal.host, portal.port)
     return Addresses(
         web=(web.public_url or _url(web.host, web_port, tls=web.tls is not None)).rstrip("/"),
         web_port=web_port,
@@ -64,8 +68,22 @@ def choose_addresses(settings: Settings, *, strict: bool) -> Addresses:
         broker_port=broker_port,
         mqtt=f"mqtt://{LOOPBACK}:{mqtt_port}" if mqtt_port else None,
         mqtt_port=mqtt_port,
+        portal=None if portal_port is None else portal_address(settings, portal_port),
+        portal_port=portal_port,
         moved=tuple(moved),
     )
+
+
+def portal_address(settings: Settings, port: int) -> str:
+    """Return how the public reaches the portal."""
+    portal = settings.portal
+    return (portal.public_url or _url(portal.host, port, tls=portal.tls is not None)).rstrip("/")
+
+
+def notify_address(settings: Settings, port: int) -> str:
+    """Return how the broker reaches the portal."""
+    portal = settings.portal
+    return (portal.notify_url or _url(portal.host, port, tls=portal.tls is not None)).rstrip("/")
 
 
 def _url(host: str, port: int, *, tls: bool) -> str:

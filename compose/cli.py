@@ -17,6 +17,7 @@ from models.errors import VolmeError
 _COMMANDS = {
     "up": ("compose.commands.serve", "up"),
     "run": ("compose.commands.serve", "run"),
+    "portal": ("compose.commands.portal", "portal"),
     "status": ("compose.commands.look", "status"),
     "translate": ("compose.commands.translate", "translate"),
     "devices": ("compose.commands.devices", "devices"),

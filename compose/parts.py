@@ -80,6 +80,7 @@ async def ngsi_ld_broker(pool: Pool, settings: Settings, context_base: str) -> A
             notify_allow=(*embedded.notify_allow, *nearby),
             context_allow=nearby,
             history=embedded.history_days > 0,
+            history_page=embedded.history_page,
             notify_keep=timedelta(hours=embedded.notify_keep_hours),
             notify_most=embedded.notify_most,
         ),

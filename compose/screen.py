@@ -103,6 +103,7 @@ def welcome(platform: Platform, seconds: float) -> str:
     return f"""
 Volme is running; it took {seconds:.1f} s to start.{moved}
 
+  Portal    {at.portal or "nothing is published"}{"/" if at.portal else ""}
   NGSI-LD   {at.broker}/ngsi-ld/v1/
   MQTT      {at.mqtt or "your own broker"}
   Web       {at.web}/   (health: /healthz, metrics: /metrics)

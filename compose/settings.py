@@ -141,6 +141,9 @@ class PostgresSettings(_Section):
 class EmbeddedBrokerSettings(_Section):
     """The NGSI-LD broker that runs where no `broker.url` is set.
 
+    `history_page`: how many instances of attributes one answer of the temporal interface has (the rest
+    follows by 206 and Content-Range); a client may ask for up to 10,000 (`Prefer: maxpagesize=N`).
+
     `write_keys` are needed for every write as soon as it listens elsewhere than on loopback or
     stands behind a proxy. `history_days`: how long every change stays in the temporal interface; 0: no
     history is kept. `notify_allow`: address ranges, beyond public addresses, that
@@ -154,6 +157,7 @@ class EmbeddedBrokerSettings(_Section):
     behind_proxy: bool = False
     write_keys: tuple[Secret, ...] = ()
     history_days: int = Field(default=365, ge=0)
+    history_page: int = Field(default=30, ge=1)
     notify_keep_hours: float = Field(default=24.0, gt=0)
     notify_most: int = Field(default=10_000, ge=1)
     notify_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
@@ -173,6 +177,52 @@ class BrokerSettings(_Section):
     batch: int = Field(default=100, ge=1, le=800)
     timeout: float = Field(default=30.0, gt=0)
     embedded: EmbeddedBrokerSettings = EmbeddedBrokerSettings()
+
+
+class PartnerSettings(_Section):
+    """Who may see more than the public: the datasets named, by showing a key.
+
+    `endpoints`: what the addresses that their subscriptions notify must begin with.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+    key: Secret
+    datasets: tuple[str, ...] = Field(min_length=1)
+    endpoints: tuple[Annotated[str, Field(pattern=r"^(https?|mqtts?)://[^/@\s]+(/\S*)?$")], ...] = ()
+
+
+class PortalSettings(_Section):
+    """The public interfaces and the citizens' page, in a process of their own.
+
+    `datasets`: file that declares what is published; without it nothing is, and the portal does not run.
+    `tenant`: of the broker; what is published is written there (`<tenant>-<partner>` for a partner).
+    `notify_url`: how the broker reaches the portal, where that is not `http://<host>:<port>`.
+    `requests_per_minute`: of one reader without a key. `feedback`: address of mail for readers' remarks.
+    `basemap`: address of a MapLibre style; without it, our own outline of the city.
+    `files_gigabytes`: how much disk the files of past days may take.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$")] | None = None
+    tls: Tls | None = None
+    behind_proxy: bool = False
+    datasets: LocalPath | None = None
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,20}$")] = "public"
+    notify_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/[^@\s]*)?$")] | None = None
+    requests_per_minute: float = Field(default=600, gt=0)
+    feedback: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    basemap: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    files_gigabytes: float = Field(default=20, gt=0)
+    partner: tuple[PartnerSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _partners_have_names_of_their_own(self) -> PortalSettings:
+        names = [partner.name for partner in self.partner]
+        if len(set(names)) != len(names):
+            msg = "two partners have the same name"
+            raise ValueError(msg)
+        return self
 
 
 class MqttSource(_Section):
@@ -272,6 +322,7 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     postgres: PostgresSettings = PostgresSettings()
     broker: BrokerSettings = BrokerSettings()
+    portal: PortalSettings = PortalSettings()
     embedded_mqtt_port: Port = 1883
     mqtt: tuple[MqttSource, ...] = ()
     webhook: tuple[WebhookSource, ...] = ()
@@ -316,6 +367,7 @@ class Settings(_Section):
             self.broker.token,
             *self.broker.embedded.write_keys,
             *self.web.api_keys,
+            *(partner.key for partner in self.portal.partner),
             *(source.password for source in self.mqtt),
             *(source.token for source in self.webhook),
         ]
@@ -393,7 +445,8 @@ def check_exposure(settings: Settings) -> None:
             front was declared; or the embedded broker could be written to without a key.
     """
     embedded = settings.broker.embedded
-    for section, server in (("web", settings.web), ("broker.embedded", embedded)):
+    servers = (("web", settings.web), ("broker.embedded", embedded), ("portal", settings.portal))
+    for section, server in servers:
         if section == "broker.embedded" and settings.broker.url is not None:
             continue
         if not is_loopback(server.host) and server.tls is None and not server.behind_proxy:

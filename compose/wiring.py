@@ -30,6 +30,7 @@ from compose.claim import Claim
 from compose.database import postgres
 from compose.parts import listening, mqtt_broker, ngsi_ld_broker
 from compose.platform import Platform, forget_history
+from compose.portal_child import PortalChild
 from compose.preference import preference
 from compose.readers import announcement, javascript_sources, source_readers
 from compose.running import claim, publish_addresses, withdraw_addresses
@@ -85,6 +86,8 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
             await _register_simulated(platform)
         await _bridge(stack, platform)
         await _sources(stack, platform)
+        if settings.portal.datasets is not None:
+            await _task(stack, "portal", PortalChild(settings, addresses).run())
         await _task(stack, "registry", registry.follow())
         await platform.look()
         await _task(stack, "pulse", platform.pulse())
@@ -97,6 +100,7 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
                 "web": addresses.web,
                 "broker": addresses.broker,
                 "mqtt": addresses.mqtt or "",
+                "portal": addresses.portal or "",
             },
         )
         stack.callback(withdraw_addresses, settings.data)

@@ -150,7 +150,8 @@ class Publisher:
                 wanted = _fingerprint([d for d in view.datasets if d.type == type_name])
                 if rules.get(type_name) != wanted:
                     number = await projection.forget(type_name)
-                    log.info("portal.rules.changed", view=view.name, type=type_name, withdrawn=number)
+                    if number:
+                        log.info("portal.rules.changed", view=view.name, type=type_name, withdrawn=number)
                     for dataset in view.datasets:
                         if dataset.type == type_name:
                             self._notes["until"].pop(f"{view.name}/{dataset.name}", None)

@@ -117,6 +117,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.setdefault("Content-Security-Policy", CSP.format(frames=frames))
     for name, value in {**_SAFE, **_CORS}.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "Volme"
     if request.app[OFFICE].url.startswith("https://"):
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 

@@ -16,12 +16,14 @@ import click
 from adapters.profiles import load_profiles
 from compose.commands.common import config_option, data_option, naming_the_server, run_async, settings_of
 from compose.commands.words import examples
+from compose.portal import check_partners
 from compose.readers import javascript_sources, source_readers
 from compose.screen import show_start, show_until_cancelled, welcome
 from compose.settings import load_settings
 from compose.telemetry import configure_logs
 from compose.wiring import running
 from models.errors import ConfigurationError
+from portal.datasets import load_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from compose.settings import Settings
 
 _PORT = click.IntRange(0, 65535)
+#: What the simulated Hagen publishes.
+EXAMPLE_DATASETS = Path(__file__).parents[1] / "datasets.toml"
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -68,6 +72,14 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "--broker-port", type=_PORT, default=1026, show_default=True, metavar="PORT", help="NGSI-LD broker."
 )
+@click.option(
+    "--portal-port",
+    type=_PORT,
+    default=8000,
+    show_default=True,
+    metavar="PORT",
+    help="The public's page and open interfaces.",
+)
 @click.option("--mqtt-port", type=_PORT, default=1883, show_default=True, metavar="PORT", help="MQTT broker.")
 @click.option(
     "--log",
@@ -84,6 +96,7 @@ def up(
     speed: float | None,
     web_port: int,
     broker_port: int,
+    portal_port: int,
     mqtt_port: int,
     log_level: str,
 ) -> None:
@@ -100,6 +113,8 @@ def up(
         web__port=web_port,
         broker__embedded__port=broker_port,
         embedded_mqtt_port=mqtt_port,
+        portal__datasets=EXAMPLE_DATASETS,
+        portal__port=portal_port,
         log_level=log_level,
     )
     configure_logs("console", log_level)
@@ -144,6 +159,8 @@ def _check(settings: Settings) -> None:
         ConfigurationError: something cannot be used.
     """
     settings.check_secrets()
+    if settings.portal.datasets is not None:
+        check_partners(settings.portal, load_catalogue(settings.portal.datasets))
     profiles = load_profiles(settings.profiles)
     source_readers(settings)
     sources = javascript_sources(settings)

@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Every interface of the portal, but for the gateway and the files that belong to the server itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from portal import catalogue, described, features
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiohttp import web
+
+    from portal.office import Office
+
+INTERFACES: tuple[Callable[[Office], Iterable[web.AbstractRouteDef]], ...] = (
+    catalogue.routes,
+    described.routes,
+    features.routes,
+)
