@@ -34,7 +34,7 @@ COMMON: Final = frozenset({"f", "lang"})
 
 _ANY_JSON = ("application/json", "application/geo+json", "application/*", "*/*")
 _ANY_HTML = ("text/html", "application/xhtml+xml", "text/*")
-_NUMBER = re.compile(r"\d{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

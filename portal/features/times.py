@@ -13,9 +13,10 @@ from portal.features.errors import RefusedRequestError
 
 # RFC 3339, 5.6. A space stands for the + of an offset where that was not encoded.
 _MOMENT = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(?:\.(\d{1,18}))?(?:([Zz])|([+\- ])(\d{2}:\d{2}))"
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(?:\.(\d{1,18}))?(?:([Zz])|([+\- ])(\d{2}:\d{2}))",
+    re.ASCII,
 )
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LEAP = 60
 _OPEN = {"", ".."}
 
