@@ -81,7 +81,7 @@ async def batch_merge(request: web.Request) -> web.Response:
 
         return existing(change, fragment.id or "")
 
-    success, _, errors = await _write(request.app[PARTS], call, step, whole=False, nulls=True)
+    success, _, errors = await _write(request.app[PARTS], call, step, whole=False, nulls=True, merge=True)
     return _partial(call, success, errors) if errors else done(call)
 
 
@@ -110,6 +110,8 @@ async def batch_delete(request: web.Request) -> web.Response:
 def _items(call: Call) -> list[Any]:
     if not isinstance(call.body, list) or not call.body:
         raise BadRequestDataError(detail="the body must be a JSON array that is not empty")
+    if None in call.body:
+        raise BadRequestDataError(detail="an item of the array is null")
     if len(call.body) > MAX_BATCH:
         raise BadRequestDataError(detail=f"a batch has at most {MAX_BATCH} entities, not {len(call.body)}")
     return call.body
@@ -122,6 +124,7 @@ async def _write(
     *,
     whole: bool = True,
     nulls: bool = False,
+    merge: bool = False,
     create_tenant: bool = False,
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """Write a batch.
@@ -134,7 +137,7 @@ async def _write(
     await parts.contexts.resolve(call.declared)  # one for all that cannot be had fails the whole request
     for item in _items(call):
         try:
-            steps.append(step(await _read(parts, call, item, whole=whole, nulls=nulls)))
+            steps.append(step(await _read(parts, call, item, whole=whole, nulls=nulls, merge=merge)))
         except ProblemError as error:
             errors.append(_error(item, error))
     if not steps:
@@ -155,10 +158,10 @@ async def _write(
     return _once(done_well), _once(created), errors
 
 
-async def _read(parts: Parts, call: Call, item: Any, *, whole: bool, nulls: bool) -> Fragment:
+async def _read(parts: Parts, call: Call, item: Any, *, whole: bool, nulls: bool, merge: bool) -> Fragment:
     types = item.get("type") if isinstance(item, dict) else None
     source = parts.source(source_of(item, call), types if isinstance(types, list) else [types])
-    reading = Reading(context=await parts.contexts.resolve(source), nulls=nulls)
+    reading = Reading(context=await parts.contexts.resolve(source), nulls=nulls, merge=merge)
     fragment = read_entity(item, reading) if whole else read_fragment(item, reading)
     if fragment.id is None:
         raise BadRequestDataError(detail="the entity has no id")

@@ -17,13 +17,13 @@ from broker.embedded.ordering import parse_order
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, NotFoundError, NotSupportedError
 from broker.embedded.projection import attribute_names, attributes_in, depth_of, parse_projection
-from broker.embedded.query import check_pattern, hops_of, parse_q, patterns_of
+from broker.embedded.query import check_pattern, hops_of, parse_q, paths_of, patterns_of
 from broker.embedded.representations import View, feature, show
 from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, Call, answer, read_call, source_of
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
-from broker.embedded.subscriptions import named_types, selectors
-from broker.embedded.vocabulary import LOCATION, check_id, check_name
+from broker.embedded.subscriptions import named_types, typed_selectors
+from broker.embedded.vocabulary import LOCATION, SYSTEM_ATTRIBUTES, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +137,7 @@ async def query_by_post(request: web.Request) -> web.Response:
     context = await parts.context(call, named_types(body))
     given = {**_flat(body), **call.parameters}
     shown = shown_as(call, given, context)
-    found = selectors(body.get("entities"), context)
+    found = typed_selectors(body.get("entities"), context)
     for selector in found:
         if selector.id_pattern is not None:
             await parts.reader.check_pattern(selector.id_pattern)
@@ -213,7 +213,7 @@ def filter_of(
         BadRequestDataError: they are wrong, or mean all entities there are.
     """
     pick = None if shown is None else shown.view.pick
-    attributes = None if shown is None else shown.attrs
+    attributes = attribute_names(given.get("attrs"), context) if shown is None else shown.attrs
     if pick is not None and not pick.keys() & {"id", "type"}:
         attributes = attributes_in(pick)  # there is nothing to be shown of an entity without them
     vocabulary = attribute_names(given.get("expandValues"), context) or ()
@@ -230,18 +230,35 @@ def filter_of(
     )
     if "csf" in given:
         parse_q(given["csf"], context)  # there is no context source that it could leave out
-    everything = given.get("type") == "*" or given.get("local") == "true"
-    narrow = (which.types, which.attributes or None, which.q, which.geo, which.any_of)
-    if not everything and all(part is None for part in narrow):
-        raise BadRequestDataError(
-            detail="too broad query: it needs one of type, attrs, q, a geographical query, or local=true"
-        )
+    check_breadth(which, given)
     hops = 0 if which.q is None else hops_of(which.q)
     if hops > (0 if shown is None or shown.join is None else shown.join.level):
         raise BadRequestDataError(
             detail="too deep query: q goes on to linked entities further than join and joinLevel do"
         )
     return which
+
+
+def check_breadth(which: Filter, given: Mapping[str, str]) -> None:
+    """See that a request does not mean all entities there are, unless it says so (5.6.21.4 and 5.7.2.4).
+
+    Raises:
+        BadRequestDataError: it does.
+    """
+    everything, local = given.get("type") == "*", given.get("local")
+    if everything and local == "false":
+        raise BadRequestDataError(detail="type=* is about this broker alone, which local=false denies")
+    attributes = [iri for iri in which.attributes or () if iri not in SYSTEM_ATTRIBUTES]
+    if which.q is not None:
+        attributes += [
+            path.attributes[0] for path in paths_of(which.q) if path.attributes[0] not in SYSTEM_ATTRIBUTES
+        ]
+    narrow = attributes or which.types or which.geo or which.any_of
+    if not (everything or local == "true" or narrow):
+        raise BadRequestDataError(
+            detail="too broad query: it needs one of type, attrs, q, a geographical query, or local=true"
+            " (attributes that the broker itself writes do not count)"
+        )
 
 
 def form_of(call: Call) -> Form:

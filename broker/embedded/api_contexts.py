@@ -38,7 +38,7 @@ async def add_context(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     call = await read_call(request, body=True)
     if not isinstance(call.body, dict) or "@context" not in call.body:
-        raise BadRequestDataError(detail="the body must be a JSON object with an @context")
+        raise InvalidRequestError(detail="the body must be a JSON object with an @context")
     source = call.body["@context"]
     _check(source)
     context_id = str(uuid.uuid4())
@@ -98,13 +98,8 @@ async def delete_context(request: web.Request) -> web.Response:
     if url is not None:
         await _delete_cached(parts, url, reload=reload)
         return done(call)
-    rows = await parts.reader.rows("read_context", context_id)
-    if not rows:
-        raise NotFoundError(detail=f"there is no @context {context_id[:200]}")
     if reload:
-        raise BadRequestDataError(
-            detail=f"an @context of the kind {rows[0]['kind']} has no place to be reloaded from"
-        )
+        raise BadRequestDataError(detail="only an @context of the kind Cached can be reloaded")
     if await parts.pool.fetchval(SQL["delete_context"], call.tenant, context_id) is None:
         raise NotFoundError(detail=f"there is no @context {context_id[:200]}")
     parts.contexts.forget(context_id)

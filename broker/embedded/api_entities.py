@@ -29,7 +29,7 @@ from broker.embedded.requests import (
     source_of,
 )
 from broker.embedded.selection import parse_types
-from broker.embedded.vocabulary import VALUE_MEMBER, check_id, check_name
+from broker.embedded.vocabulary import NULL, VALUE_MEMBER, check_id, check_name
 from broker.embedded.writing import Step, existing
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def merge_entity(request: web.Request) -> web.Response:
     def change(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
         return merging.merge(stored, fragment, moment, common)
 
-    return await _change_entity(request, change, nulls=True, parameters={"observedAt", "lang"})
+    return await _change_entity(request, change, nulls=True, merge=True, parameters={"observedAt", "lang"})
 
 
 async def append_attributes(request: web.Request) -> web.Response:
@@ -114,6 +114,8 @@ async def update_attributes(request: web.Request) -> web.Response:
 
 async def patch_attribute(request: web.Request) -> web.Response:
     """PATCH /entities/{id}/attrs/{name} (5.6.4)."""
+    if request.match_info["name"] == "scope":
+        raise BadRequestDataError(detail="the scope is no attribute; PATCH …/attrs replaces it")
 
     def change(stored: Stored, iri: str, body: Any, context: Context, moment: datetime) -> Changes:
         if iri not in stored.attributes:
@@ -181,6 +183,7 @@ async def _change_entity(
     change: Callable[[Stored, Fragment, datetime], Changes],
     *,
     nulls: bool = False,
+    merge: bool = False,
     options: frozenset[str] = frozenset(),
     parameters: Collection[str] = (),
 ) -> web.Response:
@@ -200,7 +203,7 @@ async def _change_entity(
     context = await parts.context_by_id(call, entity_id, types if isinstance(types, list) else [types])
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    reading = Reading(context=context, nulls=nulls, simplified=bool(call.options & _SIMPLE))
+    reading = Reading(context=context, nulls=nulls, merge=merge, simplified=bool(call.options & _SIMPLE))
     fragment = read_fragment(call.body, reading)
     if fragment.id not in {None, entity_id}:
         raise BadRequestDataError(detail=f"the body is about {fragment.id}, the path about {entity_id}")
@@ -254,6 +257,8 @@ def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, A
     kind = body.get("type", kind)
     if kind not in VALUE_MEMBER:
         raise BadRequestDataError(detail=f"{str(kind)[:100]} is no type of attribute")
+    if body.get("datasetId") == NULL:
+        raise BadRequestDataError(detail="a datasetId cannot be removed by a null")
     holder = VALUE_MEMBER[kind]
     filled = {"type": kind, holder: _STANDS_IN[kind], **body}
     (instance,) = read_attribute(name, filled, Reading(context=context, nulls=True))

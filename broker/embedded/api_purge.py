@@ -32,7 +32,7 @@ _BATCH = 500
 async def purge_entities(request: web.Request) -> web.Response:
     """DELETE /entities (5.6.21)."""
     parts = request.app[PARTS]
-    call = await read_call(request, parameters=FILTERS | {"keep", "drop", "geometryProperty"})
+    call = await read_call(request, parameters=FILTERS | {"attrs", "keep", "drop", "geometryProperty"})
     given = call.parameters
     if "keep" in given and "drop" in given:
         raise BadRequestDataError(detail="keep and drop exclude each other")

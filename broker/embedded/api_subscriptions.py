@@ -24,6 +24,7 @@ from broker.embedded.subscriptions import (
     compile_subscription,
     named_types,
     patched,
+    provided,
     shown_doc,
     status,
 )
@@ -49,7 +50,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     call = await read_call(request, body=True)
     doc = _object(call.body)
     context = await parts.contexts.resolve(parts.source(source_of(doc, call), named_types(doc)))
-    doc = {member: value for member, value in doc.items() if member not in _OURS}
+    doc = provided(doc)
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
     subscription = compile_subscription(doc, names)
@@ -120,7 +121,7 @@ async def update_subscription(request: web.Request) -> web.Response:
     if patch.get("id", subscription_id) != subscription_id:
         raise BadRequestDataError(detail="a subscription's id cannot be changed")
     source = source_of(patch, call)
-    patch = {member: value for member, value in patch.items() if member not in _OURS}
+    patch = provided(patch)
     await parts.reader.check_tenant(call.tenant)
     for _ in range(_ATTEMPTS):
         rows = await parts.reader.rows("read_subscriptions", call.tenant, subscription_id)
@@ -183,21 +184,6 @@ async def delete_subscription(request: web.Request) -> web.Response:
             raise NotFoundError(detail=f"there is no subscription {subscription_id}")
         await connection.execute(SQL["touch_subscriptions"], call.tenant)
     return done(call)
-
-
-# Members that the broker writes itself; in a request they are ignored (5.2.12, 5.2.14).
-_OURS = frozenset(
-    {
-        "@context",
-        "status",
-        "createdAt",
-        "modifiedAt",
-        "origin",
-        "timesSent",
-        "timesFailed",
-        "lastNotification",
-    }
-)
 
 
 def _object(body: Any) -> dict[str, Any]:

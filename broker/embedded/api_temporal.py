@@ -22,7 +22,7 @@ from broker.embedded.problems import BadRequestDataError, InvalidRequestError, N
 from broker.embedded.query import check_pattern, parse_q, patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
 from broker.embedded.selection import parse_types, type_names
-from broker.embedded.subscriptions import named_types, selectors
+from broker.embedded.subscriptions import named_types, typed_selectors
 from broker.embedded.temporal_asked import OPTIONS, Asked, attribute_iri, read_asked
 from broker.embedded.temporal_order import parse_order
 from broker.embedded.temporal_query import (
@@ -255,7 +255,7 @@ async def query_by_post(request: web.Request) -> web.Response:
         },
     }
     asked = read_asked(call, given, _required(parse_window(temporal_q)), context)
-    found = selectors(body.get("entities"), context)
+    found = typed_selectors(body.get("entities"), context)
     if not found and asked.only is None and q is None and geo is None:
         raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
     for selector in found:

@@ -96,7 +96,7 @@ class Contexts:
         self._policy = policy
         self._compiled: Cache[bytes, _Entry] = Cache(_ROOM)
         self._documents: Cache[str, tuple[float, Mapping[str, Any]]] = Cache(_ROOM)
-        self._failed: dict[str, tuple[float, str]] = {}
+        self._failed: dict[str, tuple[float, BadRequestDataError | ContextNotAvailableError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
         self.core = Context(None, self._core)
@@ -211,14 +211,14 @@ class Contexts:
             if until > now:
                 self.use(url).note()
                 return document
-            failed_until, reason = self._failed.get(url, (0.0, ""))
-            if failed_until > now:
-                raise ContextNotAvailableError(detail=reason)
+            if url in self._failed and self._failed[url][0] > now:
+                before = self._failed[url][1]
+                raise type(before)(detail=before.detail)
             try:
                 document, size = await self._fetch(url)
-            except ContextNotAvailableError as error:
+            except (BadRequestDataError, ContextNotAvailableError) as error:
                 _bound(self._failed)
-                self._failed[url] = (now + _FAILED_SECONDS, error.detail)
+                self._failed[url] = (now + _FAILED_SECONDS, error)
                 raise
             self._keep(url, document, size)
         if len(self._locks) > _KEPT:
@@ -231,7 +231,12 @@ class Contexts:
         self.use(url).note()
 
     async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int]:
-        """Return a document and its size in bytes, as JSON without spaces."""
+        """Return a document and its size in bytes, as JSON without spaces.
+
+        Raises:
+            ContextNotAvailableError: it cannot be had.
+            BadRequestDataError: it can, and is no @context (clause 5.5.6).
+        """
         if self._session is None:
             self._session = self._policy.session(timeout=5.0, connections=10)
         try:
@@ -243,13 +248,13 @@ class Contexts:
         try:
             document = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            raise ContextNotAvailableError(detail=f"{url} is not JSON: {error}") from error
+            raise BadRequestDataError(detail=f"{url} is not JSON: {error}") from error
         if not isinstance(document, dict) or "@context" not in document:
-            raise ContextNotAvailableError(detail=f"{url} is no @context document")
+            raise BadRequestDataError(detail=f"{url} is no @context document")
         try:
             size = len(orjson.dumps(document))
         except TypeError as error:
-            raise ContextNotAvailableError(detail=f"{url} is nested too deeply") from error
+            raise BadRequestDataError(detail=f"{url} is nested too deeply") from error
         log.info("context.fetched", url=url, bytes=len(content))
         return document, size
 

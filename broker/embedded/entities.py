@@ -11,9 +11,10 @@ one. Values are opaque JSON: terms inside them are not expanded.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,13 +23,18 @@ import orjson
 from broker.embedded.geometry import GeometryError, read_geometry
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
+    DEFAULT_INSTANCE,
     GEOMETRIES,
+    NOT_REIFIED,
     NULL,
     OPTIONAL_MEMBERS,
     OUTPUT_MEMBERS,
+    PLACES,
     RESERVED_MEMBERS,
+    SEALED_MEMBERS,
     SYSTEM_MEMBERS,
     TYPE_BY_MEMBER,
+    UNITLESS,
     VALUE_MEMBER,
     check_id,
     check_name,
@@ -51,13 +57,15 @@ MAX_DEPTH = 32
 _MAX_NESTED_ATTRIBUTES = 8
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
-_SCOPE = re.compile(r"/?[^\s/,;()#+\x00-\x20]+(/[^\s/,;()#+\x00-\x20]+)*")
-_NO_ATTRIBUTES = SYSTEM_MEMBERS | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
+_SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
+_NO_ATTRIBUTES = (
+    SYSTEM_MEMBERS | NOT_REIFIED | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
+)
 _IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
 _NESTED = (dict, list)
+_PROOF = "ngsildproof"
 _QUOTED_NULL = orjson.dumps(NULL)
-_checked_name = lru_cache(maxsize=10_000)(check_name)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -82,12 +90,14 @@ class Reading:
     Attributes:
         context: the request's @context.
         nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
+        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4).
         simplified: whether the body is in simplified (keyValues) form.
         temporal: whether an attribute is an array of its instances over time (clause 4.5.7).
     """
 
     context: Context
     nulls: bool = False
+    merge: bool = False
     simplified: bool = False
     temporal: bool = False
 
@@ -124,15 +134,32 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
             if iri in attributes:
                 raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
             attributes[iri] = read_attribute(name, value, how)
-        elif name in {"id", "@id"}:
-            fragment.id = check_id(value)
-        elif name in {"type", "@type"}:
-            fragment.types = read_types(value, how.context)
-        elif name == "scope":
-            fragment.scopes = read_scopes(value)
-        elif name == "expiresAt":
-            fragment.expires_at = _expiry(value, how)
+            if iri in PLACES:
+                _check_place(name, attributes[iri])
+        else:
+            _read_own(fragment, name, value, how)
     return fragment
+
+
+def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
+    """Read a member of an entity that is no attribute."""
+    if name in {"id", "@id"}:
+        fragment.id = check_id(value)
+    elif name in {"type", "@type"}:
+        fragment.types = read_types(value, how.context)
+    elif name == "scope":
+        fragment.scopes = read_scopes(value, nulls=how.nulls)
+    elif name == "expiresAt":
+        fragment.expires_at = _expiry(value, how)
+    elif name in NOT_REIFIED:
+        raise BadRequestDataError(
+            detail=f"{name} is no name of an attribute: the word has a meaning of its own in NGSI-LD"
+        )
+
+
+def _check_place(name: str, instances: list[Instance]) -> None:
+    if any(instance["type"] != "GeoProperty" and not is_null(instance) for instance in instances):
+        raise BadRequestDataError(detail=f"{name} is a GeoProperty and nothing else")
 
 
 def _expiry(value: Any, how: Reading) -> str:
@@ -160,24 +187,39 @@ def read_types(value: Any, context: Context) -> list[str]:
 def _type_name(name: Any) -> str:
     if isinstance(name, str) and name in _NO_ATTRIBUTES:
         raise BadRequestDataError(detail=f"{name} is no type: the word has a meaning of its own in NGSI-LD")
-    return check_name(name, "an entity's type")
+    return _begun(check_name(name, "an entity's type"), "an entity's type")
+
+
+def _attribute_name(name: str) -> str:
+    return _begun(check_name(name), "an attribute's name")
+
+
+def _begun(name: str, what: str) -> str:
+    """See that a name begins as names do (clause 4.6.2)."""
+    if name[0].isdigit() and ":" not in name:
+        raise BadRequestDataError(detail=f"{what} begins with a letter, and {name[:200]!r} does not")
+    return name
 
 
 _checked_type = lru_cache(maxsize=10_000)(_type_name)
+_checked_name = lru_cache(maxsize=10_000)(_attribute_name)
 
 
-def read_scopes(value: Any) -> list[str]:
+def read_scopes(value: Any, *, nulls: bool = False) -> list[str]:
     """Read one scope or an array of them (clause 4.18).
 
     Raises:
         BadRequestDataError: one is no path such as /Hagen/Mitte.
     """
     scopes = value if isinstance(value, list) else [value]
-    if scopes == [NULL]:
+    if nulls and scopes == [NULL]:
         return []
     for scope in scopes:
         if not isinstance(scope, str) or _SCOPE.fullmatch(scope) is None:
-            raise BadRequestDataError(detail=f"a scope is a path such as /Hagen/Mitte: {str(scope)[:100]!r}")
+            raise BadRequestDataError(
+                detail="a scope is a path such as /Hagen/Mitte, of letters, digits and _ that begin with a"
+                f" letter: {str(scope)[:100]!r}"
+            )
     return list(dict.fromkeys(scope if scope.startswith("/") else "/" + scope for scope in scopes))
 
 
@@ -228,7 +270,7 @@ def is_null(instance: Instance) -> bool:
 
 @lru_cache(maxsize=10_000)
 def check_instant(text: str) -> str:
-    """Return an RFC 3339 date-time with its zone, as it is (clause 4.6.3).
+    """Return an RFC 3339 date-time, in UTC (clause 4.6.3).
 
     Raises:
         BadRequestDataError: it is none.
@@ -241,7 +283,16 @@ def check_instant(text: str) -> str:
         raise BadRequestDataError(
             detail=f"a point in time is written as 2026-05-01T10:00:00Z, not {text[:100]!r}"
         ) from None
-    return text
+    return text if text[-1] == "Z" else _in_utc(text)
+
+
+def _in_utc(text: str) -> str:
+    """Return a date-time of another zone in UTC, as it is always written (clause 4.6.3)."""
+    try:
+        moment = datetime.fromisoformat(text.replace(",", ".")).astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:  # the first or the last hours of the calendar
+        return text
+    return moment.isoformat(timespec="auto") + "Z"
 
 
 def _is_instance(given: Any) -> bool:
@@ -267,7 +318,8 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
-            instance[member] = _read_member(name, member, value, how)
+            if member != "datasetId" or value != DEFAULT_INSTANCE:
+                instance[member] = _read_member(name, kind, member, value, how)
         elif member in {"type", holder} or member in _IGNORED:
             continue
         elif member in RESERVED_MEMBERS:
@@ -319,7 +371,7 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
     if (
         kind == "Property"
-        and not how.nulls
+        and not how.merge
         and isinstance(value, _NESTED)
         and _QUOTED_NULL in orjson.dumps(value)
     ):
@@ -330,7 +382,9 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
     return value if read is None else read(name, value, how)
 
 
-def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
+def _read_member(name: str, kind: str, member: str, value: Any, how: Reading) -> Any:
+    if (member == "unitCode" and kind in UNITLESS) or (member in SEALED_MEMBERS and name != _PROOF):
+        raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
     if not isinstance(value, str):
         if member == "objectType" and isinstance(value, list):
             return [how.context.expand(check_name(item, "an objectType")) for item in value]
@@ -341,12 +395,17 @@ def _read_member(name: str, member: str, value: Any, how: Reading) -> Any:
         return check_instant(value)
     if member == "datasetId":
         return check_id(value, f"datasetId of the attribute {name}")
-    if member in {"objectType", "valueType"}:
+    if member == "valueType" and kind == "LanguageProperty" and value != "langString":
+        raise BadRequestDataError(detail=f"valueType of the LanguageProperty {name} is langString alone")
+    if member in {"objectType", "valueType", "entityTypeSealed"}:
         return how.context.expand(check_name(value, member))
     return value
 
 
 def _geometry(name: str, value: Any, _how: Reading) -> Any:
+    if isinstance(value, str):  # a geometry may come as a string that holds its JSON (clause 4.7.2)
+        with contextlib.suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
     try:
         read_geometry(value)
     except GeometryError as error:
@@ -365,7 +424,7 @@ def _uris(name: str, value: Any, _how: Reading) -> Any:
 
 
 def _languages(name: str, value: Any, _how: Reading) -> Any:
-    texts = value.values() if isinstance(value, dict) else [None]
+    texts = value.values() if isinstance(value, dict) and "" not in value else [None]
     for text in texts:
         if not all(isinstance(item, str) for item in (text if isinstance(text, list) else [text])):
             raise BadRequestDataError(
@@ -392,8 +451,22 @@ def _uri_list(name: str, value: Any, how: Reading) -> Any:
     return _uris(name, _list(name, value, how), how)
 
 
-# a Property's and a JsonProperty's value may be anything
+def _raw_json(name: str, value: Any, _how: Reading) -> Any:
+    if not isinstance(value, _NESTED):
+        raise BadRequestDataError(detail=f"json of the attribute {name} must be an object or an array")
+    return value
+
+
+def _proof(name: str, value: Any, _how: Reading) -> Any:
+    if name == _PROOF and not isinstance(value, dict):
+        raise BadRequestDataError(detail=f"the value of {name} must be an object, the proof")
+    return value
+
+
+# a Property's value may be anything
 _VALUES: dict[str, Callable[[str, Any, Reading], Any]] = {
+    "Property": _proof,
+    "JsonProperty": _raw_json,
     "GeoProperty": _geometry,
     "Relationship": _uris,
     "LanguageProperty": _languages,

@@ -19,7 +19,7 @@ import orjson
 from broker.embedded.filters import Filter, Parameters, condition
 from broker.embedded.history import SQL
 from broker.embedded.problems import TooComplexQueryError
-from broker.embedded.query import All, Any_, Not
+from broker.embedded.query import paths_of
 from broker.embedded.store import answered
 from broker.embedded.temporal_order import order_sql
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.geo import GeoQuery
     from broker.embedded.history import Name
-    from broker.embedded.query import Path, Query
+    from broker.embedded.query import Path
     from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_query import Window
     from store.postgres import Connection, Pool
@@ -394,17 +394,7 @@ def _places_of(which: Filter) -> set[str]:
 
 
 def _paths_of(which: Filter) -> list[Path]:
-    return [] if which.q is None else list(_paths_in(which.q))
-
-
-def _paths_in(query: Query) -> Iterable[Path]:
-    if isinstance(query, All | Any_):
-        for term in query.terms:
-            yield from _paths_in(term)
-    elif isinstance(query, Not):
-        yield from _paths_in(query.term)
-    else:
-        yield query.path
+    return [] if which.q is None else list(paths_of(which.q))
 
 
 def _known(row: asyncpg.Record) -> Known:

@@ -86,6 +86,12 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def brief_timestamp(moment: datetime) -> str:
+    """Return it in UTC with a Z, and with as many digits of a second as it needs."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if "." in text else text) + "Z"
+
+
 def create(fragment: Fragment, moment: datetime) -> tuple[Stored, Changes]:
     """Make a new entity (clause 5.6.1)."""
     stamp = timestamp(moment)

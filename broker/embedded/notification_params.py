@@ -237,7 +237,11 @@ def _pairs(given: Any, what: str) -> list[tuple[str, Any]]:
     if not isinstance(given, list):
         raise BadRequestDataError(detail=f"{what} is an array of objects with key and value")
     entries = [an_object(item, f"an entry of {what}") for item in given]
-    return [(a_text(entry.get("key"), f"a key in {what}"), entry.get("value")) for entry in entries]
+    found = [(a_text(entry.get("key"), f"a key in {what}"), entry.get("value")) for entry in entries]
+    for key, value in found:
+        if isinstance(value, dict | list) or value is None:
+            raise BadRequestDataError(detail=f"the value of {key[:100]} in {what} is no plain text")
+    return found
 
 
 def _milliseconds(given: Any, what: str) -> float | None:

@@ -172,6 +172,17 @@ def patterns_of(query: Query) -> Iterator[str]:
         yield from (str(value.value) for value in query.values if isinstance(value, Literal))
 
 
+def paths_of(query: Query) -> Iterator[Path]:
+    """Return what a query's terms look at."""
+    if isinstance(query, All | Any_):
+        for term in query.terms:
+            yield from paths_of(term)
+    elif isinstance(query, Not):
+        yield from paths_of(query.term)
+    else:
+        yield query.path
+
+
 def hops_of(query: Query) -> int:
     """Return how many steps from entity to entity a query takes at most."""
     if isinstance(query, All | Any_):

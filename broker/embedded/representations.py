@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from broker.embedded.language import choose_language
 from broker.embedded.lifetimes import is_expired
-from broker.embedded.merging import now, timestamp
+from broker.embedded.merging import brief_timestamp, now, timestamp
 from broker.embedded.vocabulary import LOCATION, VALUE_MEMBER
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["normalized", "concise", "simplified"]
 
 # members of an attribute, in the order that people read them
-_MEMBERS = ("unitCode", "observedAt", "datasetId", "objectType", "valueType", "expiresAt")
-_TERMS = frozenset({"objectType", "valueType"})
+_MEMBERS = (
+    "unitCode", "observedAt", "datasetId", "objectType", "valueType", "entityIdSealed", "entityTypeSealed",
+)  # fmt: skip
+_TERMS = frozenset({"objectType", "valueType", "entityTypeSealed"})
 _BARE = frozenset({"Property", "GeoProperty", "Relationship", "ListProperty", "ListRelationship"})
 _LINKS = frozenset({"Relationship", "ListRelationship"})
 
@@ -109,9 +111,9 @@ def show(entity: Stored, view: View) -> dict[str, Any]:
         shown["type"] = types[0] if len(types) == 1 else types
     if entity.scopes and view.shows("scope"):
         shown["scope"] = entity.scopes[0] if len(entity.scopes) == 1 else entity.scopes
-    if entity.expires_at is not None and view.shows("expiresAt"):
-        shown["expiresAt"] = timestamp(entity.expires_at)
-    if view.system:
+    if view.system:  # which takes in when something expires (6.3.11)
+        if entity.expires_at is not None and view.shows("expiresAt"):
+            shown["expiresAt"] = brief_timestamp(entity.expires_at)
         for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
             if view.shows(member):
                 shown[member] = timestamp(moment)
@@ -178,6 +180,8 @@ def _attribute(iri: str, instances: list[Instance], view: View) -> Any:
 def _value(instance: Instance, view: View) -> Any:
     kind = instance["type"]
     value = instance[VALUE_MEMBER[kind]]
+    if kind == "ListRelationship":  # each an object of its own, but in the concise form (clause 4.5.22)
+        return [{"object": target} for target in targets(instance)]
     return _compacted(value, view) if kind == "VocabProperty" else value
 
 
@@ -207,6 +211,8 @@ def _instance(iri: str, instance: Instance, view: View) -> Any:
             value = instance[member]
             shown[member] = _compacted(value, view) if member in _TERMS else value
     if view.system:
+        if "expiresAt" in instance:
+            shown["expiresAt"] = instance["expiresAt"]
         shown["createdAt"], shown["modifiedAt"] = instance["createdAt"], instance["modifiedAt"]
     linked = _linked(iri, instance, view)
     if linked is not None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -182,7 +183,7 @@ def negotiated(accepts: Sequence[str], offered: Sequence[str]) -> str:
         return offered[0]
     best, liking = "", 0.0
     for media in offered:
-        quality = max((_quality(each, media) for each in ranges), default=0.0)
+        quality = max((_quality(each, media) for each in ranges), default=(0, 0.0))[1]
         if quality > liking:
             best, liking = media, quality
     if not best:
@@ -243,6 +244,12 @@ def source_of(item: Any, call: Call) -> Any:
     if "@context" in item:
         raise BadRequestDataError(detail=f"{JSON} must not have an @context in the body; send a Link header")
     return call.declared
+
+
+def tenant_header(request: web.Request) -> dict[str, str]:
+    """Return the header that names the tenant of a request that failed (6.3.14)."""
+    tenant = request.headers.get("NGSILD-Tenant", "")
+    return {"NGSILD-Tenant": tenant} if _TENANT.fullmatch(tenant) else {}
 
 
 def _echo_tenant(call: Call, response: web.Response) -> None:
@@ -336,15 +343,18 @@ def _has_nul(content: Any) -> bool:
     return False
 
 
-def _quality(accepted: str, media: str) -> float:
-    """Return how much one range of an Accept header likes a media type, 0 to 1."""
+def _quality(accepted: str, media: str) -> tuple[int, float]:
+    """Return how exactly a range of an Accept header means a media type, and how much it likes it, 0 to 1.
+
+    The most exact one decides (RFC 9110, 12.5.1).
+    """
     kind, *parameters = (part.strip().lower() for part in accepted.split(";"))
-    if kind not in {media, "*/*", f"{media.partition('/')[0]}/*"}:
-        return 0.0
+    exactness = ("*/*", f"{media.partition('/')[0]}/*", media)
+    if kind not in exactness:
+        return 0, 0.0
+    quality = 1.0
     for parameter in parameters:
         if parameter.startswith("q="):
-            try:
-                return min(1.0, max(0.0, float(parameter[2:])))
-            except ValueError:
-                return 0.0
-    return 1.0
+            with contextlib.suppress(ValueError):
+                quality = min(1.0, max(0.0, float(parameter[2:])))
+    return 1 + exactness.index(kind), quality

@@ -48,7 +48,7 @@ from broker.embedded.problems import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
-from broker.embedded.requests import DefaultContexts
+from broker.embedded.requests import DefaultContexts, tenant_header
 from broker.embedded.store import SQL, EntityReader
 from broker.embedded.temporal_writing import TemporalWriter
 from broker.embedded.writing import Writer
@@ -275,7 +275,7 @@ async def _problems(
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         problem = MethodNotAllowedError(detail=f"{request.path} takes {allowed}, not {request.method}")
-        return _details(problem, {"Allow": allowed})
+        return _details(problem, {**tenant_header(request), "Allow": allowed})
     except web.HTTPException:
         raise
     except AWAY as error:
@@ -284,7 +284,7 @@ async def _problems(
     except Exception:
         log.exception("request.failed", method=request.method, path=request.path)
         problem = ProblemError(detail="the broker failed; its log says why")
-    return _details(problem)
+    return _details(problem, tenant_header(request))
 
 
 def _keys(keys: frozenset[str] | None) -> Any:

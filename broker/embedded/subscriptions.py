@@ -18,7 +18,7 @@ from broker.embedded.filters import Filter
 from broker.embedded.geo import GeoQuery, parse_geo
 from broker.embedded.language import parse_languages
 from broker.embedded.notification_params import NotificationParams, read_params
-from broker.embedded.problems import BadRequestDataError, NotSupportedError
+from broker.embedded.problems import BadRequestDataError
 from broker.embedded.projection import ENTITY_MEMBERS
 from broker.embedded.query import Query, check_pattern, parse_q
 from broker.embedded.scopes import ScopeQuery, parse_scopes
@@ -45,6 +45,17 @@ _TRIGGERS = frozenset(
     }
 )
 _UPDATES = frozenset({"attributeCreated", "attributeUpdated", "attributeDeleted"})
+_MEMBERS = frozenset(
+    {
+        "id", "type", "subscriptionName", "description", "entities", "notificationTrigger",
+        "watchedAttributes", "timeInterval", "q", "geoQ", "csf", "isActive", "notification", "expiresAt",
+        "throttling", "temporalQ", "scopeQ", "lang", "datasetId", "expandValues", "jsonKeys", "localOnly",
+        "splitEntities", "jsonldContext",
+    }
+)  # fmt: skip
+_COUNTERS = frozenset(
+    {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
+)
 _MAX_SELECTORS = 100
 
 
@@ -140,12 +151,11 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
 
     Raises:
         BadRequestDataError: it breaks a rule.
-        NotSupportedError: it asks for context sources, which this broker does not know.
     """
     if doc.get("type") != "Subscription":
         raise BadRequestDataError(detail="a subscription's type must be Subscription")
-    if "csf" in doc:
-        raise NotSupportedError(detail="csf filters context sources, and this broker asks no others")
+    if doc.get("csf") is not None:
+        parse_q(unquote(a_text(doc["csf"], "csf")), names)  # there is no context source to be left out
     if "temporalQ" in doc:
         raise BadRequestDataError(
             detail="temporalQ belongs to subscriptions to registrations of context sources"
@@ -181,6 +191,17 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
         is_active=a_flag(doc.get("isActive", True), "isActive"),
         notification=read_params(doc.get("notification"), names),
     )
+
+
+def provided(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an author says; what the broker itself writes, or nobody knows, is left out (5.2.12)."""
+    found = {member: value for member, value in doc.items() if member in _MEMBERS}
+    notification = found.get("notification")
+    if isinstance(notification, dict):
+        found["notification"] = {
+            member: value for member, value in notification.items() if member not in _COUNTERS
+        }
+    return found
 
 
 def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,8 +261,20 @@ def named_types(doc: Mapping[str, Any]) -> list[object]:
     ]
 
 
+def typed_selectors(given: Any, names: Names) -> tuple[Selector, ...]:
+    """Read `entities` of a query, each of which has a type (5.2.33).
+
+    Raises:
+        BadRequestDataError: it breaks a rule.
+    """
+    found = selectors(given, names)
+    if any("type" not in item for item in given or ()):
+        raise BadRequestDataError(detail='an entry of entities needs a type, which may be "*"')
+    return found
+
+
 def selectors(given: Any, names: Names) -> tuple[Selector, ...]:
-    """Read `entities`, of a subscription or of a query.
+    """Read `entities` of a subscription, where a type may be left out beside an id or a pattern.
 
     Raises:
         BadRequestDataError: it breaks a rule.

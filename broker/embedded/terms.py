@@ -128,6 +128,10 @@ class Context:
             raise BadRequestDataError(detail=f"the @context defines {term[:100]!r} by itself, in a circle")
         done[term] = False
         definition = local[term]
+        if isinstance(definition, dict) and "@context" in definition:
+            raise BadRequestDataError(
+                detail=f"the @context scopes another one to {term[:100]!r}, which NGSI-LD does not allow"
+            )
         name = definition.get("@id", term) if isinstance(definition, dict) else definition
         self._terms.pop(term, None)
         self._prefixes.pop(term, None)

@@ -17,6 +17,8 @@ CORE_CONTEXT_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.8.js
 DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
 NGSI_LD = "https://uri.etsi.org/ngsi-ld/"
 LOCATION = NGSI_LD + "location"
+PLACES = frozenset({LOCATION, NGSI_LD + "observationSpace", NGSI_LD + "operationSpace"})
+"""Attributes that are GeoProperties (clause 4.7.1)."""
 NULL = "urn:ngsi-ld:null"
 """What deletes an attribute or a member in an update or merge (clause 4.5.0)."""
 
@@ -42,18 +44,49 @@ GEOMETRIES = frozenset({"Point", "MultiPoint", "LineString", "MultiLineString", 
 SYSTEM_MEMBERS = frozenset({"createdAt", "modifiedAt", "deletedAt", "instanceId"})
 """Members of an attribute that the broker itself writes; in a request they are ignored."""
 
-OPTIONAL_MEMBERS = frozenset({"observedAt", "unitCode", "datasetId", "objectType", "valueType", "expiresAt"})
+SEALED_MEMBERS = frozenset({"entityIdSealed", "entityTypeSealed"})
+"""Members that `ngsildproof` alone has (clause 4.5.2.2)."""
+
+SYSTEM_ATTRIBUTES = frozenset(
+    NGSI_LD + name for name in ("createdAt", "modifiedAt", "deletedAt", "observedAt", "expiresAt")
+)
+"""IRIs of what the broker knows of every entity, by which none is told from others (clause 5.7.2.4)."""
+
+OPTIONAL_MEMBERS = SEALED_MEMBERS | {
+    "observedAt", "unitCode", "datasetId", "objectType", "valueType", "expiresAt"
+}  # fmt: skip
 """Members of an attribute, beyond its type and value, that are no attributes of it."""
+
+UNITLESS = VALUE_MEMBER.keys() - {"Property", "GeoProperty", "ListProperty"}
+"""Types of attribute that never have a unitCode (clauses 4.5.3.2, 4.5.18, 4.5.20, 4.5.22 and 4.5.24)."""
+
+NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "objectType"})
+"""Terms of the core @context that are no names of attributes (clause 4.5.1)."""
+
+DEFAULT_INSTANCE = "@none"
+"""The datasetId by which a request names the default instance (clause 4.5.5.1)."""
+
+PREVIOUS_MEMBERS = frozenset(f"previous{member[0].upper()}{member[1:]}" for member in VALUE_MEMBER.values())
+"""Members of an attribute that a notification alone has (`showChanges`)."""
 
 OUTPUT_MEMBERS = frozenset({"entity", "entityList"})
 """Members of a relationship that an answer may have (clause 4.5.23); in a request they are ignored."""
 
 RESERVED_MEMBERS = frozenset(
-    {"type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *OUTPUT_MEMBERS}
-)
+    {
+        "type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *OUTPUT_MEMBERS,
+        *PREVIOUS_MEMBERS,
+    }
+)  # fmt: skip
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20]+")
 _NAME = re.compile(r"[^\s<>\"'=;()&?,\[\]{}|\\^`\x00-\x20]+")
+# what a reader of an IRI does not see: signs of direction, fillers, variants, noncharacters (RFC 3987, 4.1)
+_UNSEEN = re.compile(
+    r"[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F"
+    r"\u2800\u3164\uD800-\uF8FF\uFDD0-\uFDEF\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFF"
+    r"\U000E0000-\U0010FFFF]"
+)
 _MAX_NAME_BYTES = 1024  # an index entry of PostgreSQL holds no more than 2,700 bytes
 
 
@@ -64,7 +97,11 @@ def is_uri(text: object) -> bool:
 
 @lru_cache(maxsize=20_000)
 def _is_uri(text: str) -> bool:
-    return len(text) <= _MAX_NAME_BYTES >= len(text.encode()) and _URI.fullmatch(text) is not None
+    if len(text) > _MAX_NAME_BYTES or _URI.fullmatch(text) is None:
+        return False
+    if text.isascii():
+        return True
+    return _UNSEEN.search(text) is None and len(text.encode()) <= _MAX_NAME_BYTES
 
 
 def check_id(text: object, what: str = "an entity's id") -> str:
@@ -87,7 +124,7 @@ def check_name(text: object, what: str = "an attribute's name") -> str:
     Raises:
         BadRequestDataError: it is empty or has characters that NGSI-LD does not allow in names.
     """
-    if not isinstance(text, str) or _NAME.fullmatch(text) is None or text.startswith("@"):
+    if not isinstance(text, str) or _NAME.fullmatch(text) is None or text[0] == "@" or not text.strip("."):
         shown = text if isinstance(text, str) else type(text).__name__
         raise BadRequestDataError(
             detail=f"{what} may not be empty, begin with @ or hold spaces, quotes, brackets or one of "

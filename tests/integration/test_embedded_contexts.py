@@ -176,9 +176,13 @@ async def test_a_remote_context_is_fetched_once_and_outlives_its_server(database
                 body = weather(number)
                 assert (await client.ask("POST", "/entities", body, Link=link(f"{base}/moved"))).status == 201
             assert asked == ["/moved", "/good"]
-            for path in ("text", "huge", "deep", "loop", "none", "outside"):
+            for path in ("huge", "loop", "none", "outside"):
                 answer = await client.ask("GET", "/entities?type=A", Link=link(f"{base}/{path}"))
                 assert (answer.status, answer.problem) == (503, "LdContextNotAvailable"), path
+            for path in ("text", "deep", "text"):  # they are there and are no @contexts (5.5.6)
+                answer = await client.ask("GET", "/entities?type=A", Link=link(f"{base}/{path}"))
+                assert (answer.status, answer.problem) == (400, "BadRequestData"), path
+            assert asked.count("/text") == 1
             await runner.cleanup()
             assert (
                 await client.ask("POST", "/entities", weather(9), Link=link(f"{base}/moved"))

@@ -166,7 +166,15 @@ async def test_filters(houses: Client, parameters: dict[str, str], expected: str
     ],
 )
 async def test_q(houses: Client, q: str, expected: str) -> None:
-    assert await found(houses, q=q) == expected
+    assert await found(houses, q=q, local="true") == expected
+
+
+@pytest.mark.parametrize("query", ["q=createdAt>2020-01-01T00:00:00Z", "attrs=createdAt,modifiedAt",
+    "q=modifiedAt|!createdAt", "type=*&local=false", "idPattern=.*"])  # fmt: skip
+async def test_queries_of_everything_are_refused(houses: Client, query: str) -> None:
+    for method in ("GET", "DELETE"):  # 5.7.2.4 and 5.6.21.4
+        answer = await houses.ask(method, f"/entities?{query}")
+        assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
 
 
 @pytest.mark.parametrize(
@@ -307,7 +315,7 @@ async def test_geojson_of_a_query(houses: Client) -> None:
     ("query", "expected"),
     [
         ({"entities": [{"type": "House"}]}, "12"),
-        ({"entities": [{"type": "House"}, {"id": "urn:h:3"}]}, "123"),
+        ({"entities": [{"type": "House"}, {"type": "*", "id": "urn:h:3"}]}, "123"),
         ({"entities": [{"type": "School", "idPattern": "3$"}]}, "3"),
         ({"entities": [{"type": "House"}], "q": "n>6"}, "2"),
         ({"attrs": ["open"]}, "2"),
@@ -328,7 +336,8 @@ async def test_queries_by_post(houses: Client, query: dict[str, Any], expected: 
     [[], {}, {"type": "Query"}, {"type": "Query", "entities": []}, {"type": "Query", "entities": [{"x": 1}]},
      {"type": "Query", "q": 5}, {"type": "Query", "attrs": "open"}, {"type": "Query", "geoQ": 5},
      {"type": "Query", "entities": [{"idPattern": "("}]}, {"type": "Query", "attrs": ["a"], "temporalQ": {}},
-     {"type": "Query", "entities": 5}, {"type": "Query", "entities": [{"type": 5}]}],
+     {"type": "Query", "entities": 5}, {"type": "Query", "entities": [{"type": 5}]},
+     {"type": "Query", "entities": [{"id": "urn:h:3"}]}],
 )  # fmt: skip
 async def test_queries_by_post_that_are_refused(houses: Client, query: Any) -> None:
     assert (await houses.ask("POST", "/entityOperations/query", query)).status == 400

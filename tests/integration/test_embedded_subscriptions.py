@@ -261,9 +261,22 @@ async def test_what_is_no_subscription_is_refused(client: Client, wrong: Any) ->
     assert len(answer.json["detail"]) > 10
 
 
-async def test_context_sources_are_said_not_to_be_built(client: Client) -> None:
-    answer = await client.ask("POST", "/subscriptions", subscription(csf="endpoint==1"))
-    assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+async def test_a_filter_of_context_sources_filters_none(client: Client) -> None:
+    assert (await client.ask("POST", "/subscriptions", subscription(csf="endpoint==1"))).status == 201
+    answer = await client.ask("POST", "/subscriptions", subscription(csf="(("))
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
+
+
+async def test_what_the_broker_writes_and_what_nobody_knows_is_left_out(client: Client) -> None:
+    given = subscription(status="expired", other=5)
+    given["notification"] |= {"timesSent": 42, "lastSuccess": "2026-05-01T10:00:00Z", "status": "failed"}
+    created = await client.ask("POST", "/subscriptions", given)
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    await client.ask("PATCH", path, {"other": 7, "createdAt": "2020-01-01T00:00:00Z", "description": "x"})
+    shown = (await client.ask("GET", path)).json
+    assert shown["status"] == "active"
+    assert "other" not in shown
+    assert shown["notification"].keys() == {"endpoint"}
 
 
 async def test_a_subscription_may_name_another_context_for_its_notifications(

@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""What the standard says of entities and requests in single sentences, each with its clause."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from tests.embedded_serving import JSON_LD, Client, own_database, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CAR = "/entities/urn:ngsi-ld:Car:1"
+POINT = {"type": "Point", "coordinates": [7.47, 51.36]}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def broker(postgres: str) -> AsyncIterator[Client]:
+    async with own_database(postgres) as dsn, serving(dsn) as client:
+        yield client
+
+
+@pytest.fixture
+def client(broker: Client) -> Client:
+    return broker.other()
+
+
+async def create(client: Client, **members: Any) -> dict[str, Any]:
+    """Create an entity and return it as it is read."""
+    answer = await client.ask("POST", "/entities", {"id": "urn:ngsi-ld:Car:1", "type": "Car", **members})
+    assert answer.status == 201, answer
+    found: dict[str, Any] = (await client.ask("GET", CAR)).json
+    return found
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"scope": "/9Mitte"},  # 4.18: a level begins with a letter
+        {"scope": "/Hagen-Mitte"},
+        {"scope": ["/Hagen", "/Hagen//Mitte"]},
+        {"scope": "urn:ngsi-ld:null"},
+        {"datasetId": {"type": "Property", "value": 1}},  # 4.5.1: not reified, so no attributes
+        {"observedAt": "2026-05-01T10:00:00Z"},
+        {"instanceId": "urn:i:1"},
+        {"type": "9Car"},  # 4.6.2
+        {"9speed": 5},
+        {"id": "urn:ngsi-ld:Car:\u200b1"},  # 4.5.1 and RFC 3987: nobody sees it
+        {"id": "urn:ngsi-ld:Car:\u202e1"},
+        {"id": "urn:ngsi-ld:Car:\ufe0f1"},
+        {"id": "urn:ngsi-ld:Car:\U000e01001"},
+        {"id": "urn:ngsi-ld:Car:\u28001"},
+        {"a": {"type": "Property", "value": 1, "previousValue": 0}},  # 4.5.2.2
+        {"a": {"type": "Property", "value": 1, "entityIdSealed": "urn:ngsi-ld:Car:1"}},
+        {"ngsildproof": {"type": "Property", "value": "no object"}},
+        {"a": {"type": "Relationship", "object": "urn:b:1", "unitCode": "MTR"}},  # 4.5.3.2
+        {"a": {"type": "ListRelationship", "objectList": ["urn:b:1"], "unitCode": "MTR"}},
+        {"a": {"type": "JsonProperty", "json": {"b": 1}, "unitCode": "MTR"}},  # 4.5.24.2
+        {"a": {"type": "JsonProperty", "json": 5}},
+        {"a": {"type": "LanguageProperty", "languageMap": {"": "x"}}},  # 4.5.18.2
+        {"a": {"type": "LanguageProperty", "languageMap": {"de": "x"}, "valueType": "xsd:string"}},  # 5.2.32
+        {"a": [{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": "@none"}]},
+        {"location": {"type": "Property", "value": 7}},  # 4.7.1
+        {"observationSpace": "here"},
+        {"a": {"type": "GeoProperty", "value": "no geometry"}},
+    ],
+)
+async def test_entities_that_are_refused(client: Client, members: dict[str, Any]) -> None:
+    body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", **members}
+    answer = await client.ask("POST", "/entities", body)
+    assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
+    assert (await client.ask("GET", "/entities?local=true")).status == 404  # not even the tenant is there
+
+
+@pytest.mark.parametrize("entity_id", ["urn:ngsi-ld:Straße:Höhe", "urn:ngsi-ld:車:1"])
+async def test_letters_of_any_script_are_letters(client: Client, entity_id: str) -> None:
+    body = {"id": entity_id, "type": "Škola", "výška_1": 7, "scope": "/Česko/Žižkov_3"}
+    assert (await client.ask("POST", "/entities", body)).status == 201
+    assert (await client.ask("GET", f"/entities/{entity_id}?options=keyValues")).json == body
+
+
+async def test_the_default_instance_may_be_named_and_never_is(client: Client) -> None:
+    speed = [{"value": 55, "datasetId": "@none"}, {"value": 11, "datasetId": "urn:d:gps"}]  # 4.5.5.1
+    shown = await create(client, speed=speed)
+    assert [instance.get("datasetId") for instance in shown["speed"]] == [None, "urn:d:gps"]
+    await client.ask("PATCH", f"{CAR}/attrs/speed", {"value": 56, "datasetId": "@none"})
+    assert [each["value"] for each in (await client.ask("GET", CAR)).json["speed"]] == [11, 56]
+
+
+async def test_a_geometry_may_come_as_a_string(client: Client) -> None:
+    text = '{"type": "Point", "coordinates": [7.47, 51.36]}'  # 4.7.2
+    shown = await create(client, location={"type": "GeoProperty", "value": text})
+    assert shown["location"]["value"] == POINT
+
+
+async def test_list_relationships_are_objects_in_the_normalized_form(client: Client) -> None:
+    route = {"type": "ListRelationship", "objectList": ["urn:r:1", {"object": "urn:r:2"}]}  # 4.5.22.2
+    shown = await create(client, route=route)
+    assert shown["route"]["objectList"] == [{"object": "urn:r:1"}, {"object": "urn:r:2"}]
+    assert (await client.ask("GET", f"{CAR}?options=keyValues")).json["route"] == ["urn:r:1", "urn:r:2"]
+
+
+async def test_a_proof_has_members_of_its_own(client: Client) -> None:
+    proof = {"type": "Property", "value": {"type": "DataIntegrityProof", "proofValue": "zQ"}}
+    sealed = {"entityIdSealed": "urn:ngsi-ld:Car:1", "entityTypeSealed": "Car"}  # 4.5.2.2 and C.11
+    shown = await create(client, ngsildproof={**proof, **sealed})
+    assert shown["ngsildproof"] == {**proof, **sealed}
+
+
+async def test_moments_are_in_utc(client: Client) -> None:
+    observed = {"value": 5, "observedAt": "2026-05-01T10:00:00.5+02:00"}  # 4.6.3
+    shown = await create(client, speed=observed)
+    assert shown["speed"]["observedAt"] == "2026-05-01T08:00:00.500000Z"
+
+
+async def test_nulls_inside_a_value_are_for_merges(client: Client) -> None:
+    await create(client, address={"value": {"street": "Körnerstraße", "city": "Hagen"}})
+    null = {"value": {"city": "urn:ngsi-ld:null"}}
+    for method, path, body in (  # 5.5.4
+        ("PATCH", f"{CAR}/attrs/address", null),
+        ("PATCH", f"{CAR}/attrs", {"address": null}),
+        ("POST", f"{CAR}/attrs", {"address": null}),
+    ):
+        answer = await client.ask(method, path, body)
+        assert (answer.status, answer.problem) == (400, "BadRequestData"), (method, path)
+    assert (await client.ask("PATCH", CAR, {"address": null})).status == 204
+    assert (await client.ask("GET", CAR)).json["address"]["value"] == {"street": "Körnerstraße"}
+
+
+async def test_a_scope_is_no_attribute_and_a_dataset_is_not_taken_away(client: Client) -> None:
+    await create(client, speed=5, scope="/Hagen")
+    for path, body in (
+        ("attrs/scope", {"value": "/Volme"}),  # 5.6.4.4
+        ("attrs/speed", {"value": 6, "datasetId": "urn:ngsi-ld:null"}),  # 5.5.8
+    ):
+        answer = await client.ask("PATCH", f"{CAR}/{path}", body)
+        assert (answer.status, answer.problem) == (400, "BadRequestData"), path
+
+
+@pytest.mark.parametrize("operation", ["create", "upsert", "update", "merge", "delete"])
+async def test_a_null_in_a_batch_refuses_it_whole(client: Client, operation: str) -> None:
+    item = "urn:ngsi-ld:Car:2" if operation == "delete" else {"id": "urn:ngsi-ld:Car:2", "type": "Car"}
+    answer = await client.ask("POST", f"/entityOperations/{operation}", [item, None])  # 5.6.7.4
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
+    assert (await client.ask("GET", "/entities?type=Car")).status == 404
+
+
+async def test_a_scoped_context_is_refused(client: Client) -> None:
+    scoped = {"Car": {"@id": "https://example.org/Car", "@context": {"speed": "https://example.org/s"}}}
+    body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "@context": scoped}  # 5.5.7
+    answer = await client.ask("POST", "/entities", body, Content_Type=JSON_LD)
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        (
+            "application/json;q=0, */*",
+            "application/ld+json",
+        ),  # the most exact range decides (RFC 9110, 12.5.1)
+        ("*/*;q=0.9, application/ld+json;q=0.8", "application/json"),
+        ("application/*;q=0.5, application/ld+json", "application/ld+json"),
+        ("application/ld+json;q=unclear", "application/ld+json"),
+    ],
+)
+async def test_accept_headers(client: Client, accept: str, media: str) -> None:
+    await create(client)
+    assert (await client.ask("GET", CAR, Accept=accept)).headers["Content-Type"].startswith(media)
+
+
+async def test_errors_name_the_tenant_too(client: Client) -> None:
+    answer = await client.ask("GET", "/entities?type=Car")  # 6.3.14
+    assert (answer.status, answer.problem) == (404, "NonexistentTenant")
+    assert answer.headers["NGSILD-Tenant"] == client.tenant
+
+
+async def test_dots_are_no_name(client: Client) -> None:
+    await create(client, speed=5)
+    answer = await client.ask("DELETE", f"/temporal{CAR}/attrs/...")
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
