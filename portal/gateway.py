@@ -115,12 +115,12 @@ async def _forward(request: web.Request, office: Office, view: View) -> web.Resp
     try:
         _refuse_tenants(request)
         body = await _body(request, office, view)
-        context = _context_asked(request, office, view)
+        context = _context_asked(request, office, view, body)
         answer = await view.client.request(
             request.method if request.method != "HEAD" else "GET",
             request.rel_url.raw_path.removeprefix(PATH),
             params=_params(request),
-            body=body,
+            body=None if body is None else orjson.dumps(body),
             context=context,
             accept=_accept(request),
             content_type=request.content_type if body is not None else "application/json",
@@ -189,7 +189,9 @@ def _accept(request: web.Request) -> str:
     return request.headers.get("Accept", "*/*").replace("*/*", "application/json", 1)
 
 
-def _context_asked(request: web.Request, office: Office, view: View) -> str | None:
+def _context_asked(
+    request: web.Request, office: Office, view: View, body: dict[str, Any] | None
+) -> str | None:
     """Return the broker's address for the @context that a request names, or for the type's own."""
     named = {url for header in request.headers.getall("Link", []) for url in _LINK.findall(header)}
     if len(named) > 1:
@@ -201,13 +203,16 @@ def _context_asked(request: web.Request, office: Office, view: View) -> str | No
     asked = request.query.get("type", request.match_info.get("type", ""))
     if not asked and request.match_info.get("id", "").startswith("urn:ngsi-ld:"):
         asked = request.match_info["id"].split(":")[2]
+    named_in_body = body.get("entities") if body else None
+    if isinstance(named_in_body, list):
+        asked = ",".join(str(each.get("type", "")) for each in named_in_body if isinstance(each, dict))
     types = [name for name in re.split(r"[,|;()]+", asked) if name in TYPES]
     if len({TYPES[name].subject for name in types}) == 1:
         return view.context_of(types[0])
     return None
 
 
-async def _body(request: web.Request, office: Office, view: View) -> bytes | None:
+async def _body(request: web.Request, office: Office, view: View) -> dict[str, Any] | None:
     """Return a request's body; its @context is one that the portal has, its endpoint one that is allowed."""
     if request.method not in {"POST", "PATCH"}:
         return None
@@ -226,7 +231,7 @@ async def _body(request: web.Request, office: Office, view: View) -> bytes | Non
         body["@context"] = [_inner(each, office, view) for each in several]
     if "/subscriptions" in request.path:
         _check_endpoint(body, office.endpoints.get(view.name, ()))
-    return orjson.dumps(body)
+    return body
 
 
 def _check_endpoint(body: dict[str, Any], allowed: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ from portal.views import View
 from tests.embedded_serving import own_database, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from portal.datasets import Catalogue
 
@@ -55,12 +55,12 @@ class City:
             result = await self.broker.upsert([entity], context=context_of(entity["type"]))
             assert not result.failed, result.failed
 
-    async def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    async def get(self, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
         """Ask the portal; a header's name is written with _ for -."""
         assert self.session is not None
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.get(f"{self.url}{path}", headers=sent, allow_redirects=False) as answer:
-            return answer.status, dict(answer.headers), await answer.read()
+            return answer.status, answer.headers, await answer.read()
 
 
 def measured(value: Any, unit: str | None, at: datetime) -> dict[str, Any]:
@@ -177,11 +177,18 @@ async def published_city(
 async def serving_routes(
     city: City, *routes: Callable[[Office], Iterable[web.AbstractRouteDef]]
 ) -> AsyncIterator[City]:
-    """Serve interfaces of the portal on a port of their own."""
+    """Serve interfaces of the portal on a port of their own, without what they have in common."""
     app = web.Application()
     app[OFFICE] = city.office
     for each in routes:
         app.add_routes(each(city.office))
+    async with serving_app(city, app):
+        yield city
+
+
+@asynccontextmanager
+async def serving_app(city: City, app: web.Application) -> AsyncIterator[City]:
+    """Serve an application on a port of its own."""
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
