@@ -24,6 +24,7 @@ from compose.parts import listening
 from models.errors import ConfigurationError
 from models.types import TYPES
 from portal.datasets import check_view, load_catalogue
+from portal.exports.tending import tend
 from portal.interfaces import INTERFACES
 from portal.limits import Limiter
 from portal.live import Live
@@ -128,7 +129,10 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
         app = portal_app(office, INTERFACES, limiter=limiter, private=_private(publisher, token))
         await stack.enter_async_context(listening(app, portal.host, around.port, portal.tls))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        tasks = [group.create_task(publisher.run())]
+        tasks = [
+            group.create_task(publisher.run()),
+            group.create_task(tend(office, most_bytes=int(portal.files_gigabytes * _GIGABYTE))),
+        ]
         log.info("portal.started", url=office.url, datasets=len(catalogue.dataset))
         try:
             yield publisher

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portal import catalogue, described, features
+from portal import atom, catalogue, described, features, open_data, pages, sensorthings
+from portal.exports import serving as files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from portal.office import Office
 
 INTERFACES: tuple[Callable[[Office], Iterable[web.AbstractRouteDef]], ...] = (
-    catalogue.routes,
+    pages.routes,
     described.routes,
+    open_data.routes,
+    catalogue.routes,
+    files.routes,
     features.routes,
+    sensorthings.routes,
+    atom.routes,
 )

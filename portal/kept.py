@@ -76,10 +76,33 @@ class Kept:
         while self._size > self._most:
             self._drop(next(iter(self._answers)))
 
+    def release(
+        self, asked: tuple[str, ...], made: asyncio.Future[Answer | None], answer: Answer | None
+    ) -> None:
+        """Tell those who wait for an answer that it is made; None: each has to ask for their own."""
+        if self.being_made.get(asked) is made:
+            del self.being_made[asked]
+        if not made.done():
+            made.set_result(answer)
+
     def _drop(self, asked: tuple[str, ...]) -> None:
         answer = self._answers.pop(asked, None)
         if answer is not None:
             self._size -= _weight(answer)
+
+
+_MAKING: web.RequestKey[tuple[Kept, tuple[str, ...], asyncio.Future[Answer | None]]] = web.RequestKey(
+    "making", tuple
+)
+
+
+async def let_streams_go(request: web.Request, response: web.StreamResponse) -> None:
+    """Keep nobody waiting for an answer that is streamed: a signal, before an answer's headers are sent."""
+    making = request.get(_MAKING)
+    if making is None or isinstance(response, web.Response):
+        return
+    store, asked, made = making
+    store.release(asked, made, None)
 
 
 def _weight(answer: Answer) -> int:
@@ -108,6 +131,7 @@ def kept(store: Kept) -> Middleware:
                 return _respond(request, answer)
         made: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         store.being_made[asked] = made
+        request[_MAKING] = store, asked, made
         answer = None
         try:
             response = await handler(request)
@@ -118,8 +142,7 @@ def kept(store: Kept) -> Middleware:
                 store.put(asked, answer)
             return _respond(request, answer)
         finally:
-            del store.being_made[asked]
-            made.set_result(answer if answer is not None and answer.status == _OK else None)
+            store.release(asked, made, answer if answer is not None and answer.status == _OK else None)
 
     return keep
 

@@ -14,7 +14,7 @@ import structlog
 
 from broker.client import NotFoundError, NotSupportedError, UnknownTenantError
 from portal.privacy import due, hidden_id, later_public, now_public, period_start
-from portal.views import SCOPE, moment_of, value_of
+from portal.views import moment_of, scope_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -236,7 +236,7 @@ class Projection:
         update = {"id": entity_id, "type": dataset.type, **changed}
         if dataset.type in self._several:
             names = {dataset.name, *(known.datasets if known else ())}
-            update["scope"] = [SCOPE.format(name) for name in sorted(names)]
+            update["scope"] = [scope_of(name) for name in sorted(names)]
         return update
 
     async def keep_only(self, dataset: Dataset, ids: Collection[str]) -> int:

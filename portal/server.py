@@ -18,7 +18,7 @@ from aiohttp import web
 from broker.client import BrokerUnavailableError, NgsiLdError
 from ontology.loader import context, core_context, subjects
 from portal import gateway, static_files
-from portal.kept import Kept, kept
+from portal.kept import Kept, kept, let_streams_go
 from portal.office import OFFICE, Office, UnknownKeyError
 from portal.problems import problem, unavailable
 
@@ -80,7 +80,7 @@ def portal_app(
         middlewares.append(_limits(limiter))
     middlewares += [_errors, kept(Kept(_CACHE_BYTES))]
     app = web.Application(middlewares=[web.middleware(each) for each in middlewares], client_max_size=_BODY)
-    app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.extend((_add_headers, let_streams_go))
     app[OFFICE] = office
     app.add_routes(private)
     app.add_routes(_contexts())

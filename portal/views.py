@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     from broker.client import NgsiLdClient
     from portal.datasets import Dataset
 
-#: Of a dataset's name, the scope (CIM 009, clause 4.18) that its entities have in the tenant.
-SCOPE = "/dataset/{}"
 _ENTITIES_AT_ONCE = 25
 _SHORTEST = timedelta(milliseconds=1)
+
+
+def scope_of(name: str) -> str:
+    """Return the scope (CIM 009, clause 4.18) that a dataset's entities have in the tenant.
+
+    A level of a scope begins with a letter and has no dash; the names of datasets have no underscore.
+    """
+    return f"/dataset/d_{name.replace('-', '_')}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +141,7 @@ class View:
         """Return the parameters of a query that finds a dataset's entities and its attributes alone."""
         params = {"type": dataset.type}
         if sum(other.type == dataset.type for other in self.datasets) > 1:
-            params |= {"scopeQ": SCOPE.format(dataset.name), "attrs": ",".join(dataset.attributes)}
+            params |= {"scopeQ": scope_of(dataset.name), "attrs": ",".join(dataset.attributes)}
         return params
 
     async def entities(
