@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from aiohttp import web
 
-from broker.client import NgsiLdError
+from broker.client import BrokerUnavailableError
 from portal.catalogue_graph import PREFIXES, PageOf, catalogue_graph
 from portal.catalogue_state import records_of
+from portal.problems import problem, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,14 +113,14 @@ class CataloguePublisher:
         accepted = request.headers.get("Accept", "")
         wanted = preferred(accepted, [*NEGOTIATED, "text/html"])
         if wanted == "text/html":
-            headers = {"Location": "/daten", "Vary": "Accept"}
-            return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+            start = f"{self._office.url}/daten"
+            raise web.HTTPSeeOther(start, headers={"Vary": "Accept"})
         if wanted is None:
             offered = ", ".join(NEGOTIATED)
-            return problem(HTTPStatus.NOT_ACCEPTABLE, f"The catalogue can be had as {offered}.")
-        answer = await self._answer(request, NEGOTIATED[wanted])
-        answer.headers["Vary"] = "Accept"
-        return answer
+            return problem(
+                HTTPStatus.NOT_ACCEPTABLE, "Not acceptable", f"The catalogue can be had as {offered}."
+            )
+        return await self._answer(request, NEGOTIATED[wanted])
 
     def handler(self, format_: Format) -> Handler:
         """Return what answers in one format."""
@@ -134,22 +135,23 @@ class CataloguePublisher:
             number = _number(request)
             facts = await self._records.facts(MAX_AGE)
         except ValueError as error:
-            return problem(HTTPStatus.BAD_REQUEST, str(error))
-        except NgsiLdError as error:
-            return unavailable(error)
+            return problem(HTTPStatus.BAD_REQUEST, "Bad request", str(error))
+        except BrokerUnavailableError as error:
+            return unavailable("The context broker does not answer.", error.retry_after)
         everything = list(facts.values())
         if number is None:
-            return await self._written_answer(request, format_, facts, everything, None)
+            return await self._written_answer(format_, facts, everything, None)
         pages = max(1, -(-len(everything) // PAGE))
         if number > pages:
-            return problem(HTTPStatus.NOT_FOUND, f"There is no page {number}: the last is {pages}.")
+            return problem(
+                HTTPStatus.NOT_FOUND, "Not found", f"There is no page {number}: the last is {pages}."
+            )
         shown = everything[(number - 1) * PAGE : number * PAGE]
         page = _page(f"{self._office.url}/catalog{format_.suffix}", number, pages, len(everything))
-        return await self._written_answer(request, format_, facts, shown, page)
+        return await self._written_answer(format_, facts, shown, page)
 
     async def _written_answer(
         self,
-        request: web.Request,
         format_: Format,
         facts: Mapping[str, Facts],
         shown: Sequence[Facts],
@@ -164,14 +166,12 @@ class CataloguePublisher:
                 self._written[which] = known = (facts, body)
                 while len(self._written) > _KEPT:
                     self._written.pop(next(iter(self._written)))
-        return _dated(request, format_, known[1], list(facts.values()))
+        return _dated(format_, known[1], list(facts.values()))
 
-    async def of_one(self, request: web.Request, facts: Facts, format_: Format) -> web.Response:
+    async def of_one(self, facts: Facts, format_: Format) -> web.Response:
         """Answer with what the catalogue says of one dataset."""
         body = await asyncio.to_thread(self._write, format_, [facts], [facts], None)
-        answer = _dated(request, format_, body, [facts])
-        answer.headers["Vary"] = "Accept"
-        return answer
+        return _dated(format_, body, [facts])
 
     def _write(
         self, format_: Format, everything: Sequence[Facts], shown: Sequence[Facts], page: PageOf | None
@@ -213,16 +213,11 @@ def _page(address: str, number: int, pages: int, total: int) -> PageOf:
     )
 
 
-def _dated(request: web.Request, format_: Format, body: bytes, facts: Sequence[Facts]) -> web.Response:
-    """Answer with RDF, or that it has not changed since the reader last asked."""
+def _dated(format_: Format, body: bytes, facts: Sequence[Facts]) -> web.Response:
     headers = {"Cache-Control": f"public, max-age={MAX_AGE}"}
     if facts:
-        modified = max(each.modified for each in facts).astimezone(UTC).replace(microsecond=0)
+        modified = max(each.modified for each in facts).astimezone(UTC)
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
-        since = request.if_modified_since
-        # If-None-Match says more than If-Modified-Since and goes before it (RFC 9110, 13.2.2).
-        if since is not None and modified <= since and "If-None-Match" not in request.headers:
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return web.Response(body=body, content_type=format_.media_type, charset="utf-8", headers=headers)
 
 
@@ -248,18 +243,3 @@ def preferred(accepted: str, offered: Sequence[str]) -> str | None:
 
     best = max(offered, key=quality_of)
     return best if quality_of(best) > 0 else None
-
-
-def problem(status: HTTPStatus, detail: str, **headers: str) -> web.Response:
-    """Say what is wrong (Problem Details, RFC 9457)."""
-    body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
-    return web.Response(
-        status=status, body=orjson.dumps(body), content_type="application/problem+json", headers=headers
-    )
-
-
-def unavailable(error: NgsiLdError) -> web.Response:
-    """Say that the broker is away."""
-    retry = f"{max(1, round(error.retry_after or 5))}"
-    detail = "What is published cannot be read at the moment; please ask again later."
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, **{"Retry-After": retry})

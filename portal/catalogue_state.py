@@ -123,7 +123,7 @@ class Records:
             count += 1
             source = entity.get("source")
             simulated += isinstance(source, dict) and value_of(source) == SIMULATION
-            for moment in _observed(entity):
+            for moment in observed(entity):
                 newest = moment if newest is None else max(newest, moment)
         files = await files_of(self._office, dataset)
         declaration = _fingerprint(self._office.catalogue, dataset)
@@ -149,7 +149,8 @@ def records_of(office: Office) -> Records:
     return _SHARED.setdefault(id(office), Records(office))
 
 
-def _observed(entity: Mapping[str, Any]) -> list[datetime]:
+def observed(entity: Mapping[str, Any]) -> list[datetime]:
+    """Return when the values of an entity (normalized) were observed."""
     found = []
     for attribute in entity.values():
         for instance in attribute if isinstance(attribute, list) else [attribute]:

@@ -22,13 +22,13 @@ from portal.catalogue_graph import (
     DCATAP,
     DCATDE,
     HYDRA,
-    SERVICES,
     SPDX,
     VCARD,
     PageOf,
     catalogue_graph,
     description_of,
 )
+from portal.catalogue_services import SERVICES
 from portal.catalogue_state import Facts
 from portal.datasets import Catalogue, Text, load_catalogue
 from portal.files import File
