@@ -85,8 +85,9 @@ def build_entities(
         plan.append((_MODEL, profile.name, {}))
     for name, local, found in plan:
         values = _unmeasured(name, device, profile, uplink, city)
+        units = own_units(name, (reading.quantity for reading in readings))
         entity, wrong = _entity(
-            name, entity_id(name, city, local), values, found, uplink, moving_attributes(name, device)
+            name, entity_id(name, city, local), values, found, uplink, moving_attributes(name, device), units
         )
         problems += [InvalidEntityError(sentence, device_id=device.id) for sentence in wrong]
         if entity is not None:
@@ -143,10 +144,16 @@ def slot(type_name: str, quantity: str) -> Slot | None:
     target = known.targets.get(type_name)
     if target is None:
         return None
-    unit = attribute_unit(type_name, target.attribute)
+    unit = target.unit or attribute_unit(type_name, target.attribute)
     if known.unit is None or unit is None or known.unit == unit:
         return target.attribute, target.values, None, None
     return target.attribute, target.values, known.unit, unit
+
+
+def own_units(type_name: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the units that quantities are sent in, by attribute, where they are not the attribute's own."""
+    targets = (quantities()[name].targets.get(type_name) for name in names)
+    return {target.attribute: target.unit for target in targets if target is not None and target.unit}
 
 
 def _unmeasured(
@@ -225,6 +232,7 @@ def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
     found: _Found,
     uplink: Uplink,
     moving: Iterable[str],
+    units: Mapping[str, str],
 ) -> tuple[EntityUpdate | None, list[str]]:
     """Validate and normalize; return the entity, if it is one, and what is wrong with it.
 
@@ -245,7 +253,7 @@ def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
             del found[str(culprit)]
         else:
             times = {attribute: at for attribute, (_, at) in found.items()}
-            body = normalize(entity, times)
+            body = normalize(entity, times, units)
             # A registration observed nothing, so it can never be late.
             at = None if uplink.network == REGISTRY else uplink.observed_at
             return _update(model.subject, at, tuple(found), body, moving), wrong

@@ -66,7 +66,9 @@ def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Prof
     Raises:
         ConfigurationError: a table is not a profile; the text names profile and key.
     """
-    return {name: _profile(name, table) for name, table in overlay(profile_tables(), extra).items()}
+    return {
+        name: _profile(name, table) for name, table in overlay(overlay({}, profile_tables()), extra).items()
+    }
 
 
 def overlay(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

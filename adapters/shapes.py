@@ -18,7 +18,7 @@ import orjson
 from msgspec import Struct
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from adapters.build import shared, slot
+from adapters.build import own_units, shared, slot
 from adapters.derive import DERIVATIONS, VARIANTS, derive
 from adapters.plans import DEVICE
 from adapters.readings import LARGEST
@@ -292,7 +292,7 @@ def make_shape(
     parts: list[_Part] = []
     cells: list[_Number | _Other] = []
     for entity in (DEVICE,) if type_name == DEVICE or not fed[type_name] else (type_name, DEVICE):
-        part = _make_part(entity, fed[entity], moving[entity], len(cells))
+        part = _make_part(entity, fed[entity], moving[entity], len(cells), own_units(entity, last))
         if part is None:
             return None
         parts.append(part)
@@ -371,9 +371,13 @@ def _range(schema: Any) -> tuple[float, float, _Validate | None] | None:
 
 
 def _make_part(
-    type_name: str, fed: Mapping[str, Any], moving: Mapping[str, timedelta], start: int
+    type_name: str,
+    fed: Mapping[str, Any],
+    moving: Mapping[str, timedelta],
+    start: int,
+    own: Mapping[str, str],
 ) -> _Part | None:
-    units = {row.name: row.unit for row in attributes(TYPES[type_name])}
+    units = {row.name: own.get(row.name, row.unit) for row in attributes(TYPES[type_name])}
     # Written by the same hands as all other JSON, with marks where the gaps will be.
     body: dict[str, Any] = {"id": _GAP, "type": type_name}
     for name in fed:

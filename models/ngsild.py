@@ -53,7 +53,12 @@ def _with_decimal_points(value: Any) -> Any:
     return value
 
 
-def normalize(entity: Entity, observed: Mapping[str, datetime]) -> dict[str, Any]:
+_NO_UNITS: Mapping[str, str] = {}
+
+
+def normalize(
+    entity: Entity, observed: Mapping[str, datetime], units: Mapping[str, str] = _NO_UNITS
+) -> dict[str, Any]:
     """Return an entity as normalized NGSI-LD, with short names and without @context.
 
     The body shares lists and objects with the entity.
@@ -61,6 +66,7 @@ def normalize(entity: Entity, observed: Mapping[str, datetime]) -> dict[str, Any
     Args:
         entity: any of `TYPES`.
         observed: when an attribute was measured, by its name; sent as its `observedAt`.
+        units: UN/CEFACT codes of attributes that are sent in another unit than their own.
 
     Raises:
         ValueError: `observed` names an attribute that the entity does not have.
@@ -90,6 +96,9 @@ def normalize(entity: Entity, observed: Mapping[str, datetime]) -> dict[str, Any
             msg = f"{values['id']} has no {name}, which is said to have been observed"
             raise ValueError(msg)
         body[name]["observedAt"] = rfc3339(moment)
+    for name, unit in units.items():
+        if name in body:
+            body[name]["unitCode"] = unit
     return body
 
 

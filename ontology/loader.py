@@ -83,10 +83,13 @@ class Target:
         attribute: its name.
         values: reading, as text in lower case (`true`), to the attribute's value (`occupied`); empty:
             the reading itself, converted into the attribute's unit.
+        unit: UN/CEFACT code that the quantity is sent in, where the attribute takes several quantities and
+            its own unit is another one's.
     """
 
     attribute: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    unit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

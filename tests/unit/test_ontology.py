@@ -192,7 +192,7 @@ def test_a_target_takes_every_plausible_reading(name: str, type_name: str) -> No
         readings = list(target.values.values())
         assert quantity.kind != "boolean" or set(target.values) == {"true", "false"}
     else:
-        unit = attribute_unit(type_name, target.attribute)
+        unit = target.unit or attribute_unit(type_name, target.attribute)
         assert quantity.unit is not None
         assert unit is not None
         readings = [

@@ -123,6 +123,7 @@ def test_all_ten_impact_areas_and_the_types_of_devices_are_served() -> None:
         "ACMeasurement",
         "SmartMeteringObservation",
         "DeviceMeasurement",
+        "WaterConsumptionObserved",
     }
 
 

@@ -272,6 +272,22 @@ def heat(moment: Moment) -> Values:
     }
 
 
+def water(moment: Moment) -> Values:
+    """A building's water meter: `per_day` litres, most of them by day."""
+    place = moment.installation
+    return {
+        "metering.water.total": 3_000_000 + _since_installed(moment, place.setting("per_day")),
+        "metering.water.flow": max(0.0, place.setting("per_day") / 24 * (1 + 0.8 * moment.flicker("tap"))),
+        "water.temperature": 11 + 2 * moment.wander("pipe", 6 * _HOUR),
+    }
+
+
+def gas(moment: Moment) -> Values:
+    """A building's gas meter: `per_day` cubic metres over the year."""
+    place = moment.installation
+    return {"metering.gas.total": 40_000 + _since_installed(moment, place.setting("per_day"))}
+
+
 def traffic(moment: Moment) -> Values:
     """Vehicles since the last frame: `peak` at most; the more there are the slower they go."""
     place = moment.installation
@@ -313,6 +329,8 @@ def _last_emptied(now: datetime, weekdays: tuple[int, ...]) -> datetime:
 COURSES: Mapping[str, Callable[[Moment], Values]] = {
     "electricity": electricity,
     "heat": heat,
+    "water": water,
+    "gas": gas,
     "pond": pond,
     "road": road,
     "traffic": traffic,

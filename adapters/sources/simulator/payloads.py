@@ -91,6 +91,7 @@ _DIGITS_OF_UNITS = {
     "CMT": 1,
     "VLT": 3,
     "MTR": 3,
+    "MQH": 3,
     "KPA": 2,
 }
 
@@ -129,6 +130,7 @@ _ALWAYS: Mapping[str, Mapping[str, Any]] = {
     "decentlab.dl_atm41": {"device_id": 858},
     "klax": {"server_id": "0a01454d48000058e095"},
     "elvaco.cmi": {"meter_id": 58095001},
+    "mbus": {"meter_id": 58095002},
     "parametric.pcr2": {"temp": 24.5},
 }
 
