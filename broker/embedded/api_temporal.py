@@ -5,22 +5,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiohttp import web
 
+from broker.embedded.api_consumption import check_breadth
 from broker.embedded.api_entities import read_patch
 from broker.embedded.entities import Reading, read_entity, read_fragment
 from broker.embedded.filters import Filter
 from broker.embedded.geo import parse_geo
+from broker.embedded.history import SCOPE
 from broker.embedded.history_aggregates import aggregates
 from broker.embedded.links import page_links
 from broker.embedded.parts import PARTS
 from broker.embedded.problems import BadRequestDataError, InvalidRequestError, NotFoundError
-from broker.embedded.query import check_pattern, parse_q, patterns_of
+from broker.embedded.projection import attribute_names
+from broker.embedded.query import check_pattern, hops_of, parse_q, patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
+from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
 from broker.embedded.temporal_asked import OPTIONS, Asked, attribute_iri, read_asked
@@ -41,24 +45,29 @@ from broker.embedded.temporal_representations import (
 from broker.embedded.vocabulary import check_id, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from broker.embedded.entities import Fragment, Instance
     from broker.embedded.history_store import HistoryReader, Known, Selection
     from broker.embedded.parts import Parts
+    from broker.embedded.query import Query
     from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_writing import TemporalWriter
+    from broker.embedded.terms import Context
 
 PATH = "/ngsi-ld/v1/temporal/entities"
-_SHOWN = frozenset({"attrs", "pick", "omit", "datasetId", "options", "format"})
+_SHOWN = frozenset({"attrs", "pick", "omit", "datasetId", "lang", "options", "format"})
 _RETRIEVED = MEMBERS | AGGREGATION_MEMBERS | _SHOWN
 _QUERIED = _RETRIEVED | {
     "id", "type", "idPattern", "q", "georel", "geometry", "coordinates", "geoproperty", "limit", "offset",
-    "count", "orderBy",
+    "count", "orderBy", "scopeQ", "csf", "expandValues", "jsonKeys",
 }  # fmt: skip
+_POSTED_TEXTS = ("q", "scopeQ", "csf", "lang")
+_POSTED_LISTS = ("attrs", "pick", "omit", "datasetId", "expandValues", "jsonKeys")
 _POSTED = frozenset(
-    {"@context", "type", "entities", "attrs", "pick", "omit", "datasetId", "q", "geoQ", "temporalQ"}
+    {"@context", "type", "entities", "geoQ", "temporalQ", "aggrParams", "ordering"}
+    | {*_POSTED_TEXTS, *_POSTED_LISTS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
 _MAX_LIMIT = 1000
@@ -207,21 +216,16 @@ async def query_entities(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     call = await read_call(request, options=OPTIONS | {"count"}, parameters=_QUERIED)
     given = call.parameters
-    window = _required(parse_window(given))
     context = await parts.context(call, type_names(given.get("type", "")))
-    asked = read_asked(call, given, window, context)
+    asked = read_asked(call, given, _required(given, given), context)
     which = Filter(
         ids=None if "id" not in given else tuple(check_id(item) for item in given["id"].split(",")),
         types=None if given.get("type") in {None, "*"} else parse_types(given["type"], context),
         id_pattern=check_pattern(given["idPattern"], "idPattern") if "idPattern" in given else None,
-        q=parse_q(given["q"], context) if "q" in given else None,
+        q=_q(given, context),
         geo=parse_geo(given, context),
     )
-    broad = which.types is None and asked.only is None and which.q is None and which.geo is None
-    if broad and not call.flag("local"):
-        raise BadRequestDataError(
-            detail="too broad query: it needs one of type, attrs, q, a geographical query, or local=true"
-        )
+    check_breadth(replace(which, attributes=asked.only), given)
     order = parse_order(given["orderBy"], context) if "orderBy" in given else ()
     return await _answer_query(request, call, which, asked, order)
 
@@ -243,31 +247,36 @@ async def query_by_post(request: web.Request) -> web.Response:
     if not isinstance(temporal_q, dict):
         raise BadRequestDataError(detail="a temporal query needs temporalQ, a JSON object")
     only_known(temporal_q, MEMBERS | AGGREGATION_MEMBERS, "temporalQ")
+    aggregation, ordering = _object(body, "aggrParams"), _object(body, "ordering")
+    only_known(aggregation, AGGREGATION_MEMBERS, "aggrParams")
+    only_known(ordering, {"orderBy"}, "ordering of a temporal query")
     context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
-    q, geo = body.get("q"), body.get("geoQ")
-    if not isinstance(q, str | None) or not isinstance(geo, dict | None):
-        raise BadRequestDataError(detail="q is a string and geoQ a JSON object")
+    geo = body.get("geoQ")
+    if not isinstance(geo, dict | None) or not all(
+        isinstance(body.get(name), str | None) for name in _POSTED_TEXTS
+    ):
+        raise BadRequestDataError(detail=f"{', '.join(_POSTED_TEXTS)} are strings and geoQ is a JSON object")
     given = {
         **{name: temporal_q[name] for name in AGGREGATION_MEMBERS if name in temporal_q},
+        **aggregation,
         **call.parameters,
-        **{
-            name: _joined(body[name], name) for name in ("attrs", "pick", "omit", "datasetId") if name in body
-        },
+        **{name: body[name] for name in _POSTED_TEXTS if body.get(name) is not None},
+        **{name: _joined(body[name], name) for name in _POSTED_LISTS if name in body},
     }
-    asked = read_asked(call, given, _required(parse_window(temporal_q)), context)
+    asked = read_asked(call, given, _required(temporal_q, given), context)
     found = typed_selectors(body.get("entities"), context)
-    if not found and asked.only is None and q is None and geo is None:
-        raise BadRequestDataError(detail="too broad query: it needs one of entities, attrs, q, geoQ")
     for selector in found:
         if selector.id_pattern is not None:
             await parts.reader.check_pattern(selector.id_pattern)
     any_of = [Filter(ids=each.ids, types=each.types, id_pattern=each.id_pattern) for each in found]
     which = Filter(
         any_of=tuple(any_of) or None,
-        q=None if q is None else parse_q(q, context),
+        q=_q(given, context),
         geo=None if geo is None else parse_geo(geo, context),
     )
-    return await _answer_query(request, call, which, asked)
+    check_breadth(replace(which, attributes=asked.only), given)
+    order = parse_order(_joined(ordering["orderBy"], "orderBy"), context) if ordering else ()
+    return await _answer_query(request, call, which, asked, order)
 
 
 async def _answer_query(
@@ -317,6 +326,7 @@ async def _shown(
     if asked.aggregation is not None:
         pool = temporal.reader.pool
         periods, whole = await aggregates(pool, entities, window, selection, asked.aggregation, most=most)
+        periods = [period for period in periods if names[period.name][0] != SCOPE]
         for period in periods:
             by_entity[period.entity].append(period)
         attributes = {number: aggregates_of(found, names) for number, found in by_entity.items()}
@@ -354,11 +364,7 @@ async def _fragment(parts: Parts, call: Call, *, whole: bool) -> Fragment:
     types = call.body.get("type", [])
     source = parts.source(source_of(call.body, call), types if isinstance(types, list) else [types])
     reading = Reading(context=await parts.contexts.resolve(source), temporal=True)
-    body = {name: value for name, value in call.body.items() if name != "scope"}
-    fragment = read_entity(body, reading) if whole else read_fragment(body, reading)
-    if "scope" in call.body:
-        fragment.scopes = read_fragment({"scope": call.body["scope"]}, reading).scopes
-    return fragment
+    return read_entity(call.body, reading) if whole else read_fragment(call.body, reading)
 
 
 def _joined(value: Any, name: str) -> str:
@@ -367,10 +373,31 @@ def _joined(value: Any, name: str) -> str:
     return ",".join(value)
 
 
-def _required(window: Window) -> Window:
+def _required(temporal_q: Mapping[str, Any], given: Mapping[str, Any]) -> Window:
+    """Read the time that a query is about, and the scopes that go with it."""
+    window = parse_window(temporal_q)
     if window.relation is None:
         raise BadRequestDataError(detail="a query of history needs timerel and timeAt")
-    return window
+    return replace(window, scopes=parse_scopes(given["scopeQ"])) if "scopeQ" in given else window
+
+
+def _q(given: Mapping[str, Any], context: Context) -> Query | None:
+    """Read `q`, and see that what it would be read with is right too."""
+    vocabulary = attribute_names(given.get("expandValues"), context) or ()
+    attribute_names(given.get("jsonKeys"), context)
+    if "csf" in given:
+        parse_q(given["csf"], context)  # there is no context source to be left out
+    found = parse_q(given["q"], context, vocabulary=vocabulary) if "q" in given else None
+    if found is not None and hops_of(found):
+        raise BadRequestDataError(detail="too deep query: a query of history follows no relationships")
+    return found
+
+
+def _object(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = body.get(name, {})
+    if not isinstance(found, dict):
+        raise BadRequestDataError(detail=f"{name} is a JSON object")
+    return found
 
 
 def _named(request: web.Request) -> tuple[str, str]:

@@ -74,6 +74,7 @@ class Fragment:
 
     Attributes:
         expires_at: when it expires, as it was written; NULL: never (clause 4.22).
+        scope_instances: its scopes over time, each as an instance of a Property (clause 4.5.6).
     """
 
     id: str | None = None
@@ -81,6 +82,7 @@ class Fragment:
     scopes: list[str] | None = None
     attributes: Attributes = field(default_factory=dict)
     expires_at: str | None = None
+    scope_instances: list[Instance] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +147,8 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
     """Read a member of an entity that is no attribute."""
     if name in {"id", "@id"}:
         fragment.id = check_id(value)
+    elif name == "scope" and how.temporal:
+        fragment.scopes, fragment.scope_instances = _read_scopes_in_time(value)
     elif name in {"type", "@type"}:
         fragment.types = read_types(value, how.context)
     elif name == "scope":
@@ -221,6 +225,26 @@ def read_scopes(value: Any, *, nulls: bool = False) -> list[str]:
                 f" letter: {str(scope)[:100]!r}"
             )
     return list(dict.fromkeys(scope if scope.startswith("/") else "/" + scope for scope in scopes))
+
+
+def _read_scopes_in_time(value: Any) -> tuple[list[str] | None, list[Instance]]:
+    """Read the scope as it is now, or a Property of what it was at different times (clause 4.5.6)."""
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(isinstance(item, dict) for item in items):
+        return read_scopes(value), []
+    instances = []
+    for item in items:
+        if item.keys() - {"type", "value", "observedAt", *SYSTEM_MEMBERS} or item.get("type") != "Property":
+            raise BadRequestDataError(
+                detail="a scope over time is a Property with value and observedAt, and no other member"
+            )
+        instance: Instance = {"type": "Property", "value": read_scopes(item.get("value"))}
+        if "observedAt" in item:
+            if not isinstance(item["observedAt"], str):
+                raise BadRequestDataError(detail="observedAt of the scope must be a string")
+            instance["observedAt"] = check_instant(item["observedAt"])
+        instances.append(instance)
+    return max(instances, key=lambda each: str(each.get("observedAt", "9")))["value"], instances
 
 
 def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[Instance]:
@@ -362,7 +386,7 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
     if value is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     if isinstance(value, (str, dict)) and value in (NULL, {"@none": NULL}):
-        if not how.nulls:
+        if not how.nulls and not how.temporal:  # over time it tells of what was deleted (clause 4.5.7)
             raise BadRequestDataError(
                 detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
             )

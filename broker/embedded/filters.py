@@ -79,7 +79,7 @@ def condition(which: Filter, parameters: Parameters) -> str:
     if which.attributes is not None:
         parts.append(f"e.doc ?| {parameters.add(list(which.attributes))}::text[]")
     if which.scopes is not None:
-        parts.append(_scopes(which.scopes, parameters))
+        parts.append(scopes_sql(which.scopes, "unnest(e.scopes)", parameters))
     if which.q is not None:
         parts.append(_query(which.q, parameters))
     if which.geo is not None:
@@ -99,13 +99,12 @@ def _types(selection: Selection, parameters: Parameters) -> str:
     return "(" + (" AND " if selection.every else " OR ").join(parts) + ")"
 
 
-def _scopes(query: ScopeQuery, parameters: Parameters) -> str:
+def scopes_sql(query: ScopeQuery, scopes: str, parameters: Parameters) -> str:
+    """Return the condition on a set of scopes, which is SQL of our own, that a query amounts to."""
     alternatives = []
     for every in query.any_of:
         patterns = [parameters.add(f"^({one})$") for one in every]
-        each = [
-            f"EXISTS (SELECT FROM unnest(e.scopes) AS s(scope) WHERE s.scope ~ {one})" for one in patterns
-        ]
+        each = [f"EXISTS (SELECT FROM {scopes} AS s(scope) WHERE s.scope ~ {one})" for one in patterns]
         alternatives.append(" AND ".join(each))
     return "(" + " OR ".join(alternatives) + ")"
 

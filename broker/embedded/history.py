@@ -142,7 +142,7 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
     doc, digest = content({"type": "Property", "value": list(scopes or ())})
     return Row(
         name=(SCOPE, ""),
-        origin=WRITTEN if scopes else DELETED,
+        origin=OBSERVED if scopes else DELETED,  # its observedAt is its modifiedAt (clause 4.5.6)
         at=moment.isoformat(),
         digest=digest,
         created_at=moment.isoformat(),

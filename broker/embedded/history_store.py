@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from broker.embedded.filters import Filter, Parameters, condition
-from broker.embedded.history import SQL
+from broker.embedded.filters import Filter, Parameters, condition, scopes_sql
+from broker.embedded.history import SCOPE, SQL
 from broker.embedded.problems import TooComplexQueryError
 from broker.embedded.query import paths_of
 from broker.embedded.store import answered
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from broker.embedded.geo import GeoQuery
     from broker.embedded.history import Name
     from broker.embedded.query import Path
+    from broker.embedded.scopes import ScopeQuery
     from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_query import Window
     from store.postgres import Connection, Pool
@@ -229,7 +230,7 @@ class HistoryReader:
         """Read the entities' instances in the window, in the order of time, and say whether that is all.
 
         Whatever is left out is later than what is not (earlier, where the last ones are asked for),
-        and instances of one moment stay together.
+        instances of one moment stay together, and a part that is not all has two moments at least.
 
         Raises:
             TooComplexQueryError: too many instances are of one moment, or the answer took too long.
@@ -241,12 +242,14 @@ class HistoryReader:
                 return rows, True
             boundary = rows[most]["moment"]
             kept = [row for row in rows if row["moment"] != boundary]
-            if kept:
+            # what comes next begins with the moment that this ends with, so there have to be two of them
+            if kept and kept[0]["moment"] != kept[-1]["moment"]:
                 return kept, False
             # more instances of one moment than an answer should have: no range of time tells them apart
             statement, values = _instances(entities, window, selection, self._ties + 1)
             rows = await connection.fetch(statement, *values, timeout=_SECONDS)
-        kept = [row for row in rows if row["moment"] == boundary]
+        moments = list(dict.fromkeys(row["moment"] for row in rows))[:2]
+        kept = [row for row in rows if row["moment"] in moments]
         if len(kept) > self._ties:
             raise TooComplexQueryError(detail="too many instances are of one moment; ask for fewer entities")
         return kept, len(kept) == len(rows)
@@ -324,14 +327,30 @@ def within(window: Window, parameters: Parameters, *, timeless: bool = False) ->
     time = time_of(window)
     parts = ["i.deleted" if window.time == "deletedAt" else "NOT i.deleted"]
     if window.relation in {"after", "between"}:
-        operator = ">" if window.relation == "after" else ">="
-        parts.append(f"{time} {operator} {parameters.add(window.at)}::timestamptz")
+        parts.append(f"{time} >= {parameters.add(window.at)}::timestamptz")
     if window.ends is not None:
         parts.append(f"{time} < {parameters.add(window.ends)}::timestamptz")
     if window.time == "observedAt" and (window.relation is not None or window.timeproperty is not None):
         parts.append("i.observed")
+    if window.scopes is not None:
+        parts.append(_had_scope(window.scopes, parameters))
     bounds = " AND ".join(parts)
     return f"({bounds} OR NOT (i.observed OR i.deleted))" if timeless else bounds
+
+
+def _had_scope(scopes: ScopeQuery, parameters: Parameters) -> str:
+    """Return the condition that the entity of `ngsild.history AS i` was within scopes at the time of i.
+
+    A scope holds from the time it was set until another one is, or it is deleted (clause 4.18).
+    """
+    matches = scopes_sql(scopes, "jsonb_array_elements_text(was.doc -> 'value')", parameters)
+    return f"""COALESCE((
+        SELECT NOT was.deleted AND {matches} FROM ngsild.history AS was
+        WHERE was.entity = i.entity AND was.at <= i.at AND was.name = (
+            SELECT number FROM ngsild.history_names WHERE attribute = {parameters.add(SCOPE)} AND dataset = ''
+        )
+        ORDER BY was.at DESC LIMIT 1
+    ), false)"""  # noqa: S608 - SQL of our own alone
 
 
 def selected(selection: Selection, parameters: Parameters) -> str:

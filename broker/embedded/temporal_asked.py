@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from broker.embedded.api_entities import attribute_names
 from broker.embedded.history import SCOPE
+from broker.embedded.language import parse_languages
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.temporal_query import parse_aggregation
 from broker.embedded.temporal_representations import TemporalView
@@ -67,6 +68,8 @@ def read_asked(call: Call, given: Mapping[str, Any], window: Window, context: Co
     if picked is not None:
         only = tuple(attribute_iri(name, context) for name in picked if name not in _MEMBERS - {SCOPE})
     form = _form(call)
+    if form == "normalized" and "aggrMethods" in given and call.body is not None:
+        form = "aggregatedValues"  # who names methods in a query's body asks for them (5.2.21 and 5.2.44)
     view = TemporalView(
         context=context,
         form=form,
@@ -74,6 +77,7 @@ def read_asked(call: Call, given: Mapping[str, Any], window: Window, context: Co
         window=window,
         pick=None if picked is None else frozenset(picked),
         omit=frozenset(omitted or ()),
+        languages=None if given.get("lang") is None else parse_languages(given["lang"]),
     )
     return Asked(
         view=view,
@@ -99,7 +103,11 @@ def _datasets(text: str | None) -> tuple[str, ...] | None:
 
 
 def _split(text: str | None) -> list[str] | None:
-    return None if text is None else [check_name(name) for name in text.split(",")]
+    if text is None:
+        return None
+    if "{" in text:  # which would be about linked entities
+        raise BadRequestDataError(detail=f"a history follows no relationships: {text[:100]!r}")
+    return [check_name(name) for name in text.split(",")]
 
 
 def attribute_iri(name: str, context: Context) -> str:

@@ -16,6 +16,8 @@ from broker.embedded.problems import BadRequestDataError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from broker.embedded.scopes import ScopeQuery
+
 MEMBERS = frozenset({"timerel", "timeAt", "endTimeAt", "timeproperty", "lastN"})
 AGGREGATION_MEMBERS = frozenset({"aggrMethods", "aggrPeriodDuration"})
 PROPERTIES = frozenset({"observedAt", "createdAt", "modifiedAt", "deletedAt"})
@@ -36,11 +38,11 @@ class Window:
     Attributes:
         timeproperty: which of their times; None: nobody said, and an instance without observedAt
             is meant too unless there is a relation.
-        relation: before, after, between; None: at any time. `after` and `before` leave the moment
-            itself out; `between` has its beginning, not its end, so that windows follow each other
-            without a gap.
+        relation: before, after, between; None: at any time. What they begin with is within, what they
+            end with is not, so that windows follow each other without a gap.
         at, end: the moments; `end` for between alone.
         last: how many instances of an attribute at most, the newest first; None: all, the oldest first.
+        scopes: which scope the entity has to have had at the time of an instance (clauses 4.18 and 5.7.4.4).
     """
 
     timeproperty: str | None = None
@@ -48,6 +50,7 @@ class Window:
     at: datetime | None = None
     end: datetime | None = None
     last: int | None = None
+    scopes: ScopeQuery | None = None
 
     @property
     def time(self) -> str:

@@ -13,16 +13,19 @@ import orjson
 
 from broker.embedded.history import SCOPE
 from broker.embedded.history_aggregates import is_json
-from broker.embedded.merging import Stored, timestamp
+from broker.embedded.lifetimes import is_expired
+from broker.embedded.merging import Stored, now, timestamp
 from broker.embedded.representations import View, show
 from broker.embedded.vocabulary import VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from broker.embedded.entities import Instance
     from broker.embedded.history import Name
     from broker.embedded.history_aggregates import Period
     from broker.embedded.history_store import Known
+    from broker.embedded.language import Languages
     from broker.embedded.representations import Form
     from broker.embedded.temporal_query import Window
     from broker.embedded.terms import Context
@@ -44,6 +47,7 @@ class TemporalView:
         system: whether createdAt and modifiedAt are shown.
         window: the time that was asked for.
         pick: of the members that are no attributes, those that are shown; None: all but `omit`.
+        languages: those in which texts are shown, the best first; None for all.
     """
 
     context: Context
@@ -52,6 +56,7 @@ class TemporalView:
     window: Window
     pick: frozenset[str] | None = None
     omit: frozenset[str] = frozenset()
+    languages: Languages | None = None
 
 
 def entity_of(known: Known, view: TemporalView, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,19 +92,20 @@ def instances_of(
         empty: attributes that have instances, maybe none in the part of the time that is shown, and
             their types.
     """
-    by_attribute: dict[str, list[Any]] = defaultdict(list)
+    by_attribute: dict[str, list[tuple[Any, Instance]]] = defaultdict(list)
+    moment = now()
     for row in rows:
-        by_attribute[names[row["name"]][0]].append(row)
+        instance: Instance = orjson.loads(row["doc"])
+        if not is_expired(instance, moment):  # the storage of what is transient ends too (clause 4.22)
+            by_attribute[names[row["name"]][0]].append((row, instance))
     shown: dict[str, Any] = {
         names[name][0]: {"type": kind, f"{VALUE_MEMBER[kind]}s": []} if view.form == "temporalValues" else []
         for name, kind in empty.items()
     }
-    if view.window.time == "observedAt":  # which a scope never has: it is shown as it is now
-        by_attribute.pop(SCOPE, None)
-        shown.pop(SCOPE, None)
     for iri, found in by_attribute.items():
         instances = _instances(iri, found, names, view)
-        shown[iri] = _values(instances, found) if view.form == "temporalValues" else instances
+        moments = [row["moment"] for row, _ in found]
+        shown[iri] = _values(instances, moments) if view.form == "temporalValues" else instances
     return shown
 
 
@@ -148,22 +154,23 @@ def place_of(urn: str) -> tuple[int, int, datetime, int] | None:
 
 
 def _instances(
-    iri: str, rows: Sequence[Any], names: Mapping[int, Name], view: TemporalView
+    iri: str, found: Sequence[tuple[Any, Instance]], names: Mapping[int, Name], view: TemporalView
 ) -> list[dict[str, Any]]:
     """Return an attribute's instances, normalized or concise (clauses 4.5.7 and 4.5.8)."""
     stored = Stored(
         id="",
         types=[iri],
         scopes=None,
-        attributes={iri: [_stored(row, names[row["name"]][1]) for row in rows]},
+        attributes={iri: [_stored(iri, each, names[row["name"]][1], row) for row, each in found]},
         created_at=_BEGINNING,
         modified_at=_BEGINNING,
     )
     form: Form = "concise" if view.form == "concise" else "normalized"
-    given = show(stored, View(context=view.context, form=form))
+    how = View(context=view.context, form=form, languages=view.languages)
+    given = show(stored, how)
     attribute = given[view.context.compact(iri)]
     shown: list[dict[str, Any]] = []
-    for row, each in zip(rows, attribute if len(rows) > 1 else [attribute], strict=True):
+    for (row, kept), each in zip(found, attribute if len(found) > 1 else [attribute], strict=True):
         instance = each if isinstance(each, dict) and "coordinates" not in each else {"value": each}
         if iri != SCOPE:
             instance["instanceId"] = instance_id(row["entity"], row)
@@ -174,23 +181,27 @@ def _instances(
                 instance["createdAt"] = timestamp(row["created_at"])
             if view.system or view.window.time == "modifiedAt":
                 instance["modifiedAt"] = timestamp(row["modified_at"])
+            if view.system and "expiresAt" in kept:
+                instance["expiresAt"] = kept["expiresAt"]
         shown.append(instance)
     return shown
 
 
-def _stored(row: Any, dataset: str) -> dict[str, Any]:
-    instance: dict[str, Any] = orjson.loads(row["doc"])
+def _stored(iri: str, kept: Instance, dataset: str, row: Any) -> Instance:
+    instance = {member: value for member, value in kept.items() if member != "expiresAt"}
     if row["observed"]:
-        instance["observedAt"] = moment_text(row["at"])
+        # that of a scope is a copy of its modifiedAt, where nobody gave another (clause 4.5.6)
+        copied = iri == SCOPE and row["at"] == row["modified_at"]
+        instance["observedAt"] = timestamp(row["at"]) if copied else moment_text(row["at"])
     if dataset:
         instance["datasetId"] = dataset
     return instance
 
 
-def _values(instances: Sequence[dict[str, Any]], rows: Sequence[Any]) -> Any:
+def _values(instances: Sequence[dict[str, Any]], moments: Sequence[datetime]) -> Any:
     """Return an attribute's values with their times, a list for each datasetId (clause 4.5.9)."""
     shown: dict[tuple[str, str], dict[str, Any]] = {}
-    for instance, row in zip(instances, rows, strict=True):
+    for instance, moment in zip(instances, moments, strict=True):
         kind, dataset = instance["type"], instance.get("datasetId", "")
         holder = VALUE_MEMBER[kind]
         each = shown.get((dataset, kind))
@@ -198,9 +209,7 @@ def _values(instances: Sequence[dict[str, Any]], rows: Sequence[Any]) -> Any:
             each = {"type": kind} | ({"datasetId": dataset} if dataset else {}) | {f"{holder}s": []}
             shown[dataset, kind] = each
         value = instance[holder]
-        each[f"{holder}s"].append(
-            [{holder: value} if kind in _WRAPPED else value, moment_text(row["moment"])]
-        )
+        each[f"{holder}s"].append([{holder: value} if kind in _WRAPPED else value, moment_text(moment)])
     found = list(shown.values())
     return found[0] if len(found) == 1 else found
 

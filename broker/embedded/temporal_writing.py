@@ -12,6 +12,7 @@ import orjson
 from broker.embedded import store
 from broker.embedded.entities import is_null
 from broker.embedded.history import (
+    SCOPE,
     SQL,
     Registration,
     Row,
@@ -187,7 +188,8 @@ class TemporalWriter:
             for iri, instances in fragment.attributes.items()
             for instance in instances
         ]
-        if fragment.scopes:
+        rows += [row_of(SCOPE, instance, moment) for instance in fragment.scope_instances]
+        if fragment.scopes and not fragment.scope_instances:
             rows.append(scope_row(fragment.scopes, moment))
         entity = Stored(
             id=fragment.id or "",

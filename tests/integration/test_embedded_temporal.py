@@ -245,7 +245,10 @@ async def test_types_and_scopes_follow_the_entity(client: Client) -> None:
     await upsert(client, gauge(entity_id, scope="/Hagen", level=level(1)))
     await upsert(client, {"id": entity_id, "type": "FloodGauge", "scope": ["/Hagen", "/Volme"]})
     found = await evolution(client, entity_id)
-    assert (found["type"], found["scope"]) == (["Gauge", "FloodGauge"], ["/Hagen", "/Volme"])
+    assert found["type"] == ["Gauge", "FloodGauge"]
+    assert [each["value"] for each in found["scope"]] == [["/Hagen"], ["/Hagen", "/Volme"]]
+    shown = await evolution(client, entity_id, "?options=sysAttrs&pick=scope")
+    assert all(each["observedAt"] == each["modifiedAt"] for each in shown["scope"])  # 4.5.6
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&attrs=level")
     assert found["level"][0]["value"] == 1
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&pick=scope")
@@ -373,7 +376,15 @@ async def test_a_write_that_fails_leaves_no_trace(client: Client) -> None:
         ("POST", "", {"id": "no", "type": "A", "n": [level(1)]}, 400, "BadRequestData"),
         ("POST", "", {"id": "urn:a:1", "type": "A", "n": [1, 2]}, 400, "BadRequestData"),
         ("POST", "", {"id": "urn:a:1", "type": "A", "n": [{"type": "Property"}]}, 400, "BadRequestData"),
-        ("POST", "", {"id": "urn:a:1", "type": "A", "n": [level("urn:ngsi-ld:null")]}, 400, "BadRequestData"),
+        ("POST", "", {"id": "urn:a:1", "type": "A", "expiresAt": "urn:ngsi-ld:null"}, 400, "BadRequestData"),
+        ("POST", "", {"id": "urn:a:1", "type": "A", "scope": [{"type": "Property"}]}, 400, "BadRequestData"),
+        (
+            "POST",
+            "",
+            {"id": "urn:a:1", "type": "A", "scope": [{"type": "Property", "value": "/A", "unitCode": "X"}]},
+            400,
+            "BadRequestData",
+        ),
         (
             "POST",
             "",
