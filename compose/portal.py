@@ -21,6 +21,7 @@ from aiohttp import web
 from broker.client import NgsiLdClient
 from compose.addresses import notify_address, portal_address
 from compose.parts import listening
+from compose.settings import is_loopback
 from models.errors import ConfigurationError
 from models.types import TYPES
 from portal.datasets import check_view, load_catalogue
@@ -121,12 +122,7 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
             feedback=portal.feedback,
             basemap=portal.basemap,
         )
-        limiter = Limiter(
-            each_minute=portal.requests_per_minute,
-            at_once=portal.requests_per_minute,
-            behind_proxy=portal.behind_proxy,
-        )
-        app = portal_app(office, INTERFACES, limiter=limiter, private=_private(publisher, token))
+        app = portal_app(office, INTERFACES, limiter=_limiter(portal), private=_private(publisher, token))
         await stack.enter_async_context(listening(app, portal.host, around.port, portal.tls))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
@@ -154,6 +150,17 @@ def check_partners(portal: PortalSettings, catalogue: Catalogue) -> None:
                 msg = f"the partner {partner.name} is to see the dataset “{name}”, which is not declared"
                 raise ConfigurationError(msg)
         check_view(partner.name, [each for each in catalogue.dataset if each.name in partner.datasets])
+
+
+def _limiter(portal: PortalSettings) -> Limiter | None:
+    """Return who counts requests; None where only this machine can reach the portal: nobody."""
+    if is_loopback(portal.host) and not portal.behind_proxy:
+        return None
+    return Limiter(
+        each_minute=portal.requests_per_minute,
+        at_once=portal.requests_per_minute,
+        behind_proxy=portal.behind_proxy,
+    )
 
 
 def _public(catalogue: Catalogue) -> tuple[Dataset, ...]:
