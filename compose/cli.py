@@ -26,6 +26,7 @@ _COMMANDS = {
     "dead-letters": ("compose.commands.dead_letters", "dead_letters"),
     "journal": ("compose.commands.journal", "journal"),
     "replay": ("compose.commands.replay", "replay"),
+    "subscriptions": ("compose.commands.subscriptions", "subscriptions"),
     "listen": ("compose.commands.look", "listen"),
 }
 
