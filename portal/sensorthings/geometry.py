@@ -345,12 +345,14 @@ def equals(one: Shape, two: Shape) -> bool:
     """Whether they are the same places."""
     if set(one.points) != set(two.points) or one.box != two.box:
         return False
-    return one.points == two.points or (_covered(one, two) and _covered(two, one))
+    return _covered(one, two) and _covered(two, one)
 
 
 def _covered(one: Shape, two: Shape) -> bool:
-    return all(_where(position, two) != _OUTSIDE for position in one.positions()) and all(
-        _near(middle, two) != _OUTSIDE for middle in _pieces(one, two)
+    """Whether the lines of one lie in the other; of areas, their outlines in the other's."""
+    there = (_BORDER,) if one.areas else (_BORDER, _INSIDE)
+    return all(_where(position, two) in there for position in one.positions()) and all(
+        _near(middle, two) in there for middle in _pieces(one, two)
     )
 
 
