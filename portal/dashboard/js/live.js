@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: 2026 The Volme contributors
+// SPDX-License-Identifier: EUPL-1.2
+/**
+ * What changes, as it changes: server-sent events, and polling while they do not come.
+ * Everybody on a page shares one connection.
+ */
+
+import { filled, texts } from "./texts.js";
+import { time } from "./format.js";
+
+const POLL_MS = 30_000;
+const LOST_MS = 8_000;
+
+/** @typedef {{datasets: string[], id: string, entity: object|null}} Change */
+
+const listeners = new Set();
+let source;
+let lastHeard = Date.now();
+let state = "connecting";
+let poll;
+let lost;
+
+/**
+ * Be told of changes.
+ * @param {(change: Change|null) => void} listener gets null where anything may have changed.
+ */
+export function listen(listener) {
+  listeners.add(listener);
+  if (!source) connect();
+}
+
+function tell(change) {
+  lastHeard = Date.now();
+  for (const listener of listeners) listener(change);
+}
+
+function connect() {
+  source = new EventSource("/events");
+  source.addEventListener("open", () => become("live"));
+  const change = (event) => {
+    become("live");
+    tell(JSON.parse(event.data));
+  };
+  source.addEventListener("change", change);
+  source.addEventListener("gone", change);
+  source.addEventListener("reset", () => tell(null));
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) {
+      // The server has no events, or too many listen: the values are asked for instead.
+      source.close();
+      setTimeout(connect, POLL_MS + Math.random() * POLL_MS);
+    }
+    unheard();
+  });
+  addEventListener("offline", unheard);
+}
+
+/** Nothing comes any more: ask now and then, and say so where asking fails as well. */
+function unheard() {
+  poll ??= setInterval(ask, POLL_MS);
+  lost ??= setTimeout(() => {
+    lost = undefined;
+    if (state !== "live") ask();
+  }, LOST_MS);
+  if (state === "live") become("connecting");
+}
+
+async function ask() {
+  try {
+    const answer = await fetch("/stations.json", { cache: "no-cache", signal: AbortSignal.timeout(10_000) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    if (state !== "live") {
+      become("polling");
+      tell(null);
+    }
+  } catch {
+    become("lost");
+  }
+}
+
+async function become(next) {
+  if (state === next) return;
+  const before = state;
+  state = next;
+  if (next === "live") {
+    clearInterval(poll);
+    clearTimeout(lost);
+    poll = lost = undefined;
+    if (before !== "connecting") tell(null);
+  }
+  const all = await texts();
+  if (state !== next) return;
+  const dot = document.getElementById("live");
+  if (dot) {
+    dot.dataset.state = next;
+    dot.querySelector(".live-word").textContent =
+      next === "live" ? all["live.on"] : next === "polling" ? all["live.polling"] : next === "lost" ? "" : all["live.connecting"];
+    if (next === "lost") dot.dataset.state = "lost";
+  }
+  const bar = document.getElementById("connection");
+  if (!bar) return;
+  if (next === "lost") {
+    bar.textContent = filled(all, "live.lost", { time: time(lastHeard) });
+  } else if (before === "lost" || bar.textContent) {
+    bar.textContent = next === "connecting" ? bar.textContent : all["live.back"];
+    setTimeout(() => state !== "lost" && (bar.textContent = ""), 4000);
+  }
+}
