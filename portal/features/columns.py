@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.types import attributes as attributes_of
 from ontology.loader import quantities, units
+from portal.described import label
 from portal.views import moment_of, value_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Column:
         kind: of its values.
         words: those that there may be; empty: any.
         unit: UN/CEFACT code; None: it has none.
-        title_de: what it is, where the vocabulary has a word for it.
+        title_de: what it is, in German.
         title_en: the same in English.
     """
 
@@ -59,8 +60,8 @@ class Column:
     kind: Kind
     words: tuple[str, ...] = ()
     unit: str | None = None
-    title_de: str | None = None
-    title_en: str | None = None
+    title_de: str
+    title_en: str
 
     @property
     def symbol(self) -> str | None:
@@ -73,12 +74,16 @@ class Column:
         """Whether features can be asked for by its values."""
         return self.kind != "object"
 
+    def title(self, language: str) -> str:
+        """Return what it is."""
+        return self.title_de if language == "de" else self.title_en
+
     def schema(self, language: str) -> dict[str, Any]:
         """Return its JSON Schema."""
-        schema: dict[str, Any] = {"type": "string" if self.kind == "date-time" else self.kind}
-        title = self.title_de if language == "de" else self.title_en
-        if title is not None:
-            schema["title"] = title
+        schema: dict[str, Any] = {
+            "type": "string" if self.kind == "date-time" else self.kind,
+            "title": self.title(language),
+        }
         if self.kind == "date-time":
             schema["format"] = "date-time"
         if self.kind == "array":
@@ -94,13 +99,13 @@ class Column:
 
 
 @cache
-def _titles() -> Mapping[tuple[str, str], tuple[str, str]]:
-    """Return the German and the English name of measured attributes, by type and attribute."""
-    titles: dict[tuple[str, str], tuple[str, str]] = {}
-    for quantity in quantities().values():
-        for type_name, target in quantity.targets.items():
-            titles.setdefault((type_name, target.attribute), (quantity.label_de, quantity.label_en))
-    return titles
+def _measured() -> frozenset[tuple[str, str]]:
+    """Return the attributes that quantities of the vocabulary become, with their types."""
+    return frozenset(
+        (type_name, target.attribute)
+        for quantity in quantities().values()
+        for type_name, target in quantity.targets.items()
+    )
 
 
 @cache
@@ -134,10 +139,12 @@ def geometry_attribute(dataset: Dataset) -> str | None:
 def columns_of(dataset: Dataset) -> tuple[Column, ...]:
     """Return a dataset's columns: when it was observed, then the attributes as they are declared."""
     known = {attribute.name: attribute for attribute in attributes_of(dataset.model)}
-    schemas, titles = _schemas(dataset.model), _titles()
+    schemas, quantified = _schemas(dataset.model), _measured()
     place = geometry_attribute(dataset)
     measured = [
-        name for name in dataset.attributes if known[name].unit is not None or (dataset.type, name) in titles
+        name
+        for name in dataset.attributes
+        if known[name].unit is not None or (dataset.type, name) in quantified
     ]
     columns = [
         Column(
@@ -150,9 +157,9 @@ def columns_of(dataset: Dataset) -> tuple[Column, ...]:
     ]
     for name in dataset.attributes:
         if name != place:
-            columns.extend(_columns(dataset, name, schemas.get(name, {}), known[name].unit, titles))
+            columns.extend(_columns(dataset, name, schemas.get(name, {}), known[name].unit))
     if len(measured) > 1:
-        columns.extend(_time(name, *titles.get((dataset.type, name), (name, name))) for name in measured)
+        columns.extend(_time(name, *label(dataset.type, name)) for name in measured)
     return tuple(columns)
 
 
@@ -172,9 +179,9 @@ def _columns(
     name: str,
     schema: Mapping[str, Any],
     unit: str | None,
-    titles: Mapping[tuple[str, str], tuple[str, str]],
 ) -> Iterable[Column]:
     rule = dataset.rules.get(name)
+    de, en = label(dataset.type, name)
     members = schema.get("properties")
     if members and schema.get("type") == "object":
         kept = members if rule is None or rule.keep is None else rule.keep
@@ -186,9 +193,10 @@ def _columns(
                 member=member,
                 kind=_kind(part),
                 words=_words(part),
+                title_de=f"{de}: {member}",
+                title_en=f"{en}: {member}",
             )
         return
-    de, en = titles.get((dataset.type, name), (None, None))
     kind = _kind(schema)
     if kind == "integer" and rule is not None and rule.least is not None:
         kind = "number"  # a mean

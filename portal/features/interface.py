@@ -15,6 +15,7 @@ from aiohttp import web
 
 from broker.client import BrokerFailureError, BrokerUnavailableError, NgsiLdError
 from models.values import rfc3339
+from portal.described import LICENCES
 from portal.features import documents, openapi, pages
 from portal.features.asked import GEOJSON, HTML, JSON, OPENAPI, ROOT, SCHEMA, refuse_others, understand
 from portal.features.columns import columns_of
@@ -162,7 +163,11 @@ async def _collection(asked: Asked, snapshots: Snapshots, where: Mapping[str, st
     return Found(
         document=documents.collection(asked, snapshot, links=asked.selves()),
         template="collection.html",
-        context={"columns": snapshot.columns, "count": len(snapshot.features)},
+        context={
+            "columns": snapshot.columns,
+            "count": len(snapshot.features),
+            "licence": LICENCES[dataset.licence or asked.office.catalogue.licence][0],
+        },
     )
 
 

@@ -133,7 +133,7 @@ def _collection(asked: Asked, dataset: Dataset) -> dict[str, Any]:
     filters = [
         _query(
             column.name,
-            column.schema(asked.language).get("title", column.name),
+            column.title(asked.language),
             {"type": "string"} if column.kind == "array" else column.schema(asked.language),
         )
         for column in columns_of(dataset)

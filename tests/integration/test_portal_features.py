@@ -20,6 +20,7 @@ from models.values import rfc3339
 from portal import features
 from portal.datasets import load_catalogue
 from portal.features.documents import CONFORMS
+from portal.views import scope_of
 from tests.conftest import free_port
 from tests.portal_address import serving_at_its_address
 from tests.portal_city import HAGEN, NOW, at, measured, published_city, said, sample, serving_routes
@@ -76,16 +77,16 @@ def published() -> list[dict[str, Any]]:
 @pytest_asyncio.fixture(scope="module")
 async def city(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[City]:
     catalogue = load_catalogue(HAGEN)
-    short = replace_dataset(catalogue.dataset[0], name="kurzpegel", attributes=("name", "location"))
+    short = replace_dataset(catalogue.dataset[0], name="pegel-kurz", attributes=("stationID", "location"))
     catalogue = catalogue.model_copy(update={"dataset": (*catalogue.dataset, short)})
     entities = published()
     high = next(each for each in entities if each["id"].endswith("hoch"))
     high["location"]["value"]["coordinates"].append(120.0)
     for entity in entities:
         if entity["type"] == "FloodMonitoring":
-            entity["scope"] = ["/dataset/pegel"]
+            entity["scope"] = [scope_of("pegel")]
             if entity["id"].endswith("haspe"):
-                entity["scope"].append("/dataset/kurzpegel")
+                entity["scope"].append(scope_of("pegel-kurz"))
     folder = tmp_path_factory.mktemp("features")
     async with (
         published_city(postgres, folder, catalogue=catalogue, entities=entities) as city,
@@ -392,7 +393,8 @@ async def test_representations(city: City) -> None:
     weather = "/collections/wetter"
     one = f"{weather}/items/urn:ngsi-ld:WeatherObserved:hagen:wetter-3"
     of_one = (weather, f"{weather}/items", f"{weather}/schema", f"{weather}/queryables", one)
-    for path in ("", "/conformance", "/api", "/collections", *of_one):
+    nameless = "/collections/pegel-kurz/items/urn:ngsi-ld:FloodMonitoring:hagen:haspe"
+    for path in ("", "/conformance", "/api", "/collections", nameless, *of_one):
         for language, word in (("de", "Beschreibung der Schnittstelle"), ("en", "About the interface")):
             status, headers, body = await city.get(f"{ROOT}{path}", Accept=browser, Accept_Language=language)
             assert status == 200
@@ -450,8 +452,8 @@ async def test_what_is_not_public_cannot_be_inferred(city: City) -> None:
     for collection, hidden, value in (
         ("meldungen", "data", "1234"),
         ("besucher", "congested", "true"),
-        ("kurzpegel", "currentLevel", "0.39"),
-        ("kurzpegel", "observedAt_currentLevel", "0.39"),
+        ("pegel-kurz", "currentLevel", "0.39"),
+        ("pegel-kurz", "observedAt_currentLevel", "0.39"),
         ("meldungen", "address_postalCode", "58095"),
     ):
         listed = await items(city, collection)
@@ -466,11 +468,11 @@ async def test_what_is_not_public_cannot_be_inferred(city: City) -> None:
         nonsense = await refused(city, f"/collections/{collection}/items?nonsense={value}")
         assert told.replace(hidden, "nonsense") == nonsense
         assert told == await refused(city, f"/collections/{collection}/items?{hidden}=other")
-    short = (await items(city, "kurzpegel"))["features"]
-    assert [each["properties"] for each in short] == [{"observedAt": None, "name": "Pegel Haspe (simuliert)"}]
-    assert await items(city, "kurzpegel", datetime="../..".replace("../..", "2000-01-01/.."))
-    assert names(await items(city, "kurzpegel", datetime="2000-01-01/..")) == []
-    path = "/collections/kurzpegel/items/urn:ngsi-ld:FloodMonitoring:hagen:eilpe"
+    short = (await items(city, "pegel-kurz"))["features"]
+    assert [each["properties"] for each in short] == [{"observedAt": None, "stationID": "haspe"}]
+    assert await items(city, "pegel-kurz", datetime="../..".replace("../..", "2000-01-01/.."))
+    assert names(await items(city, "pegel-kurz", datetime="2000-01-01/..")) == []
+    path = "/collections/pegel-kurz/items/urn:ngsi-ld:FloodMonitoring:hagen:eilpe"
     assert "no feature" in await refused(city, path, 404)
 
 
