@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The device API for integrators: what `volme devices` does, over HTTP, with an OpenAPI document.
 
-One table says what there is; routes and document are both made of it. Who has one of `web.api_keys` may
+One table says what there is (`compose/device_operations.py`). Who has one of `web.api_keys` may
 use it. Without a key configured only programs on this machine may, and nobody where Volme listens beyond
 loopback or stands behind a proxy.
 """
@@ -10,7 +10,6 @@ loopback or stands behind a proxy.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,11 +18,26 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from adapters.profiles import find_profile
+from adapters.sync.listing import ListingError
+from adapters.tr005 import LabelError, read_label
 from compose import device_requests as bodies
 from compose.api_access import Access, RefusedError
 from compose.commands.device_files import read_text, write_csv
 from compose.commands.device_input import DeviceInputError, device_id, read_device
+from compose.device_health import last_day_of, shown
 from compose.device_json import as_dict, plan_dict, proposal_dict
+from compose.device_operations import FILE_KINDS, OPERATIONS, Operation
+from compose.network_sync import (
+    SERVERS,
+    address_problem,
+    apply,
+    compare,
+    list_devices,
+    origin_of,
+    sync_dict,
+    token_problem,
+)
 from compose.onboarding import Onboarding, OnboardingError, TakenDevicesError
 from compose.openapi import document
 from models.errors import StoreError
@@ -38,42 +52,6 @@ log = structlog.get_logger(__name__)
 _Model = TypeVar("_Model", bound=BaseModel)
 
 _PAGE = 1000
-_KINDS = {
-    "text/csv": ".csv",
-    "application/x-ndjson": ".ndjson",
-    "application/toml": ".toml",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Operation:
-    """A row of the table.
-
-    Attributes:
-        name: the `operationId`.
-        summary: one line of what it does.
-        handler: what does it.
-        body: what it is given as JSON; None: nothing.
-        files: media types of a file that it is given instead.
-        query: its parameters: type and description by name.
-        answer: what it gives; None: no body, or the media type in `media`.
-        status: of its answer.
-        media: of its answer.
-        problems: statuses that it may answer with instead.
-    """
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    handler: Callable[[DeviceApi, web.Request], Awaitable[web.Response]]
-    body: type[BaseModel] | None = None
-    files: tuple[str, ...] = ()
-    query: Mapping[str, tuple[str, str]] | None = None
-    answer: type[BaseModel] | None = None
-    status: int = 200
-    media: str = "application/json"
-    problems: tuple[int, ...] = ()
 
 
 class DeviceApi:
@@ -99,7 +77,7 @@ class DeviceApi:
         async def handle(request: web.Request) -> web.Response:
             try:
                 self._access.admit(request)
-                return await row.handler(self, request)
+                answer: web.Response = await getattr(self, row.handler)(request)
             except RefusedError as refused:
                 problem = refused
             except DeviceInputError as error:
@@ -114,6 +92,8 @@ class DeviceApi:
                 log.warning("api.store_away", operation=row.name, error=str(error))
                 detail = "The registry cannot be reached now; try again later."
                 problem = RefusedError(503, "Service Unavailable", detail)
+            else:
+                return answer
             return problem.response()
 
         return handle
@@ -134,9 +114,25 @@ class DeviceApi:
     async def add(self, request: web.Request) -> web.Response:
         """Register one."""
         given = await _body(request, bodies.NewDevice)
-        device = read_device(_said(given, id=given.id), self._onboarding.profiles)
+        said = _said(given)
+        if given.qr is not None:
+            said = {**await self._labelled(said.pop("qr")), **said}
+        device = read_device(said, self._onboarding.profiles)
         await self._onboarding.register([device])
         return _json(as_dict(device), 201, {"Location": f"/api/devices/{device.id}"})
+
+    async def _labelled(self, code: str) -> dict[str, Any]:
+        """Return what a label says of its device, and what the network server said of it meanwhile."""
+        try:
+            label = read_label(code)
+        except LabelError as error:
+            raise RefusedError(422, "Unprocessable Content", str(error)) from error
+        profiles = self._onboarding.profiles
+        waiting = await self._onboarding.pending([label.dev_eui])
+        told = next((each.profile for each in waiting if each.by == "model"), None)
+        known = find_profile(profiles, label.names)
+        profile = told or (known.name if known else None)
+        return {"id": label.dev_eui, **({"profile": profile} if profile else {})}
 
     async def show(self, request: web.Request) -> web.Response:
         """Return one."""
@@ -212,13 +208,49 @@ class DeviceApi:
         waited = await self._onboarding.register(devices)
         return _json({"devices": [as_dict(device) for device in devices], "left": left, "messages": waited})
 
+    # ---- network servers ---------------------------------------------------------------------
+
+    async def sync(self, request: web.Request) -> web.Response:
+        """Say what differs from a network server's list of devices, or follow it."""
+        given = await _body(request, bodies.Sync)
+        wrong = address_problem(given.url, plain_http=given.plainHttp) or token_problem(given.token)
+        if wrong is None and given.profile is not None and given.profile not in self._onboarding.profiles:
+            wrong = f"there is no profile “{given.profile}”"
+        if wrong is not None:
+            raise RefusedError(422, "Unprocessable Content", wrong)
+        try:
+            listed = await list_devices(SERVERS[given.network], given.url, given.token, given.application)
+        except ListingError as error:
+            raise RefusedError(502, "Bad Gateway", str(error)) from error
+        plan = compare(
+            listed,
+            self._onboarding.registry.devices,
+            self._onboarding.profiles,
+            origin=origin_of(given.network, given.url, given.application),
+            profile=given.profile,
+            keep=given.keep,
+        )
+        retired = given.apply and given.retireGone
+        waited = await apply(plan, self._onboarding, retire_gone=retired) if given.apply else 0
+        return _json(sync_dict(plan, applied=given.apply, retired=retired, waited=waited))
+
+    async def health(self, _: web.Request) -> web.Response:
+        """Return how complete the last 24 hours of each device are."""
+        found = last_day_of(
+            self._onboarding.registry.devices.values(),
+            self._onboarding.profiles,
+            await self._onboarding.activities(),
+            datetime.now(UTC),
+        )
+        return _json({"devices": [shown(device, last_day) for device, last_day in found]})
+
     # ---- files -------------------------------------------------------------------------------
 
     async def import_devices(self, request: web.Request) -> web.Response:
         """Say what a file would change, or change it."""
-        kind = _KINDS.get(request.content_type)
+        kind = FILE_KINDS.get(request.content_type)
         if kind is None:
-            detail = f"a file of devices is {', '.join(_KINDS)}, not {request.content_type}"
+            detail = f"a file of devices is {', '.join(FILE_KINDS)}, not {request.content_type}"
             raise RefusedError(415, "Unsupported Media Type", detail)
         plan = await self._onboarding.plan(read_text(await _read(request), "the file", kind))
         applied = request.query.get("apply", "false") == "true"
@@ -309,140 +341,3 @@ def _number(request: web.Request, name: str, default: int, *, most: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= most:
         raise RefusedError(400, "Bad Request", f"{name} must be a number from 1 to {most}")
     return int(text)
-
-
-_ONE = "/api/devices/{device}"
-_APPLY = {"apply": ("boolean", "Do it; otherwise only say what would be done.")}
-#: Everything there is. Fixed paths come before those with a device in them.
-OPERATIONS = (
-    Operation(
-        method="GET",
-        path="/api/devices",
-        name="listDevices",
-        summary="List devices by id, in pages.",
-        handler=DeviceApi.list_devices,
-        query={
-            "limit": ("integer", "How many at most, up to 10,000; 1,000 unless said."),
-            "after": ("string", "Only ids behind this one: `next` of the page before."),
-            "retired": ("boolean", "Those out of service."),
-        },
-        answer=bodies.Devices,
-        problems=(400,),
-    ),
-    Operation(
-        method="POST",
-        path="/api/devices",
-        name="addDevice",
-        summary="Register a device, and deliver what waited for it.",
-        handler=DeviceApi.add,
-        body=bodies.NewDevice,
-        answer=bodies.ShownDevice,
-        status=201,
-        problems=(409, 413, 415, 422),
-    ),
-    Operation(
-        method="GET",
-        path="/api/devices/pending",
-        name="listPending",
-        summary="List unknown devices that wait, each with a proposal.",
-        handler=DeviceApi.pending,
-        answer=bodies.Pending,
-    ),
-    Operation(
-        method="POST",
-        path="/api/devices/pending/approve",
-        name="approvePending",
-        summary="Register waiting devices as proposed, and deliver what waited for them.",
-        handler=DeviceApi.approve_many,
-        body=bodies.Approvals,
-        answer=bodies.Registered,
-        problems=(404, 409, 413, 415, 422),
-    ),
-    Operation(
-        method="POST",
-        path="/api/devices/import",
-        name="importDevices",
-        summary="Say what a file of devices would change, or change it: all or nothing.",
-        handler=DeviceApi.import_devices,
-        files=tuple(_KINDS),
-        query=_APPLY,
-        answer=bodies.ShownPlan,
-        problems=(413, 415, 422),
-    ),
-    Operation(
-        method="GET",
-        path="/api/devices/export",
-        name="exportDevices",
-        summary="Return the devices in service as a table that the import reads back unchanged.",
-        handler=DeviceApi.export,
-        query={"excel": ("boolean", "As a German Excel opens it: semicolons and decimal commas.")},
-        media="text/csv",
-    ),
-    Operation(
-        method="GET",
-        path=_ONE,
-        name="getDevice",
-        summary="Return a device, in service or retired.",
-        handler=DeviceApi.show,
-        answer=bodies.ShownDevice,
-        problems=(404, 422),
-    ),
-    Operation(
-        method="PUT",
-        path=_ONE,
-        name="putDevice",
-        summary="Register a device, or say anew all that is known of it.",
-        handler=DeviceApi.put,
-        body=bodies.GivenDevice,
-        answer=bodies.ShownDevice,
-        problems=(413, 415, 422),
-    ),
-    Operation(
-        method="DELETE",
-        path=_ONE,
-        name="forgetDevice",
-        summary="Forget a device; its entities stay in the broker as they are.",
-        handler=DeviceApi.forget,
-        status=204,
-        problems=(404, 422),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_ONE}/approve",
-        name="approveDevice",
-        summary="Register a waiting device as proposed, or as said.",
-        handler=DeviceApi.approve,
-        body=bodies.Approval,
-        answer=bodies.Registered,
-        problems=(404, 409, 413, 415, 422),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_ONE}/move",
-        name="moveDevice",
-        summary="Say where a device hangs now.",
-        handler=DeviceApi.move,
-        body=bodies.Move,
-        answer=bodies.ShownDevice,
-        problems=(404, 413, 415, 422),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_ONE}/replace",
-        name="replaceDevice",
-        summary="Let another device take its place: the entity stays, this device retires.",
-        handler=DeviceApi.replace,
-        body=bodies.Replacement,
-        answer=bodies.Registered,
-        problems=(404, 409, 413, 415, 422),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_ONE}/retire",
-        name="retireDevice",
-        summary="Take a device out of service: nothing is expected of it, its history stays.",
-        handler=DeviceApi.retire,
-        answer=bodies.ShownDevice,
-        problems=(404, 422),
-    ),
-)

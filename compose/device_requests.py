@@ -42,9 +42,19 @@ class GivenDevice(_Given):
 
 
 class NewDevice(GivenDevice):
-    """A device to register: its DevEUI in any common writing, or the id in a plain MQTT topic."""
+    """A device to register: its DevEUI in any common writing, its id in a plain topic, or its QR code."""
 
-    id: DeviceName
+    id: DeviceName | None = None
+    qr: str | None = Field(
+        default=None, max_length=1000, description="What the label says, LoRa Alliance TR005: LW:D0:…"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> NewDevice:
+        if (self.id is None) == (self.qr is None):
+            msg = "say either the id or the qr code"
+            raise ValueError(msg)
+        return self
 
 
 class Approval(_Given):
@@ -84,6 +94,31 @@ class Replacement(_Given):
     by: DeviceName
     profile: str | None = _TEXT
     since: datetime | None = None
+
+
+class Sync(_Given):
+    """A network server whose list of devices the registry follows.
+
+    The token is an API key of that server which may read devices; it is sent there and kept nowhere.
+    """
+
+    network: Literal["chirpstack", "tts"]
+    url: Annotated[str, Field(min_length=1, max_length=1000)]
+    application: Annotated[str, Field(min_length=1, max_length=200)]
+    token: Annotated[str, Field(min_length=1, max_length=4000, json_schema_extra={"writeOnly": True})]
+    profile: str | None = Field(
+        default=None, max_length=1000, description="Of new devices for which none is known."
+    )
+    keep: list[Literal["name", "position"]] = Field(
+        default=[], max_length=2, description="What stays as it is registered, whatever the list says."
+    )
+    apply: bool = Field(default=False, description="Do it; otherwise only say what differs.")
+    retireGone: bool = Field(  # noqa: N815 - as JSON of the web is spelt
+        default=False, description="With apply: retire what is not listed any more."
+    )
+    plainHttp: bool = Field(  # noqa: N815 - as JSON of the web is spelt
+        default=False, description="Send the token without encryption to another machine."
+    )
 
 
 class ShownPosition(BaseModel):
@@ -182,6 +217,45 @@ class ShownPlan(BaseModel):
     unchanged: int
     errors: list[ShownError]
     messages: int
+
+
+class ShownListed(BaseModel):
+    """A listed device for which no profile fits."""
+
+    id: str
+    name: str | None
+    model: list[str]
+
+
+class ShownSync(BaseModel):
+    """What a network server's list would change, or has changed."""
+
+    applied: bool
+    new: list[ShownDevice]
+    changed: list[ShownChange]
+    gone: list[str]
+    retired: bool
+    left: list[ShownListed]
+    unchanged: int
+    messages: int
+
+
+class ShownHealth(BaseModel):
+    """The last 24 hours of a device; `complete` is a part of one, null where nothing was to be expected."""
+
+    device: str
+    name: str | None
+    received: int
+    missed: int
+    complete: float | None
+    intervalSeconds: float | None  # noqa: N815 - as JSON of the web is spelt
+    silentSince: datetime | None  # noqa: N815 - as JSON of the web is spelt
+
+
+class Health(BaseModel):
+    """Of each device in service, the worst first."""
+
+    devices: list[ShownHealth]
 
 
 class Problem(BaseModel):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from adapters.registry import Registry
-    from broker.journal.port import Journal, PendingDevice
+    from broker.journal.port import Activity, Journal, PendingDevice
     from compose.commands.device_files import Record
     from compose.device_plan import Plan
     from compose.settings import Settings
@@ -98,6 +98,10 @@ class Onboarding:
             msg = f"device {device_id} is not registered"
             raise UnknownDevicesError(msg, [device_id])
         return device
+
+    async def activities(self) -> Mapping[str, Activity]:
+        """Return when devices were heard, as the journal has saved it, by id."""
+        return await self._journal.activities()
 
     # ---- unknown ones ------------------------------------------------------------------------
 

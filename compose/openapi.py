@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from compose.device_api import Operation
+    from compose.device_operations import Operation
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (401, 403, 503)

@@ -49,6 +49,13 @@ _SHORTEST = timedelta(minutes=5)
 _AT_ONCE = 1000
 
 
+def declared_interval(device: Device, profiles: Mapping[str, Profile]) -> float | None:
+    """Return how often a device is declared to speak, seconds: by itself, else by its profile."""
+    profile = profiles.get(device.profile)
+    declared = device.parameters.get(INTERVAL) or (profile and profile.parameters.get(INTERVAL))
+    return declared or None
+
+
 class Heard(NamedTuple):
     """What is known of when a device speaks."""
 
@@ -209,8 +216,7 @@ class Watch:
 
     def _interval(self, device: Device, heard: Heard | None) -> Interval | None:
         """Return a device's interval; None: nobody knows it."""
-        profile = self._profiles.get(device.profile)
-        declared = device.parameters.get(INTERVAL) or (profile and profile.parameters.get(INTERVAL))
+        declared = declared_interval(device, self._profiles)
         if declared:
             return Interval(declared, timedelta(seconds=_INTERVALS * declared))
         if heard is None or heard.messages < _LEARNED_AFTER or not heard.interval:

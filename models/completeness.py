@@ -124,7 +124,7 @@ def completeness(
 
     Args:
         hours: the device's counts.
-        interval: its usual interval, seconds; 0: not known.
+        interval: its interval, seconds, as declared or else as usual; 0: not known.
         first_seen: when it was heard first; nothing is expected before.
         last_seen: when it was heard last.
         counted: its frames carry a counter.

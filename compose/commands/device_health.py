@@ -5,20 +5,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from adapters.profiles import load_profiles
 from compose.commands.common import config_options, offices, run_async
 from compose.commands.printing import json_option, print_json, print_table
 from compose.commands.words import ago, counted, examples
-from models.completeness import Completeness, Hours, completeness
+from compose.device_health import last_day_of, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from broker.journal.port import Activity
-    from models.device import Device
 
 _SECONDS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -46,8 +44,8 @@ def health(
 ) -> None:
     """Show how complete the last 24 hours of each device are, the worst first.
 
-    What is missing is told by the gaps in a LoRaWAN frame counter; where there is none, by the device's
-    usual interval, which is learned from what it sends.
+    What is missing is told by the gaps in a LoRaWAN frame counter; where there is none, by the interval:
+    the parameter `interval` of the device or its profile, else the usual one, learned from what it sends.
     """
     run_async(_health(config, data, silent=silent, below=below, as_json=as_json))
 
@@ -57,17 +55,16 @@ async def _health(
 ) -> None:
     now = datetime.now(UTC)
     async with offices(config, data) as at:
-        heard = await at.journal.activities()
-        found = [(device, known(heard.get(device.id), now)) for device in at.registry.devices.values()]
+        profiles = load_profiles(at.settings.profiles)
+        found = last_day_of(at.registry.devices.values(), profiles, await at.journal.activities(), now)
     found = [
         (device, last_day)
         for device, last_day in found
         if (not silent or last_day.silent_since or not last_day.received)
         and (below is None or (last_day.share or 0.0) * 100 < below)
     ]
-    found.sort(key=lambda each: (each[1].share if each[1].share is not None else -1.0, each[0].id))
     if as_json:
-        print_json([_as_dict(device, last_day) for device, last_day in found])
+        print_json([shown(device, last_day) for device, last_day in found])
         return
     print_table(
         ("device", "name", "came", "missed", "complete", "interval", "silent since"),
@@ -90,21 +87,6 @@ async def _health(
         click.echo(f"\n{counted(len(found), 'device')}, {quiet} silent; the last 24 hours")
 
 
-def known(activity: Activity | None, now: datetime) -> Completeness:
-    """Return how complete the last 24 hours of a device are; None: it was never heard."""
-    if activity is None:
-        return Completeness(received=0, missed=0, interval=None, silent_since=None)
-    hours, interval = Hours.unpack(activity.hour, activity.hours)
-    return completeness(
-        hours,
-        interval,
-        first_seen=activity.first_seen,
-        last_seen=activity.last_seen,
-        counted=activity.f_cnt is not None,
-        now=now,
-    )
-
-
 def percent(share: float | None) -> str | None:
     """Write a share, never rounded up to all."""
     return None if share is None else f"{int(share * 1000) / 10:.1f} %"
@@ -116,15 +98,3 @@ def span(seconds: float | None) -> str | None:
         return None
     size, unit = next(((size, unit) for size, unit in _SECONDS if seconds >= size), (1, "s"))
     return f"{seconds / size:.0f} {unit}"
-
-
-def _as_dict(device: Device, last_day: Completeness) -> dict[str, Any]:
-    return {
-        "device": device.id,
-        "name": device.name,
-        "received": last_day.received,
-        "missed": last_day.missed,
-        "complete": last_day.share,
-        "intervalSeconds": last_day.interval,
-        "silentSince": last_day.silent_since,
-    }

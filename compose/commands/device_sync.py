@@ -5,53 +5,36 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import click
 
-from adapters.sync import chirpstack, the_things_stack
 from adapters.sync.listing import ListingError
 from compose.commands.common import config_options, run_async
 from compose.commands.device_options import changes_in_words, office
 from compose.commands.printing import json_option, note, print_json, print_table
 from compose.commands.words import counted, examples, nearest, verb
-from compose.device_json import as_dict
-from compose.network_sync import LISTED, SyncPlan, compare
-from compose.settings import Secret, is_loopback
+from compose.network_sync import (
+    LISTED,
+    SERVERS,
+    Server,
+    SyncPlan,
+    address_problem,
+    apply,
+    compare,
+    list_devices,
+    origin_of,
+    sync_dict,
+    token_problem,
+)
+from compose.settings import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-
-    from adapters.sync.listing import Api, Listed
+    from adapters.sync.listing import Listed
     from compose.onboarding import Onboarding
 
 _SHOWN = 30
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Server:
-    """How to ask a kind of network server, and where its token is unless said otherwise."""
-
-    api: Callable[[str, str], Api]
-    devices: Callable[[Api, str], AsyncIterator[Listed]]
-    token: str
-
-
-_SERVERS: Mapping[str, _Server] = {
-    "chirpstack": _Server(
-        api=chirpstack.api,
-        devices=chirpstack.devices,
-        token="VOLME_CHIRPSTACK_TOKEN",  # noqa: S106 - its name
-    ),
-    "tts": _Server(
-        api=the_things_stack.api,
-        devices=the_things_stack.devices,
-        token="VOLME_TTS_TOKEN",  # noqa: S106 - its name
-    ),
-}
 
 
 @click.command(
@@ -66,7 +49,7 @@ _SERVERS: Mapping[str, _Server] = {
     " command line. ChirpStack is asked through its REST proxy, chirpstack-rest-api; places are read from"
     " the tags latitude and longitude there.",
 )
-@click.argument("kind", metavar="chirpstack|tts", type=click.Choice(list(_SERVERS)))
+@click.argument("kind", metavar="chirpstack|tts", type=click.Choice(list(SERVERS)))
 @click.option("--url", required=True, help="The server, such as https://eu1.cloud.thethings.network.")
 @click.option(
     "--application",
@@ -117,14 +100,14 @@ def sync(
     taken from this list once and are not there any more are shown as gone.
     """
     _check(url, plain_http=plain_http)
-    token = _token(token_env, token_file, _SERVERS[kind].token)
-    origin = f"{kind} {url.rstrip('/')} {application}"
+    token = _token(token_env, token_file, SERVERS[kind].token)
+    origin = origin_of(kind, url, application)
 
     async def work() -> None:
         async with office(config, data) as (at, onboarding):
             _expect_profile(profile, onboarding)
             try:
-                listed = await _list(_SERVERS[kind], url, token, application)
+                listed = await _list(SERVERS[kind], url, token, application)
             except ListingError as error:
                 raise click.ClickException(str(error)) from error
             plan = compare(
@@ -135,10 +118,10 @@ def sync(
                 profile=profile,
                 keep=keep,
             )
-            waited = await _apply(plan, onboarding, retire_gone=retire_gone) if applied else 0
+            waited = await apply(plan, onboarding, retire_gone=retire_gone) if applied else 0
         retired = applied and retire_gone
         if as_json:
-            print_json(_as_dict(plan, applied=applied, retired=retired, waited=waited))
+            print_json(sync_dict(plan, applied=applied, retired=retired, waited=waited))
         else:
             _print(plan, applied=applied, retired=retired)
             if waited:
@@ -149,16 +132,10 @@ def sync(
 
 
 def _check(url: str, *, plain_http: bool) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"“{url}” is no address such as https://eu1.cloud.thethings.network"
-        raise click.BadParameter(msg, param_hint="--url")
-    if parts.username or parts.password:
-        msg = "the address must not have a password in it"
-        raise click.BadParameter(msg, param_hint="--url")
-    if parts.scheme == "http" and not is_loopback(parts.hostname) and not plain_http:
-        msg = f"the token would go to {parts.hostname} without encryption; say https://, or --plain-http"
-        raise click.BadParameter(msg, param_hint="--url")
+    wrong = address_problem(url, plain_http=plain_http)
+    if wrong is not None:
+        hint = ", or --plain-http" if "without encryption" in wrong else ""
+        raise click.BadParameter(wrong + hint, param_hint="--url")
 
 
 def _token(env: str | None, file: Path | None, default: str) -> str:
@@ -166,9 +143,9 @@ def _token(env: str | None, file: Path | None, default: str) -> str:
         msg = "the token is either in --token-env or in --token-file"
         raise click.UsageError(msg)
     token = (Secret(file=file) if file else Secret(env=env or default)).read()
-    if not token.isascii() or not token.isprintable() or not token:
-        msg = "the token has characters that no HTTP header can have, or is empty"
-        raise click.UsageError(msg)
+    wrong = token_problem(token)
+    if wrong is not None:
+        raise click.UsageError(wrong)
     return token
 
 
@@ -179,42 +156,18 @@ def _expect_profile(profile: str | None, onboarding: Onboarding) -> None:
         raise click.BadParameter(msg, param_hint="--profile")
 
 
-async def _list(server: _Server, url: str, token: str, application: str) -> list[Listed]:
-    found: list[Listed] = []
-    async with server.api(url, token) as api:
-        async for each in server.devices(api, application):
-            found.append(each)
-            if sys.stderr.isatty():
-                click.echo(f"\rAsking … {len(found):,}", nl=False, err=True)
-    if sys.stderr.isatty():
-        click.echo("", err=True)
+async def _list(server: Server, url: str, token: str, application: str) -> list[Listed]:
+    if not sys.stderr.isatty():
+        return await list_devices(server, url, token, application)
+    found = await list_devices(
+        server,
+        url,
+        token,
+        application,
+        lambda number: click.echo(f"\rAsking … {number:,}", nl=False, err=True),
+    )
+    click.echo("", err=True)
     return found
-
-
-async def _apply(plan: SyncPlan, onboarding: Onboarding, *, retire_gone: bool) -> int:
-    waited = await onboarding.register(plan.devices, overwrite=True)
-    if retire_gone and plan.gone:
-        await onboarding.retire([device.id for device in plan.gone])
-    return waited
-
-
-def _as_dict(plan: SyncPlan, *, applied: bool, retired: bool, waited: int) -> dict[str, Any]:
-    return {
-        "applied": applied,
-        "new": [as_dict(device) for device in plan.new],
-        "changed": [
-            {
-                "id": change.device.id,
-                "changes": {name: {"old": old, "new": new} for name, (old, new) in change.changes.items()},
-            }
-            for change in plan.changed
-        ],
-        "gone": [device.id for device in plan.gone],
-        "retired": retired,
-        "left": [{"id": each.id, "name": each.name, "model": list(each.model)} for each in plan.left],
-        "unchanged": plan.unchanged,
-        "messages": waited,
-    }
 
 
 def _print(plan: SyncPlan, *, applied: bool, retired: bool) -> None:

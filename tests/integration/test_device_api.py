@@ -19,11 +19,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from compose.addresses import Addresses
-from compose.device_api import OPERATIONS
+from compose.device_operations import OPERATIONS
 from compose.openapi import document
 from compose.platform import Platform
 from compose.web import web_app
 from tests.device_office import Office, open_office
+from tests.network_servers import TOKEN, NetworkServer
 from tests.uplinks import chirpstack, the_things_stack
 
 if TYPE_CHECKING:
@@ -35,6 +36,127 @@ KEY = "a-key-of-an-integrator"
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(document(OPERATIONS)))
 HERE = {"latitude": 51.36, "longitude": 7.47}
 WEATHER = {"version_ids": {"brand_id": "decentlab", "model_id": "dl-atm41"}}
+
+
+# What OpenAPI 3.1 says of the parts that are used here; nothing else may be in them.
+_REFERENCE = {
+    "type": "object",
+    "properties": {"$ref": {"type": "string", "pattern": r"^#/components/schemas/\w+$"}},
+    "required": ["$ref"],
+    "additionalProperties": False,
+}
+_TEXT = {"type": "string", "minLength": 1}
+_CONTENT = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"pattern": r"^[a-z]+/[a-z0-9.+-]+$"},
+    "additionalProperties": {
+        "type": "object",
+        "properties": {
+            "schema": {"anyOf": [_REFERENCE, {"type": "object", "properties": {"type": {"const": "string"}}}]}
+        },
+        "required": ["schema"],
+        "additionalProperties": False,
+    },
+}
+_PARAMETER = {
+    "type": "object",
+    "properties": {
+        "name": _TEXT,
+        "in": {"enum": ["path", "query"]},
+        "required": {"const": True},
+        "description": _TEXT,
+        "schema": {"type": "object", "properties": {"type": {"enum": ["string", "integer", "boolean"]}}},
+    },
+    "required": ["name", "in", "schema"],
+    "additionalProperties": False,
+    # A parameter in the path has to be required.
+    "if": {"properties": {"in": {"const": "path"}}},
+    "then": {"required": ["required"]},
+}
+_OPERATION = {
+    "type": "object",
+    "properties": {
+        "operationId": {"type": "string", "pattern": r"^[a-zA-Z]+$"},
+        "summary": _TEXT,
+        "tags": {"type": "array", "items": _TEXT},
+        "parameters": {"type": "array", "items": _PARAMETER},
+        "requestBody": {
+            "type": "object",
+            "properties": {"required": {"const": True}, "content": _CONTENT},
+            "required": ["content"],
+            "additionalProperties": False,
+        },
+        "responses": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^[1-5][0-9]{2}$"},
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"description": _TEXT, "content": _CONTENT},
+                "required": ["description"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["responses"],
+    "additionalProperties": False,
+}
+SPECIFICATION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "openapi": {"type": "string", "pattern": r"^3\.1\.\d+$"},
+        "info": {
+            "type": "object",
+            "properties": {
+                "title": _TEXT,
+                "version": _TEXT,
+                "summary": _TEXT,
+                "license": {
+                    "type": "object",
+                    "properties": {"name": _TEXT, "identifier": _TEXT},
+                    "required": ["name"],
+                    "additionalProperties": False,
+                },
+            },
+            "required": ["title", "version"],
+            "additionalProperties": False,
+        },
+        "servers": {"type": "array", "items": {"type": "object", "required": ["url"]}},
+        "security": {"type": "array", "items": {"type": "object"}},
+        "paths": {
+            "type": "object",
+            "propertyNames": {"pattern": "^/"},
+            "additionalProperties": {
+                "type": "object",
+                "propertyNames": {"enum": ["get", "put", "post", "delete", "patch"]},
+                "additionalProperties": _OPERATION,
+            },
+        },
+        "components": {
+            "type": "object",
+            "properties": {
+                "schemas": {
+                    "type": "object",
+                    "propertyNames": {"pattern": r"^[a-zA-Z0-9._-]+$"},
+                    "additionalProperties": {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+                },
+                "securitySchemes": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {"type": {"const": "http"}, "scheme": _TEXT, "description": _TEXT},
+                        "required": ["type", "scheme"],
+                        "additionalProperties": False,
+                    },
+                },
+            },
+            "additionalProperties": False,
+        },
+    },
+    "required": ["openapi", "info", "paths"],
+    "additionalProperties": False,
+}
 
 
 @dataclass
@@ -122,6 +244,17 @@ def test_the_document_is_openapi_3_1() -> None:
     assert len(names) == len(set(names)) == len(OPERATIONS)
 
 
+def test_the_document_keeps_to_the_specification_of_openapi() -> None:
+    jsonschema_rs.Draft202012Validator(SPECIFICATION).validate(DOCUMENT)
+    copies = [json.loads(json.dumps(DOCUMENT)) for _ in range(3)]
+    del copies[0]["paths"]["/api/devices"]["get"]["responses"]
+    copies[1]["paths"]["/api/devices"]["post"]["requestbody"] = {}
+    del copies[2]["info"]["version"]
+    assert [jsonschema_rs.Draft202012Validator(SPECIFICATION).is_valid(each) for each in copies] == [
+        False
+    ] * 3
+
+
 def test_every_schema_is_one_and_is_used() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     for name in schemas:
@@ -135,6 +268,78 @@ def test_every_schema_is_one_and_is_used() -> None:
 async def test_the_document_is_served_to_everybody(api: Client) -> None:
     async with api.session.get("/api/openapi.json") as answer:
         assert (answer.status, await answer.json()) == (200, DOCUMENT)
+
+
+# ---- network servers ---------------------------------------------------------------------------
+
+
+def asked(url: str, **more: Any) -> dict[str, Any]:
+    return {"network": "tts", "url": url, "application": "hagen-pegel", "token": TOKEN, **more}
+
+
+async def test_a_network_servers_list_is_compared_and_then_followed(api: Client) -> None:
+    await api("POST", "/api/devices", 201, json={**given(A), "name": "By hand"})
+    known = {"name": "Pegel", "model": "decentlab/dl-mbx", "tags": {}}
+    server = NetworkServer(devices={A: known, B: known, C: {**known, "model": "acme/unknown"}})
+    async with server.serve() as url:
+        differs = await api("POST", "/api/devices/sync", 200, json=asked(url))
+        assert (differs["applied"], differs["unchanged"], differs["gone"]) == (False, 0, [])
+        assert [each["id"] for each in differs["new"]] == [B]
+        assert differs["changed"][0]["changes"]["name"] == {"old": "By hand", "new": "Pegel"}
+        assert differs["left"] == [{"id": C, "name": "Pegel", "model": ["acme", "unknown"]}]
+        assert api.office.registry.devices.keys() == {A}
+
+        done = await api("POST", "/api/devices/sync", 200, json=asked(url, apply=True, keep=["name"]))
+        assert done["applied"] is True
+        assert (await api("GET", f"/api/devices/{A}", 200))["name"] == "By hand"
+        assert (await api("GET", f"/api/devices/{B}", 200))["origin"] == f"tts {url} hagen-pegel"
+
+        del server.devices[B]
+        gone = await api("POST", "/api/devices/sync", 200, json=asked(url, apply=True, retireGone=True))
+        assert (gone["gone"], gone["retired"]) == ([B], True)
+        assert (await api("GET", f"/api/devices/{B}", 200))["retired"] is not None
+
+
+async def test_what_a_network_server_or_who_asks_says_wrongly_is_named(api: Client) -> None:
+    async with NetworkServer().serve() as url:
+        problem = await api("POST", "/api/devices/sync", 502, json=asked(url, token="wrong"))
+        assert "does not accept the token" in problem["detail"]
+        assert "wrong" not in json.dumps(problem)
+        wrong = (
+            (asked("ftp://x"), "is no address"),
+            (asked("http://[::1"), "is no address"),
+            (asked("http://ns.example"), "without encryption"),
+            (asked("https://me:secret@ns.example"), "must not have a password"),
+            (asked(url, token="a\nb"), "no HTTP header can have"),
+            (asked(url, profile="none"), "there is no profile “none”"),
+            (asked(url, network="loriot"), "network: Input should be"),
+        )
+        for body, reason in wrong:
+            assert reason in (await api("POST", "/api/devices/sync", 422, json=body))["detail"]
+
+
+async def test_a_label_names_the_device_and_its_model(api: Client) -> None:
+    code = f"LW:D0:1122334455667788:{A.upper()}:AABB1122"
+    device = await api(
+        "POST", "/api/devices", 201, json={"qr": code, "profile": "elsys-ers", "position": HERE}
+    )
+    assert (device["id"], device["profile"]) == (A, "elsys-ers")
+    for body, reason in (
+        ({"qr": "LW:D0:12"}, "this is no QR code"),
+        ({"qr": code, "id": A}, "either the id or the qr code"),
+        ({"qr": code.replace("0001:", "0002:")}, "a profile must be named"),
+    ):
+        assert reason in (await api("POST", "/api/devices", 422, json=body))["detail"]
+
+
+async def test_health_is_that_of_the_declared_interval(api: Client) -> None:
+    await api("POST", "/api/devices", 201, json=given(A, parameters={"interval": 600}))
+    await api("POST", "/api/devices", 201, json=given(B))
+    shown = (await api("GET", "/api/devices/health", 200))["devices"]
+    assert [(each["device"], each["received"], each["intervalSeconds"]) for each in shown] == [
+        (A, 0, 600),
+        (B, 0, None),
+    ]
 
 
 # ---- who may -----------------------------------------------------------------------------------
@@ -207,7 +412,7 @@ async def test_a_device_is_registered_shown_changed_and_forgotten(api: Client) -
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({}, "id: Field required"),
+        ({}, "say either the id or the qr code"),
         ({"id": A, "color": "red"}, "color: Extra inputs are not permitted"),
         ({"id": A, "position": {"latitude": 91, "longitude": 7}}, "position.latitude"),
         ({"id": A, "installed": "soon"}, "installed"),
