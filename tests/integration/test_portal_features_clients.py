@@ -167,3 +167,22 @@ async def test_as_qgis_asks(city: City) -> None:
         assert headers["Access-Control-Allow-Origin"] == "*"
         if "crs=" in path:
             assert headers["Content-Crs"] == f"<{metres}>"
+
+
+async def test_unknown_keys_are_refused(city: City) -> None:
+    for path in ("", "/collections", "/collections/wetter/items"):
+        status, headers, _ = await city.get(f"/ogc/features{path}", X_API_Key="nobody's")
+        assert status == 401
+        assert "WWW-Authenticate" in headers
+
+
+async def test_answers_are_kept_for_a_moment(city: City) -> None:
+    """Who asks again with the ETag gets nothing new; another representation is another answer."""
+    path = "/ogc/features/collections/wetter/schema"
+    _, first, body = await city.get(path)
+    status, _, empty = await city.get(path, If_None_Match=first["ETag"])
+    assert (status, empty) == (304, b"")
+    _, page, other = await city.get(path, Accept="text/html", Accept_Language="en")
+    assert page["Content-Type"].startswith("text/html")
+    assert page["ETag"] != first["ETag"]
+    assert other != body

@@ -20,6 +20,7 @@ from broker.client import NgsiLdClient
 from portal.datasets import load_catalogue
 from portal.live import Live
 from portal.live_events import Manner, end_streams, routes
+from portal.server import portal_app
 from tests.conftest import free_port
 from tests.portal_address import serving_at_its_address
 from tests.portal_city import HAGEN, published_city
@@ -330,6 +331,24 @@ async def test_streams_end_with_the_portal(published: City) -> None:
             await flood(city, 15_000)
         assert (await reading).endswith(b"\n\n")
         slow.close()
+
+
+async def test_behind_what_all_interfaces_have(published: City) -> None:
+    """Streams of one address do not wait for each other; unknown keys are refused; any site may listen."""
+    own = type(published)(office=replace(published.office, live=Live(first=1000)), broker=published.broker)
+    app = partial(portal_app, interfaces=[partial(routes, manner=QUICK)])
+    async with (
+        serving_at_its_address(own, app=app, on_shutdown=end_streams) as city,
+        listening(city) as one,
+        listening(city) as other,
+    ):
+        levels(city, 1)
+        assert await one.levels(1) == await other.levels(1) == [1]
+        assert other.answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Content-Encoding" not in other.answer.headers
+        status, headers, _ = await city.get("/events", X_API_Key="nobody's")
+        assert status == 401
+        assert headers["Content-Type"].startswith("application/problem+json")
 
 
 async def test_broker_away(published: City) -> None:
