@@ -95,7 +95,8 @@ def build_entities(
     return Built(entities=tuple(entities), unmapped=unmapped, problems=tuple(problems))
 
 
-_Found = dict[str, tuple[Any, "datetime"]]
+# Value, when it was observed and its flag, by attribute.
+_Found = dict[str, tuple[Any, "datetime", "str | None"]]
 _Moving = dict[str, timedelta]
 
 
@@ -112,7 +113,7 @@ def moving_attributes(type_name: str, device: Device) -> _Moving:
 
 
 def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found, tuple[str, ...]]:
-    """Give each reading to the attribute of the first type that has one: value and time by attribute."""
+    """Give each reading to the attribute of the first type that has one."""
     status: _Found = {}
     measured: _Found = status if type_name == _DEVICE else {}
     unmapped: list[str] = []
@@ -127,7 +128,7 @@ def _sort(readings: tuple[Reading, ...], type_name: str) -> tuple[_Found, _Found
                 elif not isinstance(value, bool | str):
                     same = factor_from is None or factor_to is None
                     value = clean(value if same else convert(value, factor_from or "", factor_to or ""))
-                found[attribute] = (value, reading.observed_at)
+                found[attribute] = (value, reading.observed_at, reading.quality)
                 break
         else:
             unmapped.append(reading.quantity)
@@ -242,7 +243,7 @@ def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
     found = dict(found)
     wrong: list[str] = []
     while True:
-        measured = {attribute: value for attribute, (value, _) in found.items()}
+        measured = {attribute: value for attribute, (value, _, _) in found.items()}
         try:
             entity = model.model_validate({**values, "id": urn, "type": type_name, **measured})
         except ValidationError as error:
@@ -252,8 +253,11 @@ def _entity(  # noqa: PLR0917 - what it is, what it is made of, and when
                 return None, wrong
             del found[str(culprit)]
         else:
-            times = {attribute: at for attribute, (_, at) in found.items()}
+            times = {attribute: at for attribute, (_, at, _) in found.items()}
             body = normalize(entity, times, units)
+            for attribute, (_, _, quality) in found.items():
+                if quality is not None:
+                    body[attribute]["quality"] = {"type": "Property", "value": quality}
             # A registration observed nothing, so it can never be late.
             at = None if uplink.network == REGISTRY else uplink.observed_at
             return _update(model.subject, at, tuple(found), body, moving), wrong

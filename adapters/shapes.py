@@ -21,6 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from adapters.build import own_units, shared, slot
 from adapters.derive import DERIVATIONS, VARIANTS, derive
 from adapters.plans import DEVICE
+from adapters.quality import limits as watched_limits
 from adapters.readings import LARGEST
 from models.errors import ConfigurationError
 from models.ngsild import sent_value, to_json
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from adapters.build import Slot
     from adapters.plans import Plan
+    from adapters.quality import Recent
     from models.types import Attribute
 
 _SOME_TIME: Final = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -100,6 +102,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         unmapped: quantities without an attribute.
         cells: how each value becomes one of an attribute.
         numbers: the cells, where all of them are numbers: that is quicker.
+        watched: quantities of which it is looked at how they change, and positions of their values.
         parts: the entities.
     """
 
@@ -108,6 +111,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
     unmapped: tuple[str, ...]
     cells: tuple[_Number | _Other, ...]
     numbers: tuple[_Number, ...] | None
+    watched: tuple[tuple[str, int], ...]
     parts: tuple[_Part, ...]
 
     def fill(
@@ -116,6 +120,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         at: datetime,
         parameters: Mapping[str, float],
         plan: Plan,
+        recent: Recent | None = None,
     ) -> tuple[EntityUpdate, ...] | None:
         """Make the entities; None: something is not as it should be.
 
@@ -124,6 +129,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
             at: when they were measured.
             parameters: of the device, for what is derived.
             plan: of the device.
+            recent: what devices said before; None: nothing is watched.
         """
         if self.steps:
             values = [*values]
@@ -136,7 +142,8 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
                 if not low <= found <= high:
                     return None
                 values.append(found)
-        written = self._write(values)
+        flagged = recent is not None and self.watched and self._flagged(values, at, plan, recent)
+        written = None if flagged else self._write(values)
         if written is None:
             return None
         stamp = stamp_of(at)
@@ -163,6 +170,11 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
                 )
             )
         return tuple(updates)
+
+    def _flagged(self, values: Sequence[Any], at: datetime, plan: Plan, recent: Recent) -> bool:
+        """Say whether something changed as it never does: the whole way flags it."""
+        seen = [(name, values[index]) for name, index in self.watched]
+        return recent.look(plan.device.id, at.timestamp(), seen) is not None
 
     def _write(self, values: Sequence[Any]) -> list[bytes] | None:
         """Return the attributes' values as JSON."""
@@ -304,6 +316,7 @@ def make_shape(
         unmapped=tuple(unmapped),
         cells=tuple(cells),
         numbers=numbers if cells and len(numbers) == len(cells) else None,
+        watched=tuple((name, index) for name, index in last.items() if name in watched_limits()),
         parts=tuple(parts),
     )
 

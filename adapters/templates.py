@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from adapters.plans import Plan
+    from adapters.quality import Recent
     from adapters.shapes import Shape
     from models.device import Device, FieldMapping, Profile
     from models.reading import EntityUpdate
@@ -235,13 +236,16 @@ class Templates:
             self._plans = {name: kept for name, kept in self._plans.items() if name in devices}
         self._plans[plan.device.id] = plan
 
-    def fill(self, plan: Plan, uplink: Uplink, fields: Any) -> tuple[tuple[EntityUpdate, ...], Shape] | None:
+    def fill(
+        self, plan: Plan, uplink: Uplink, fields: Any, recent: Recent | None = None
+    ) -> tuple[tuple[EntityUpdate, ...], Shape] | None:
         """Make the entities of one message; None: it has to go the whole way.
 
         Args:
             plan: the device's.
             uplink: the message.
             fields: what was decoded; None: the message brings the network server's status alone.
+            recent: what devices said before; None: nothing is watched.
         """
         kind = plan.group.kind
         try:
@@ -255,7 +259,7 @@ class Templates:
             shape = kind.shape(found, values, parameters)
             if shape is None:
                 return None
-            updates = shape.fill(values, uplink.observed_at, parameters, plan)
+            updates = shape.fill(values, uplink.observed_at, parameters, plan, recent)
         except (OddError, OverflowError, ValueError, ConfigurationError):
             return None  # a value that cannot be, or a number or a time beyond all bounds
         if updates is None:

@@ -30,6 +30,7 @@ from adapters.derive import derive
 from adapters.fields import pick
 from adapters.measurements import measurements
 from adapters.networks.envelope import read_uplink
+from adapters.quality import CLOCK, RANGE, Recent, limits, out_of_range, sources_of
 from adapters.readings import (
     by_moment,
     check_time,
@@ -87,6 +88,7 @@ class World:
         codecs: decoders of payloads.
         readers: by source, what reads its envelopes; sources without one are recognised by shape.
         templates: what makes translation fast, and changes nothing else.
+        recent: what devices said before, by which readings are flagged; None: nothing is watched.
         counters: what counters said in the messages before, in the order of the log; None: nobody knows,
             and there are no differences.
     """
@@ -98,6 +100,7 @@ class World:
     readers: Mapping[str, Callable[[Message], Uplink]] = field(default_factory=dict)
     templates: Templates = field(default_factory=Templates)
     counters: Counters | None = None
+    recent: Recent | None = None
     retired: Mapping[str, Device] = field(default_factory=dict)
     sites: Sites = field(default_factory=Sites)
 
@@ -241,6 +244,8 @@ def _fill(
 ) -> bool:
     """Make the entities the quick way; False: they cannot be made so."""
     uplink, templates = cast("Uplink", done.uplink), world.templates
+    if _clock_is_wrong(done, uplink, world):
+        return False
     if fields and world.counters is not None:
         if site_of(cast("Device", done.device)) is not None:
             return False  # the free spots of its site are to be counted
@@ -248,7 +253,7 @@ def _fill(
             if pick(fields, row) is not None:
                 return False  # what was counted since the message before is to be added
     plan = templates.find(cast("Device", done.device), profile, uplink, world.city)
-    filled = None if plan is None else templates.fill(plan, uplink, fields)
+    filled = None if plan is None else templates.fill(plan, uplink, fields, world.recent)
     if filled is None:
         return False
     entities, shape = filled
@@ -271,10 +276,13 @@ def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profil
     """Go the whole way from readings to entities, and name all that is wrong."""
     _expect_something(done, uplink, profile)
     _add_status(done, uplink)
+    _flag_range(done)
     _leave_out_implausible(done, device)
     _count(done, device, profile, world)
     _derive(done, device, profile)
+    _flag_range(done)
     _leave_out_implausible(done, device)
+    _flag_changes(done, uplink, device, world)
     _build(done, uplink, device, profile, world)
     world.templates.learn(done, profile, world.city, world.devices)
     _measure(done, done.readings, world)
@@ -371,18 +379,62 @@ def _count(done: Translation, device: Device, profile: Profile, world: World) ->
     if world.counters is None:
         return
     for some in by_moment(done.readings):
-        for counter in counters_of(some, profile):
+        sound = [reading for reading in some if reading.quality is None]
+        for counter in counters_of(sound, profile):
             done.counts = (*done.counts, counter.now)
             passed = world.counters.advance(device.id, counter.now, counter.modulus)
             if passed is not None:
                 done.readings = (*done.readings, counter.reading(passed))
 
 
+def _flag_range(done: Translation) -> None:
+    """Flag what is outside of what is physically possible: it goes on, and nothing is derived from it."""
+    if any(out_of_range(reading) for reading in done.readings):
+        done.readings = tuple(
+            replace(reading, quality=RANGE) if out_of_range(reading) else reading for reading in done.readings
+        )
+
+
+def _flag_changes(done: Translation, uplink: Uplink, device: Device, world: World) -> None:
+    """Flag what a wrong clock dates, what changed too fast or not at all, and what is derived from that."""
+    if world.recent is None or uplink.kind != "data":
+        return
+    wrong_clock = _clock_is_wrong(done, uplink, world)
+    flagged: list[Reading] = []
+    for some in by_moment(done.readings) if done.readings else ():
+        watched = [
+            (each.quantity, float(each.value))
+            for each in some
+            if each.quantity in limits() and each.quality is None
+        ]
+        flags = dict(world.recent.look(device.id, some[0].observed_at.timestamp(), watched) or {})
+        for each in some:
+            if each.codec == "derived" and each.quantity not in flags:
+                inherited = next((flags[name] for name in sources_of(each.quantity) if name in flags), None)
+                if inherited is not None:
+                    flags[each.quantity] = inherited
+        for each in some:
+            flag = each.quality or (CLOCK if wrong_clock else flags.get(each.quantity))
+            flagged.append(each if flag == each.quality else replace(each, quality=flag))
+    done.readings = tuple(flagged)
+
+
+def _clock_is_wrong(done: Translation, uplink: Uplink, world: World) -> bool:
+    if world.recent is None or not uplink.device_time:
+        return False
+    return world.recent.clock_is_wrong(uplink, uplink.device_id, done.message.received_at)
+
+
 def _derive(done: Translation, device: Device, profile: Profile) -> None:
     try:
         parameters = {**profile_parameters(profile), **device.parameters}
         done.readings = tuple(
-            reading for some in by_moment(done.readings) for reading in derive(some, parameters)
+            reading
+            for some in by_moment(done.readings)
+            for reading in (
+                *derive([reading for reading in some if reading.quality is None], parameters),
+                *(reading for reading in some if reading.quality is not None),
+            )
         )
     except ConfigurationError as error:
         msg = f"The parameters of device {device.id} contradict each other: {error}."
@@ -392,7 +444,7 @@ def _derive(done: Translation, device: Device, profile: Profile) -> None:
 def _leave_out_implausible(done: Translation, device: Device) -> None:
     kept: list[Reading] = []
     for reading in done.readings:
-        reason = implausible(reading)
+        reason = None if reading.quality == RANGE else implausible(reading)
         if reason is None:
             kept.append(reading)
         else:

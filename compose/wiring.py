@@ -17,6 +17,7 @@ import structlog
 
 from adapters.codecs.decoding import Codecs
 from adapters.profiles import load_profiles
+from adapters.quality import Recent
 from adapters.registry import Registry
 from adapters.sources.mqtt import MqttSettings, MqttSource
 from adapters.sources.simulator import devices as simulated_devices
@@ -161,6 +162,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
         codecs=codecs,
         readers=source_readers(settings),
         counters=counters,
+        recent=Recent(),
     )
     client = await stack.enter_async_context(
         NgsiLdClient(

@@ -21,6 +21,7 @@ class Reading(Struct, frozen=True, kw_only=True, gc=False):
         observed_at: UTC.
         codec: what decoded it: `network`, `normalized`, a codec's name (`decentlab.dl_atm41`),
             or `derived` for what was computed from other readings.
+        quality: a flag of `adapters/quality.py`; None: nothing speaks against it.
     """
 
     quantity: str
@@ -28,6 +29,7 @@ class Reading(Struct, frozen=True, kw_only=True, gc=False):
     unit: str | None
     observed_at: datetime
     codec: str
+    quality: str | None = None
 
 
 class Rest(Protocol):

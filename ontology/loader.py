@@ -102,6 +102,8 @@ class Quantity:
         unit: UN/CEFACT code of its readings; None for what has no unit.
         low: the least value that is physically possible, in that unit; None: not bounded.
         high: the greatest.
+        rate: the greatest change in a minute that is possible, in that unit; None: any.
+        stuck: hours that it never stays exactly the same; None: it may.
         label_de: German name.
         label_en: English name.
         controlled: what the Device model calls it in `controlledProperty`; None: it has no word for it.
@@ -114,6 +116,8 @@ class Quantity:
     unit: str | None = None
     low: float | None = None
     high: float | None = None
+    rate: float | None = None
+    stuck: float | None = None
     label_de: str
     label_en: str
     controlled: str | None = None
@@ -208,6 +212,8 @@ def _quantity(name: str, table: Mapping[str, Any]) -> Quantity:
         unit=table.get("unit"),
         low=low,
         high=high,
+        rate=table.get("rate"),
+        stuck=table.get("stuck"),
         label_de=table["de"],
         label_en=table["en"],
         controlled=table.get("controlled"),

@@ -52,12 +52,12 @@ def expected(shared: Path, subject: str) -> dict[str, str]:
     """Return a subject's terms: its types, then attributes and members of structured values."""
     models = [model for model in TYPES.values() if model.subject == subject]
     types = sorted(model.__name__ for model in models)
-    used: set[str] = set()
+    used = {"quality"}  # of a reading: beside the value of any attribute
     for model in models:
         schema = model.model_json_schema()
         used |= {row.name for row in attributes(model)} | members(schema.get("$defs", {}))
     rest = sorted(used - core_context()["@context"].keys() - set(types), key=str.lower)
-    known = official(shared, subject) | OWN.get(subject, {})
+    known = official(shared, subject) | {"quality": "urn:volme:term:quality"} | OWN.get(subject, {})
     return {term: known[term] for term in (*types, *rest)}
 
 
