@@ -29,6 +29,7 @@ from portal.exports.tending import tend
 from portal.interfaces import INTERFACES
 from portal.limits import Limiter
 from portal.live import Live
+from portal.live_events import end_streams
 from portal.office import Office, digest
 from portal.problems import problem
 from portal.projection import Projection
@@ -123,6 +124,7 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
             basemap=portal.basemap,
         )
         app = portal_app(office, INTERFACES, limiter=_limiter(portal), private=_private(publisher, token))
+        app.on_shutdown.append(end_streams)
         await stack.enter_async_context(listening(app, portal.host, around.port, portal.tls))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
