@@ -60,7 +60,7 @@ class _Table(BaseModel):
     parameters: dict[str, float] = {}
 
 
-def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> Mapping[str, Profile]:
+def load_profiles(extra: Mapping[str, dict[str, Any]] = {}) -> dict[str, Profile]:
     """Return every profile by name; a table in `extra` replaces ours of the same name.
 
     Raises:

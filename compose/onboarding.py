@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ from adapters.profiles import find_profile, guess, load_profiles
 from compose.commands.device_input import read_device, written
 from compose.device_plan import make_plan, reread
 from compose.readers import announcement, source_readers
+from compose.reload import LOOK_S, Reload
 from models.errors import MessageError, UnknownDeviceError, VolmeError
 from models.message import Message
 from models.uplink import REGISTRY
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from compose.commands.device_files import Record
     from compose.device_plan import Plan
     from compose.settings import Settings
-    from models.device import Device
+    from models.device import Device, Profile
     from models.uplink import Position, Uplink
 
 #: How many of a device's newest messages are looked at for a proposal: a join or a status tells nothing.
@@ -83,9 +85,20 @@ class Onboarding:
         """
         self.settings = settings
         self.registry = registry
-        self.profiles = load_profiles(settings.profiles)
+        self._profiles = load_profiles(settings.profiles)
+        self._reload = Reload(settings, self._profiles, None)
+        self._look_at = 0.0
         self._journal = journal
         self._readers = source_readers(settings)
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """The device profiles by name, with those that were put into the data folder meanwhile."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._reload.look()
+        return self._profiles
 
     def find(self, device_id: str) -> Device:
         """Return a device, in service or retired.

@@ -76,6 +76,10 @@ class Breaker:
         detail = {"codec": codec, "since": f"{record.since:%FT%TZ}", "until": f"{record.until:%FT%TZ}"}
         return CodecPausedError(message, detail=detail)
 
+    def forget(self, codec: str) -> None:
+        """Know nothing of a codec any more: it is another one."""
+        self._records.pop(codec, None)
+
     def answered(self, codec: str) -> None:
         """Note that a codec answered in time, be it with an error of its own."""
         record = self._records.get(codec)

@@ -138,6 +138,10 @@ class Codecs:
             results[place] = result
         return results
 
+    def update(self, javascript: Mapping[str, str]) -> list[str]:
+        """Take other JavaScript codecs from now on; return the names of those that differ."""
+        return self._pool.update(javascript)
+
     async def close(self) -> None:
         """End the child processes."""
         await self._pool.close()

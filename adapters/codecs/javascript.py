@@ -134,6 +134,17 @@ class JavaScriptPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
 
+    def update(self, sources: Mapping[str, str]) -> list[str]:
+        """Run other sources from now on, and judge codecs that differ anew; return their names."""
+        names = self.sources.keys() | sources.keys()
+        changed = sorted(name for name in names if self.sources.get(name) != sources.get(name))
+        self.sources = sources
+        for name in changed:
+            self.breaker.forget(name)
+            for child in self._children:
+                child.known.discard(name)
+        return changed
+
     async def decode(self, request: Request) -> Decoded:
         """Run one codec on one payload; its clock stands at `received_at`.
 
@@ -255,7 +266,8 @@ class JavaScriptPool:
     def _group(self, child: Child, name: str, jobs: list[_Job]) -> dict[str, Any]:
         group: dict[str, Any] = {"codec": name, "items": [job.item for job in jobs]}
         if name not in child.known:
-            group["source"] = self.sources[name]
+            # A codec that was taken away meanwhile answers nobody.
+            group["source"] = self.sources.get(name, "")
             child.known.add(name)
         return group
 

@@ -102,7 +102,8 @@ def add(
         click.echo(f"Profile {each} is decoded by {PREFIX}{name} from now on{before}.")
         if tried and not isinstance(found, CodecError):
             _show(found, profile)
-    _say_restart(settings)
+    if holder(settings.data) is not None:
+        note("Volme is running: it takes the codec up within seconds.")
 
 
 def _profile(name: str, profiles: Mapping[str, Profile]) -> Profile:
@@ -206,7 +207,7 @@ def _write(path: Path, text: str) -> None:
 
 def _say_restart(settings: Settings) -> None:
     if holder(settings.data) is not None:
-        note("Volme is running: it goes on as before until it is restarted.")
+        note("Volme is running: it goes on with the codec until it is restarted.")
 
 
 @click.command("list", short_help="List vendors' codecs and the profiles that use them.")
