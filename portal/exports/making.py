@@ -71,7 +71,7 @@ class Making:
         try:
             for extension, path in self.paths.items():
                 files[extension] = _Growing(path, formats[extension].writer(sheet))
-            async for part in rows:
+            async for part in _ahead(rows):
                 if not self.rows and part:
                     await self._written(files, lambda file: file.writer.begin())
                 self.rows += len(part)
@@ -156,6 +156,18 @@ class Making:
     def _check(self) -> None:
         if self._error is not None:
             raise MakingFailedError(str(self._error)) from self._error
+
+
+async def _ahead(rows: AsyncIterator[Sequence[Row]]) -> AsyncIterator[Sequence[Row]]:
+    """Yield parts; while one is being written, the next is being read, and no more than that."""
+    reading = asyncio.ensure_future(anext(rows, None))
+    try:
+        while (part := await reading) is not None:
+            reading = asyncio.ensure_future(anext(rows, None))
+            yield part
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 def _piece(file: IO[bytes], size: int) -> bytes:

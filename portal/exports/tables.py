@@ -36,6 +36,7 @@ class Machine:
     """CSV with comma, decimal point and times in UTC."""
 
     delimiter = ","
+    plain: type = float  # numbers that the writer itself writes as they are
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
@@ -48,7 +49,16 @@ class Machine:
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         """Write rows."""
-        return self._written(self._cells(row) for row in rows)
+        lines: list[list[Any]] = []
+        of: tuple[Any, ...] = ()
+        first: list[Any] = []
+        for row in rows:
+            if of != (row.id, row.name, row.place):  # rows of an entity follow each other
+                of = row.id, row.name, row.place
+                first = list(self._first(row))
+            values = [value if type(value) is self.plain else self.cell(value) for value in row.values]
+            lines.append([*first, *self.time(row.moment), *values, self.cell(row.quality)])
+        return self._written(lines)
 
     def end(self) -> bytes:
         """Write nothing more."""
@@ -61,21 +71,18 @@ class Machine:
         self._text.truncate()
         return found
 
-    def _cells(self, row: Row) -> Iterator[Any]:
+    def _first(self, row: Row) -> Iterator[Any]:
+        """Yield what is the same in all rows of an entity."""
         yield safe(row.id)
         if self._sheet.named:
             yield self.cell(row.name)
         if self._sheet.placed:
             for each in position(row.place):
                 yield self.cell(each)
-        yield from self.time(row.moment)
-        for value in row.values:
-            yield self.cell(value)
-        yield self.cell(row.quality)
 
-    def time(self, moment: datetime | None) -> Iterator[str]:
+    def time(self, moment: datetime | None) -> Sequence[str]:
         """Write when a row was observed."""
-        yield "" if moment is None else utc(moment)
+        return ("" if moment is None else utc(moment),)
 
     def cell(self, value: Any) -> Any:
         """Write a value; the writer itself writes numbers as JSON does."""
@@ -96,6 +103,7 @@ class German(Machine):
     """CSV with semicolon, decimal comma, German headers and times in Hagen's own; Excel opens it as it is."""
 
     delimiter = ";"
+    plain = int
 
     def begin(self) -> bytes:
         """Write the header, behind a mark by which Excel knows UTF-8."""
@@ -103,15 +111,13 @@ class German(Machine):
         header.insert([column.name for column in self._sheet.all].index(TIME) + 1, ZONE)
         return "\ufeff".encode() + self._written([header])
 
-    def time(self, moment: datetime | None) -> Iterator[str]:
+    def time(self, moment: datetime | None) -> Sequence[str]:
         """Write local time and, in a cell of its own, how far that is from UTC."""
         if moment is None:
-            yield from ("", "")
-            return
-        local = moment.astimezone(BERLIN)
-        yield german_time(local)
-        offset = local.strftime("%z")
-        yield f"UTC{offset[:3]}:{offset[3:]}"
+            return "", ""
+        text = moment.astimezone(BERLIN).isoformat(sep=" ")
+        local, offset = text[:-6], text[-6:]
+        return local.rstrip("0").replace(".", ",") if "." in local else local, f"UTC{offset}"
 
     def cell(self, value: Any) -> Any:
         """Write a value."""
@@ -135,14 +141,8 @@ def safe(text: str) -> str:
 
 def utc(moment: datetime) -> str:
     """Write a moment in UTC, with as many digits of a second as it has."""
-    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    text = (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat()[:-6]
     return f"{text.rstrip('0') if '.' in text else text}Z"
-
-
-def german_time(local: datetime) -> str:
-    """Write a local time as spreadsheets read it, with a comma before parts of a second."""
-    text = local.replace(tzinfo=None).isoformat(sep=" ")
-    return text.rstrip("0").replace(".", ",") if "." in text else text
 
 
 def position(place: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
