@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compose.commands.codec_examples import difference
 from tests.cli_runs import Program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SUM = """
     function decodeUplink({ bytes, fPort }) {
@@ -243,6 +241,40 @@ def test_hostile_codecs_fail_alone(volme: Program, tmp_path: Path) -> None:
         if not result["ok"]:
             _, expected = HOSTILE[result["codec"].removeprefix("evil/").removesuffix(".js")]
             assert expected in result["why"]
+
+
+def test_five_hundred_codecs_with_fifteen_hundred_examples(volme: Program, tmp_path: Path) -> None:
+    """As large as a vendors' repository; hostile ones are among them, and no process is left behind."""
+    third = "    - {{ input: {{ fPort: 4, bytes: [7] }}, output: {{ data: {{ sum: 7, port: 4 }} }} }}\n"
+    three = YAML.replace("downlinkEncoder:", f"{third}downlinkEncoder:")
+    files = {}
+    for number in range(500 - len(HOSTILE)):
+        name = f"vendor/v{number % 25:02d}/model{number}"
+        files[f"{name}.js"] = SUM + f"\nfunction helper{number}(a) {{ return a; }}"
+        files[f"{name}.yaml"] = three.format(script=f"model{number}.js", wrong=255)
+    for name, (body, _) in HOSTILE.items():
+        files[f"vendor/evil/{name}.js"] = f"function Decoder(bytes) {{ {body} }}"
+        files[f"vendor/evil/{name}.yaml"] = three.format(script=f"{name}.js", wrong=255)
+    write(tmp_path, files)
+    before = decoders()
+    code, found = report(volme, "vendor")
+    assert code == 1
+    assert (found["codecs"], found["passed"] + found["failed"]) == (500, 1500)
+    assert {result["vendor"] for result in found["results"] if not result["ok"]} == {"evil"}
+    assert found["failed"] == 3 * len(HOSTILE)
+    assert decoders() <= before
+
+
+def decoders() -> set[int]:
+    """Processes of this machine that run codecs."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"javascript_child" in path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:
+            continue  # it has just ended
+    return found
 
 
 def test_a_folder_without_codecs(volme: Program, tmp_path: Path) -> None:

@@ -93,6 +93,24 @@ async def test_a_file_with_wrong_rows_is_refused_with_their_lines(volme: Desk) -
     assert await volme.json("list") == []
 
 
+async def test_a_thousand_rows_are_refused_row_by_row_and_then_taken(volme: Desk) -> None:
+    rows = [f"70b3d57ed1{number:06x},elsys-ers,51.{number:04d},7.47" for number in range(1000)]
+    wrong = [*rows]
+    wrong[9] = "70b3d57ed1,,51,7"
+    wrong[499] = rows[498]
+    wrong[999] = rows[999].replace("elsys-ers", "elsys-erz")
+    head = "id,profile,latitude,longitude\n"
+    found = await volme.json("import", volme.file("w.csv", head + "\n".join(wrong)), code=1)
+    assert [error["row"] for error in found["errors"]] == [11, 501, 1001]
+    refused = await volme("import", "w.csv", "--apply")
+    assert refused.code == 1
+    assert "did you mean elsys-ers" in refused.out
+    assert await volme.json("list") == []
+    done = await volme.json("import", volme.file("r.csv", head + "\n".join(rows)), "--apply")
+    assert (len(done["new"]), done["errors"]) == (1000, [])
+    assert len(await volme.json("list")) == 1000
+
+
 async def test_a_qr_code_registers_a_device(volme: Desk) -> None:
     code = "LW:D0:1122334455667788:AABBCCDDEEFF0011:AABB1122:OAABBCCDDEEFF:SYYWWNNNNNN:PFOOBAR:CAF2C"
     done = await volme("add", "--qr", "-", "--at", "51.36,7.47", given=f"{code}\n")
