@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portal import atom, catalogue, described, features, live_events, open_data, pages, sensorthings
+from portal import atom, catalogue, described, features, live_events, open_data, openapi, pages, sensorthings
 from portal.exports import serving as files
 
 if TYPE_CHECKING:
@@ -25,5 +25,6 @@ INTERFACES: tuple[Callable[[Office], Iterable[web.AbstractRouteDef]], ...] = (
     features.routes,
     sensorthings.routes,
     atom.routes,
+    openapi.routes,
     live_events.routes,
 )

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from yarl import URL
 
 from portal.open_data import words
@@ -26,6 +28,17 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+_CODE: Final = re.compile(r"`([^`]+)`")
+
+
+def with_code(text: str) -> Markup:
+    """Escape a text, and set what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
+
+
+TEMPLATES.filters["with_code"] = with_code
 
 
 def page(
