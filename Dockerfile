@@ -14,7 +14,7 @@ USER volme
 ENV PATH=/venv/bin:$PATH VOLME_CONFIG=/etc/volme/city.toml
 WORKDIR /var/lib/volme
 VOLUME /var/lib/volme
-EXPOSE 8080
+EXPOSE 8080 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD \
   ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
 ENTRYPOINT ["volme"]

@@ -34,6 +34,7 @@ from compose.platform import Platform, forget_history
 from compose.portal_child import PortalChild
 from compose.preference import preference
 from compose.readers import announcement, javascript_sources, source_readers
+from compose.reload import Reload
 from compose.running import claim, publish_addresses, withdraw_addresses
 from compose.settings import LOOPBACK
 from compose.silence import Watch
@@ -154,11 +155,12 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
     codecs = Codecs(javascript_sources(settings))
     stack.push_async_callback(codecs.close)
     counters = Counters()
+    profiles = dict(load_profiles(settings.profiles))
     world = World(
         city=settings.city,
         devices=platform.registry.devices,
         retired=platform.registry.retired,
-        profiles=load_profiles(settings.profiles),
+        profiles=profiles,
         codecs=codecs,
         readers=source_readers(settings),
         counters=counters,
@@ -184,6 +186,7 @@ async def _bridge(stack: AsyncExitStack, platform: Platform) -> None:
         counters=counters,
     )
     await _task(stack, "bridge", platform.bridge.run())
+    await _task(stack, "reload", Reload(settings, profiles, codecs).keep_looking())
     alerts = f"{platform.addresses.web}/contexts/Alert.jsonld"
     await _task(stack, "silence", Watch(platform, client, world.profiles, alerts).keep_looking())
 

@@ -143,7 +143,13 @@ def run(*, config: Path | None, data: Path | None, behind_proxy: bool, check: bo
         msg = "volme run needs --config FILE (to try Volme without one: volme up)"
         raise click.UsageError(msg)
     proxy = True if behind_proxy else None
-    settings = settings_of(config, data, web__behind_proxy=proxy, broker__embedded__behind_proxy=proxy)
+    settings = settings_of(
+        config,
+        data,
+        web__behind_proxy=proxy,
+        broker__embedded__behind_proxy=proxy,
+        portal__behind_proxy=proxy,
+    )
     configure_logs(settings.log_format, settings.log_level)
     if check:
         _check(settings)

@@ -114,7 +114,7 @@ def test_secrets_come_from_files_and_the_environment(tmp_path: Path, monkeypatch
 
 
 def test_the_example_for_hagen_can_be_used() -> None:
-    settings = load_settings(COMPOSE / "hagen.toml", web__behind_proxy=True)
+    settings = load_settings(COMPOSE / "hagen.toml", web__behind_proxy=True, portal__behind_proxy=True)
     assert settings.city == "hagen"
     assert settings.broker.kind == "orion-ld"
     assert settings != Settings()
