@@ -82,7 +82,8 @@ def _update(reading: Reading, kept: _Kept) -> EntityUpdate:
     value = reading.value
     if reading.quality is None and (type(value) is float or type(value) is int):  # what nearly all are
         stamp = stamp_of(reading.observed_at)
-        head, measured = kept.number % (orjson.dumps(clean(value)), stamp, stamp), _NUMBER
+        head = kept.number % (orjson.dumps(clean(value)), stamp, stamp)
+        measured: tuple[str, ...] = _NUMBER
     else:
         head = _head(kept.id, value, reading.unit, rfc3339(reading.observed_at), reading.quality)
         measured = _BOTH if isinstance(value, bool) else _TEXT if isinstance(value, str) else _NUMBER
@@ -100,7 +101,7 @@ def _update(reading: Reading, kept: _Kept) -> EntityUpdate:
 def _head(id_: str, value: Any, unit: str | None, stamp: str, quality: str | None = None) -> bytes:
     body: dict[str, Any] = {"id": id_, "type": MEASUREMENT}
     if value is _GAP or not isinstance(value, str):
-        number = value if value is _GAP else clean(value)
+        number: Any = value if isinstance(value, str) else clean(value)
         body["numValue"] = {"type": "Property", "value": number, "observedAt": stamp}
         if unit is not None:
             body["numValue"]["unitCode"] = unit
