@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from portal.sensorthings.address import linked
 from portal.sensorthings.functions import order_of
 from portal.sensorthings.model import KINDS, OBSERVATIONS, Node, Stream
-from portal.sensorthings.observing import Token, observation, observation_id, plan
+from portal.sensorthings.observing import observation, plan
 from portal.sensorthings.options import FURTHEST
 from portal.sensorthings.problems import RequestError, TooCostlyError
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from portal.sensorthings.address import Many
-    from portal.sensorthings.city import City
     from portal.sensorthings.evaluate import Work
     from portal.sensorthings.history import Found, History
     from portal.sensorthings.model import Kind
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Entities in one answer, those of all expansions together.
 MOST_NODES: Final = 60_000
+#: Of a part of an answer: what is expanded in each other grows with each step.
+MOST_BYTES: Final = 64_000_000
 _COMPONENTS: Final = ("id", "phenomenonTime", "resultTime", "result", "resultQuality", "parameters")
 
 
@@ -52,9 +55,8 @@ class Answerer:
         now: the moment of the request.
     """
 
-    def __init__(self, base: str, city: City, history: History, work: Work, now: datetime) -> None:
+    def __init__(self, base: str, history: History, work: Work, now: datetime) -> None:
         self._base = base
-        self._city = city
         self._history = history
         self._work = work
         self._now = now
@@ -62,8 +64,8 @@ class Answerer:
 
     # --- what is asked for --------------------------------------------------------------------------------
 
-    async def many(self, many: Many, options: Options) -> dict[str, Any]:
-        """Return a page of a collection.
+    async def many(self, many: Many, options: Options) -> bytes:
+        """Return a page of a collection, as JSON.
 
         Raises:
             RequestError: it cannot be made, or would cost too much.
@@ -71,25 +73,25 @@ class Answerer:
         """
         page = (await self._pages(many.kind, [(many.url, many.nodes)], options))[0]
         if many.reference:
-            value: list[Any] = [{"@iot.selfLink": self.link(node)} for node in page.nodes]
+            value = [orjson.dumps({"@iot.selfLink": self.link(node)}) for node in page.nodes]
         elif options.format == "dataArray":
-            value = self._arrays(many.kind, page.nodes, options)
+            value = [orjson.dumps(table) for table in self._arrays(many.kind, page.nodes, options)]
         else:
             value = await self._shown(many.kind, page.nodes, options)
+        members, name = [], b"value"
         if options.format == "GeoJSON":
-            return _features(many.kind, page, value)
-        answer: dict[str, Any] = {}
+            members, name = [b'"type":"FeatureCollection"'], b"features"
+            value = _features(many.kind, page.nodes, value)
         if page.count is not None:
-            answer["@iot.count"] = page.count
+            members.append(b'"@iot.count":%d' % page.count)
         if page.next is not None:
-            answer["@iot.nextLink"] = page.next
-        answer["value"] = value
-        return answer
+            members.append(b'"@iot.nextLink":' + orjson.dumps(page.next))
+        members.append(b'"%b":[%b]' % (name, b",".join(value)))
+        return b"{%b}" % b",".join(members)
 
-    async def one(self, node: Node, options: Options) -> dict[str, Any]:
-        """Return one entity. Raises as `many` does."""
-        shown: dict[str, Any] = (await self._shown(node.kind, [node], options))[0]
-        return shown
+    async def one(self, node: Node, options: Options) -> bytes:
+        """Return one entity, as JSON. Raises as `many` does."""
+        return (await self._shown(node.kind, [node], options))[0]
 
     def link(self, node: Node) -> str:
         """Return an entity's address."""
@@ -118,7 +120,7 @@ class Answerer:
         return Page(
             nodes=shown,
             count=len(found) if options.count else None,
-            next=options.further(f"{self._base}/{url}", options.at_once) if more and shown else None,
+            next=f"{self._base}/{url}?{options.further(options.at_once)}" if more and shown else None,
         )
 
     async def _sorted(self, nodes: Sequence[Node], options: Options) -> list[Node]:
@@ -149,26 +151,21 @@ class Answerer:
             counts = await self._history.counts(alone, asked)
         elif options.count:
             counts = [await self._history.count(each, asked) for each in together]
-        pages = []
+        known = {stream.id: stream for streams in together for stream in streams}
+        pages, further = [], options.further(top)
         for (url, _), each, count in zip(collections, found, counts, strict=True):
-            nodes = [observation(self._stream(seen.stream), seen) for seen in each.seen]
-            more, token = each.more, None
+            nodes = [observation(known[seen.stream], seen) for seen in each.seen]
+            more, behind = each.more, ""
             if not asked.timely:  # all are here, in the order of time
                 ordered = await self._sorted(nodes, options)
                 nodes, more = ordered[skip : skip + top], skip + top < len(ordered)
-            elif nodes:
-                last = observation_id(nodes[-1].id)
-                token = None if last is None else str(Token(moment=last[1], stream=last[0]))
+            elif more and nodes:
+                last = nodes[-1].id.rpartition(":")[2]  # its moment, as a token has it
+                behind = f"&$skiptoken={last},{each.seen[-1].stream}"
             self._count(len(nodes))
-            link = options.further(f"{self._base}/{url}", top, token) if more and nodes else None
+            link = f"{self._base}/{url}?{further}{behind}" if more and nodes else None
             pages.append(Page(nodes=nodes, count=count, next=link))
         return pages
-
-    def _stream(self, stream_id: str) -> Stream:
-        stream = self._city.stream(stream_id)
-        if stream is None:
-            raise LookupError(stream_id)
-        return stream
 
     def _count(self, number: int) -> None:
         self._nodes -= number
@@ -178,61 +175,74 @@ class Answerer:
 
     # --- entities -------------------------------------------------------------------------------------------
 
-    async def _shown(self, kind: Kind, nodes: Sequence[Node], options: Options) -> list[dict[str, Any]]:
-        """Return entities of one kind as JSON, in which others are expanded."""
-        shown = [self._body(node, options) for node in nodes]
+    async def _shown(self, kind: Kind, nodes: Sequence[Node], options: Options) -> list[bytes]:
+        """Return entities of one kind as JSON, in which others are expanded.
+
+        They are put together of what is written once and kept: an answer of some thousand entities as
+        dictionaries would take most of its time to be looked through by the garbage collector.
+        """
+        await self._work.take(len(nodes))
+        columns = [self._heads(nodes, options)]
         for name, inner in options.expand.items():
             collection, several = kind.links[name]
-            target = KINDS[collection]
-            if several:
-                await self._expand_many(name, target, nodes, shown, inner)
-            else:
-                await self._expand_one(name, target, nodes, shown, inner)
-        return shown
+            expand = self._expand_many if several else self._expand_one
+            columns.append(await expand(name, KINDS[collection], nodes, inner))
+        return [b"{%b}" % b",".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
 
     async def _expand_many(
-        self, name: str, target: Kind, nodes: Sequence[Node], shown: list[dict[str, Any]], options: Options
-    ) -> None:
+        self, name: str, target: Kind, nodes: Sequence[Node], options: Options
+    ) -> list[bytes]:
         collections = [(f"{node.kind.collection}('{node.id}')/{name}", linked(node, name)) for node in nodes]
         pages = await self._pages(target, collections, options)
         inner = await self._distinct(target, [node for page in pages for node in page.nodes], options)
-        place = 0
-        for body, page in zip(shown, pages, strict=True):
-            body.pop(f"{name}@iot.navigationLink", None)
-            if page.count is not None:
-                body[f"{name}@iot.count"] = page.count
-            body[name] = inner[place : place + len(page.nodes)]
+        key, place, column = name.encode(), 0, []
+        for page in pages:
+            members = [b'"%b":[%b]' % (key, b",".join(inner[place : place + len(page.nodes)]))]
             place += len(page.nodes)
+            if page.count is not None:
+                members.append(b'"%b@iot.count":%d' % (key, page.count))
             if page.next is not None:
-                body[f"{name}@iot.nextLink"] = page.next
+                members.append(b'"%b@iot.nextLink":%b' % (key, orjson.dumps(page.next)))
+            column.append(b",".join(members))
+        return column
 
     async def _expand_one(
-        self, name: str, target: Kind, nodes: Sequence[Node], shown: list[dict[str, Any]], options: Options
-    ) -> None:
+        self, name: str, target: Kind, nodes: Sequence[Node], options: Options
+    ) -> list[bytes]:
         others = [node.links[name][0] for node in nodes]
         self._count(len(others))
-        for body, inner in zip(shown, await self._distinct(target, others, options), strict=True):
-            body.pop(f"{name}@iot.navigationLink", None)
-            body[name] = inner
+        key = name.encode()
+        return [b'"%b":%b' % (key, inner) for inner in await self._distinct(target, others, options)]
 
-    async def _distinct(self, kind: Kind, nodes: list[Node], options: Options) -> list[dict[str, Any]]:
+    async def _distinct(self, kind: Kind, nodes: list[Node], options: Options) -> list[bytes]:
         """Return entities as JSON; one that is there many times (a property of many) is made once."""
         unique = list({id(node): node for node in nodes}.values())
-        if len(unique) == len(nodes):
-            return await self._shown(kind, nodes, options)
-        made = dict(zip(map(id, unique), await self._shown(kind, unique, options), strict=True))
-        return [made[id(node)] for node in nodes]
+        shown = await self._shown(kind, unique, options)
+        if len(unique) != len(nodes):
+            made = dict(zip(map(id, unique), shown, strict=True))
+            shown = [made[id(node)] for node in nodes]
+        if sum(map(len, shown)) > MOST_BYTES:
+            msg = f"The answer would have more than {MOST_BYTES} bytes: expand less, or lower $top"
+            raise TooCostlyError(msg)
+        return shown
 
-    def _body(self, node: Node, options: Options) -> dict[str, Any]:
-        """Return an entity as JSON, with its own links."""
+    def _heads(self, nodes: Sequence[Node], options: Options) -> list[bytes]:
+        """Return what entities have besides what is expanded in them, without their brackets."""
+        if options.select is not None:
+            return [orjson.dumps(self._selected(node, options.select))[1:-1] for node in nodes]
+        expanded = tuple(options.expand)
+        heads = []
+        for node in nodes:
+            head = node.shown.get(expanded)
+            if head is None:
+                head = node.shown[expanded] = orjson.dumps(self._whole(node, expanded))[1:-1]
+            heads.append(head)
+        return heads
+
+    def _selected(self, node: Node, names: Sequence[str]) -> dict[str, Any]:
         link = self.link(node)
-        if options.select is None:
-            body = {"@iot.id": node.id, "@iot.selfLink": link, **node.body}
-            for name in node.kind.links:
-                body[f"{name}@iot.navigationLink"] = f"{link}/{name}"
-            return body
-        body = {}
-        for name in options.select:
+        body: dict[str, Any] = {}
+        for name in names:
             if name in ("id", "@iot.id"):
                 body["@iot.id"] = node.id
             elif name == "@iot.selfLink":
@@ -241,6 +251,14 @@ class Answerer:
                 body[f"{name}@iot.navigationLink"] = f"{link}/{name}"
             elif name in node.body:
                 body[name] = node.body[name]
+        return body
+
+    def _whole(self, node: Node, expanded: Sequence[str]) -> dict[str, Any]:
+        link = self.link(node)
+        body = {"@iot.id": node.id, "@iot.selfLink": link, **node.body}
+        for name in node.kind.links:
+            if name not in expanded:
+                body[f"{name}@iot.navigationLink"] = f"{link}/{name}"
         return body
 
     # --- other formats --------------------------------------------------------------------------------------
@@ -277,25 +295,25 @@ _PLACES: Final = {
 }
 
 
-def _features(kind: Kind, page: Page, value: list[dict[str, Any]]) -> dict[str, Any]:
+def _features(kind: Kind, nodes: Sequence[Node], value: Sequence[bytes]) -> list[bytes]:
     """Return entities that have a place as GeoJSON."""
     if kind.collection not in _PLACES:
         msg = f"$resultFormat=GeoJSON is for {', '.join(_PLACES)}"
         raise RequestError(msg)
     name = _PLACES[kind.collection]
     features = []
-    for node, body in zip(page.nodes, value, strict=True):
+    for node, body in zip(nodes, value, strict=True):
         place: Any
         if name is None:
             place = next((each.body["location"] for each in node.links["Locations"]), None)
         else:
             place = node.body.get(name)
         geometry = place if isinstance(place, dict) and "coordinates" in place else None
-        properties = {key: member for key, member in body.items() if key != name}
-        features.append({"type": "Feature", "id": node.id, "geometry": geometry, "properties": properties})
-    answer: dict[str, Any] = {"type": "FeatureCollection", "features": features}
-    if page.count is not None:
-        answer["@iot.count"] = page.count
-    if page.next is not None:
-        answer["@iot.nextLink"] = page.next
-    return answer
+        feature = {
+            "type": "Feature",
+            "id": node.id,
+            "geometry": geometry,
+            "properties": orjson.Fragment(body),
+        }
+        features.append(orjson.dumps(feature))
+    return features

@@ -10,9 +10,10 @@ platform's stations stand still. What is simulated says so, wherever it is shown
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from models.entity import TIME_ATTRIBUTES
 from models.ngsild import keyvalues
@@ -40,6 +41,13 @@ _META: Final = frozenset(
 )
 
 
+#: Entities after which others get their turn.
+_TURN: Final = 50
+
+#: An entity as each of the datasets that it is in publishes it.
+Published: TypeAlias = "list[tuple[Dataset, Mapping[str, Any]]]"
+
+
 def safe_id(text: str) -> str:
     """Return an id as it stands in addresses: letters that would need quoting there become `~` and hex."""
     if _SAFE.issuperset(text):
@@ -52,10 +60,15 @@ def safe_id(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class City:
-    """All entities but the observations: each collection in the order of ids, and by id."""
+    """All entities but the observations: each collection in the order of ids, and by id.
+
+    Attributes:
+        made_of: the broker's entities, by id: where one is the same the next time, so is what was made of it.
+    """
 
     collections: Mapping[str, list[Node]]
     index: Mapping[str, Mapping[str, Node]]
+    made_of: Mapping[str, Published]
 
     def find(self, collection: str, node_id: str) -> Node | None:
         """Return an entity by its id; None: there is none."""
@@ -72,34 +85,82 @@ class City:
         return [node for node in self.collections["Datastreams"] if isinstance(node, Stream)]
 
 
-def build(office: Office, published: Iterable[tuple[Dataset, Mapping[str, Any]]]) -> City:
-    """Make a city from entities (normalized NGSI-LD), each with the dataset that it was found in."""
-    found: dict[str, list[tuple[Dataset, Mapping[str, Any]]]] = {}
+async def build(
+    office: Office, published: Iterable[tuple[Dataset, Mapping[str, Any]]], before: City | None = None
+) -> City:
+    """Make a city from entities (normalized NGSI-LD), each with the dataset that it was found in.
+
+    Others get their turn while it is made. What has not changed since the city before is taken from there.
+    """
+    found: dict[str, Published] = {}
     for dataset, entity in published:
         found.setdefault(str(entity["id"]), []).append((dataset, entity))
-    builder = _Builder(office)
-    for entity_id, as_published in found.items():
-        builder.add(entity_id, as_published)
+    builder = _Builder(office, before)
+    for number, (entity_id, as_published) in enumerate(found.items()):
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        if before is None or before.made_of.get(entity_id) != as_published:
+            builder.add(entity_id, as_published)
+        else:
+            builder.keep(entity_id, as_published)
     return builder.city()
 
 
 class _Builder:
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, before: City | None) -> None:
         self._office = office
+        self._before = before
         self._nodes: dict[str, dict[str, Node]] = {name: {} for name in KINDS}
+        self._made_of: dict[str, Published] = {}
 
     def city(self) -> City:
         collections = {
             name: [nodes[node_id] for node_id in sorted(nodes)] for name, nodes in self._nodes.items()
         }
-        return City(collections=collections, index=self._nodes)
+        return City(collections=collections, index=self._nodes, made_of=self._made_of)
+
+    def keep(self, entity_id: str, found: Published) -> None:
+        """Take over what was made of an entity; what it shares with others is linked anew."""
+        before = self._before
+        thing = None if before is None else before.find("Things", safe_id(entity_id))
+        if before is None or thing is None:
+            self.add(entity_id, found)
+            return
+        self._made_of[entity_id] = found
+        self._put(thing)
+        for name in ("Locations", "HistoricalLocations", "FeaturesOfInterest"):
+            node = before.find(name, thing.id)
+            if node is not None:
+                self._put(node)
+        for stream in thing.links["Datastreams"]:
+            self._put(stream)
+            for name in ("Sensor", "ObservedProperty"):
+                shared = self._again(stream.links[name][0])
+                stream.links[name] = [shared]
+                shared.links["Datastreams"].append(stream)
+
+    def _again(self, shared: Node) -> Node:
+        """Return a sensor or property as it is in this city."""
+        known = self._nodes[shared.kind.collection].get(shared.id)
+        if known is not None:
+            return known
+        return self._put(
+            Node(
+                kind=shared.kind,
+                id=shared.id,
+                body=shared.body,
+                links={"Datastreams": []},
+                shown=shared.shown,
+            )
+        )
 
     def _put(self, node: Node) -> Node:
         self._nodes[node.kind.collection][node.id] = node
         return node
 
-    def add(self, entity_id: str, found: list[tuple[Dataset, Mapping[str, Any]]]) -> None:
+    def add(self, entity_id: str, found: Published) -> None:
         """Add an entity, as each of the datasets that it is in publishes it."""
+        self._made_of[entity_id] = found
         datasets = [dataset for dataset, _ in found]
         owner = {name: dataset for dataset, _ in reversed(found) for name in dataset.attributes}
         body = {

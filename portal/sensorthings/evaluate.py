@@ -31,6 +31,11 @@ Ask: TypeAlias = "Callable[[Row], Any]"
 #: Steps of evaluation that one request may take, and after how many others get their turn.
 MOST_STEPS: Final = 3_000_000
 _TURN: Final = 20_000
+#: Steps for one entity: sensors have thousands of datastreams, and a path may go to and fro.
+_MOST_OF_ONE: Final = 200_000
+_TOO_LONG: Final = (
+    "The condition takes too long to evaluate: ask for fewer entities, or with fewer conditions"
+)
 IDS: Final = ("id", "@iot.id")
 
 
@@ -57,11 +62,22 @@ class Program:
         self._ask = self._made(expression)
         self.cost = sum(_cost(part) for part in walk(expression))
 
-    def holds(self, node: Node) -> bool:
-        """Whether an entity meets the condition."""
+    def holds(self, node: Node) -> tuple[bool, int]:
+        """Whether an entity meets the condition, and how many steps it took to find out.
+
+        Raises:
+            TooCostlyError: its links lead to too many others.
+        """
         if not self._joins:
-            return self._ask([node]) is True
-        return any(self._ask(row) is True for row in self._rows([node]))
+            return self._ask([node]) is True, self.cost
+        steps = 0
+        for row in self._rows([node]):
+            steps += self.cost
+            if self._ask(row) is True:
+                return True, steps
+            if steps > _MOST_OF_ONE:
+                raise TooCostlyError(_TOO_LONG)
+        return False, steps
 
     def value(self, node: Node) -> Any:
         """Return the value for an entity; where there are several, the first."""
@@ -69,18 +85,15 @@ class Program:
             return self._ask([node])
         return next(self._ask(row) for row in self._rows([node]))
 
-    def steps(self, node: Node) -> int:
-        """Say how much work it is to ask of an entity, at most."""
-        return self.cost * sum(1 for _ in self._rows([node])) if self._joins else self.cost
-
     def _rows(self, row: Row) -> Iterator[Row]:
         place = len(row) - 1
-        if place == len(self._joins):
-            yield row
-            return
         join = self._joins[place]
         source = _follow(row[join.source], join.way)
         members: Iterable[Node | None] = (source.links.get(join.name, ()) if source else ()) or (None,)
+        if place == len(self._joins) - 1:
+            for member in members:
+                yield [*row, member]
+            return
         for member in members:
             yield from self._rows([*row, member])
 
@@ -211,18 +224,21 @@ class Work:
         """
         found = []
         for node in nodes:
-            await self.take(program.steps(node))
-            if program.holds(node):
+            holds, steps = program.holds(node)
+            if holds:
                 found.append(node)
+            self._left -= steps
+            self._turn += steps
+            if self._turn > _TURN or self._left < 0:
+                await self.take(0)
         return found
 
     async def take(self, steps: int) -> None:
-        """Count steps that are about to be taken."""
+        """Count steps that are taken."""
         self._left -= steps
         self._turn += steps
         if self._left < 0:
-            msg = "The condition takes too long to evaluate: ask for fewer entities, or with fewer conditions"
-            raise TooCostlyError(msg)
+            raise TooCostlyError(_TOO_LONG)
         if self._turn > _TURN:
             self._turn = 0
             await asyncio.sleep(0)

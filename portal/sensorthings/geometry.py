@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -174,6 +175,11 @@ def _at(position: Any) -> Position:
     return x, y
 
 
+@lru_cache(maxsize=8192)  # where a city's stations stand is asked again and again
+def _point(x: float, y: float) -> Shape:
+    return Shape(points=[_at((x, y))])
+
+
 def _line(positions: Any) -> list[Position]:
     line = [_at(each) for each in positions]
     if len(line) < 2:  # noqa: PLR2004 - from somewhere to somewhere
@@ -189,7 +195,7 @@ def _ring(positions: Any) -> list[Position]:
 
 
 _MAKERS: Final[Mapping[str, Callable[[Any], Shape]]] = {
-    "Point": lambda position: Shape(points=[_at(position)]),
+    "Point": lambda position: _point(position[0], position[1]),
     "MultiPoint": lambda positions: Shape(points=[_at(each) for each in positions]),
     "LineString": lambda line: Shape(lines=[_line(line)]),
     "MultiLineString": lambda lines: Shape(lines=[_line(each) for each in lines]),

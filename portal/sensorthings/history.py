@@ -143,7 +143,7 @@ class History:
         if plan.rest is None:
             return seen
         await self._work.take(plan.rest.cost * len(seen))
-        return [each for each in seen if plan.rest.holds(observation(by_id[each.stream], each))]
+        return [each for each in seen if plan.rest.holds(observation(by_id[each.stream], each))[0]]
 
     def _runs(self, streams: list[Stream], window: Window, chunk: int, *, upwards: bool) -> list[_Run]:
         """Put datastreams together that can be read at once: of one type, the most recent ones first."""

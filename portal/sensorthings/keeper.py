@@ -61,7 +61,9 @@ class Keeper:
 
         began = time.monotonic()
         found = await asyncio.gather(*(of(dataset) for dataset in view.datasets))
-        city = build(self._office, (each for entities in found for each in entities))
+        before = self._known.get(view.name)
+        published = (each for entities in found for each in entities)
+        city = await build(self._office, published, None if before is None else before[1])
         self._known[view.name] = (began, city)
         return city
 

@@ -124,12 +124,15 @@ class Node:
         id: as in its address; of letters that need no quoting there.
         body: its properties, as they are shown.
         links: the entities that it is linked with, by the link's name; observations are none of them.
+        shown: as it is written whole, without brackets and but for what is expanded in it, by the names of
+            that; made when it is first asked for.
     """
 
     kind: Kind
     id: str
     body: dict[str, Any]
     links: dict[str, list[Node]] = field(default_factory=dict)
+    shown: dict[tuple[str, ...], bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,6 +162,7 @@ class Stream(Node):
         newest: what the entity says now.
         feature: what is observed: where the entity is.
         parameters: of each of its observations; None: there are none.
+        latest: its newest observation; made when it is first asked for.
     """
 
     dataset: Dataset
@@ -167,6 +171,7 @@ class Stream(Node):
     newest: Seen
     feature: Node
     parameters: dict[str, Any] | None
+    latest: Node | None = None
 
 
 def kind_of(name: str) -> Kind:

@@ -55,9 +55,6 @@ class Token:
     moment: datetime
     stream: str
 
-    def __str__(self) -> str:
-        return f"{compact(self.moment)},{self.stream}"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -206,7 +203,15 @@ def _stub(stream: Stream) -> Node:
 
 
 def observation(stream: Stream, seen: Seen) -> Node:
-    """Return an observation as the standard has it."""
+    """Return an observation as the standard has it; the newest, which all ask for, is made once."""
+    if seen is not stream.newest:
+        return _made(stream, seen)
+    if stream.latest is None:
+        stream.latest = _made(stream, seen)
+    return stream.latest
+
+
+def _made(stream: Stream, seen: Seen) -> Node:
     moment = exact(seen.moment)
     body = {"phenomenonTime": moment, "resultTime": moment, "result": seen.value}
     if seen.quality is not None:

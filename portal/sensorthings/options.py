@@ -67,18 +67,14 @@ class Options:
         """How many entities one answer has, at most."""
         return USUAL if self.top is None else min(self.top, MOST_AT_ONCE)
 
-    def further(self, collection: str, skip: int, token: str | None = None) -> str:
-        """Return the address of a collection's next page, which begins `skip` entities further on.
+    def further(self, skip: int) -> str:
+        """Return the query of a collection's next page, which begins `skip` entities further on.
 
         What clients look for in it are a plain `$top` and `$skip`; those of expansions are quoted.
         """
         kept = {name: text for name, text in self.raw.items() if name not in ("$skip", "$skiptoken")}
         kept["$skip"] = str(self.skip + skip)
-        if token is not None:
-            kept["$skiptoken"] = token
-        return (
-            f"{collection}?{'&'.join(f'{name}={quote(text, safe=_NOTHING)}' for name, text in kept.items())}"
-        )
+        return "&".join(f"{name}={quote(text, safe=_NOTHING)}" for name, text in kept.items())
 
 
 def read_query(query: str, kind: Kind, now: datetime, *, several: bool) -> Options:

@@ -103,19 +103,17 @@ class _Service:
         path = request.rel_url.raw_path.partition(PATH)[2]
         found = await Address(path, city, history).find()
         query = request.rel_url.raw_query_string
-        answerer = Answerer(self._base, city, history, work, now)
+        answerer = Answerer(self._base, history, work, now)
         match found:
             case None:
                 return _json(self._first_page())
             case Many():
-                return _json(
-                    await answerer.many(found, read_query(query, found.kind, now, several=True)),
-                )
+                return _sent(await answerer.many(found, read_query(query, found.kind, now, several=True)))
             case One(node=node, reference=reference):
                 options = read_query(query, node.kind, now, several=False)
                 if reference:
                     return _json({"@iot.selfLink": answerer.link(node)})
-                return _json(await answerer.one(node, options))
+                return _sent(await answerer.one(node, options))
             case Value():
                 return _value(found)
 
@@ -138,12 +136,12 @@ def _value(value: Value) -> web.Response:
 
 
 def _json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return _sent(orjson.dumps(body), status=status, headers=headers)
+
+
+def _sent(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        headers=headers,
-        content_type="application/json",
-        charset="utf-8",
+        body=body, status=status, headers=headers, content_type="application/json", charset="utf-8"
     )
 
 
