@@ -84,6 +84,10 @@ class Box:
             there = [position[2] for position in _positions(geometry) if len(position) > 2]  # noqa: PLR2004 - x, y, height
             if there and (max(there) < self.heights[0] or min(there) > self.heights[1]):
                 return False
+        if geometry["type"] == "Point":
+            longitude, latitude, *_ = geometry["coordinates"]
+            point = self.crs.project(longitude, latitude)
+            return point is not None and any(rectangle.holds(*point) for rectangle in self.rectangles)
         placed = self.crs.geometry(geometry, x_first=True)
         if placed is None:
             return False
@@ -145,7 +149,7 @@ def _touches(rectangle: Rectangle, geometry: Mapping[str, Any]) -> bool:
         return any(_touches(rectangle, part) for part in geometry["geometries"])
     coordinates = geometry["coordinates"]
     if kind == "Point":
-        return bool(coordinates) and rectangle.holds(coordinates[0], coordinates[1])
+        return rectangle.holds(coordinates[0], coordinates[1])
     if kind == "MultiPoint":
         return any(rectangle.holds(position[0], position[1]) for position in coordinates)
     if kind == "LineString":

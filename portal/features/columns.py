@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.types import attributes as attributes_of
+from models.values import rfc3339
 from ontology.loader import quantities, units
 from portal.described import label
 from portal.views import moment_of, value_of
@@ -141,11 +142,7 @@ def columns_of(dataset: Dataset) -> tuple[Column, ...]:
     known = {attribute.name: attribute for attribute in attributes_of(dataset.model)}
     schemas, quantified = _schemas(dataset.model), _measured()
     place = geometry_attribute(dataset)
-    measured = [
-        name
-        for name in dataset.attributes
-        if known[name].unit is not None or (dataset.type, name) in quantified
-    ]
+    measured = [name for name in dataset.attributes if (dataset.type, name) in quantified]
     columns = [
         Column(
             name=OBSERVED_AT,
@@ -224,23 +221,51 @@ def _words(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(word for word in schema.get("enum", ()) if isinstance(word, str))
 
 
-def properties_of(columns: Sequence[Column], entity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties of a feature: every column, None where the entity has nothing for it.
+class Reader:
+    """Makes properties of entities.
 
     Args:
-        columns: of `columns_of`, or some of them.
-        entity: normalized.
+        columns: of the dataset (`columns_of`).
+        times: names of the attributes whose values are times of observation.
     """
-    found: dict[str, Any] = {}
-    for column in columns:
-        attribute = None if column.attribute is None else instance_of(entity, column.attribute)
-        if attribute is None:
-            found[column.name] = None
-        elif column.time:
-            found[column.name] = attribute.get("observedAt")
-        else:
-            found[column.name] = _value(column, value_of(attribute))
-    return found
+
+    def __init__(self, columns: Sequence[Column], times: Sequence[str]) -> None:
+        self._none: dict[str, Any] = dict.fromkeys(column.name for column in columns)
+        self._times = times
+        self._columns: dict[str, list[Column]] = {}
+        for column in columns:
+            if column.attribute is not None:
+                self._columns.setdefault(column.attribute, []).append(column)
+
+    def read(self, entity: Mapping[str, Any]) -> tuple[dict[str, Any], datetime | None]:
+        """Return an entity's properties, every column, and when it was last observed.
+
+        Where no attribute has an `observedAt`, the values that are times of observation say it.
+
+        Args:
+            entity: normalized.
+        """
+        found = self._none.copy()
+        moments: list[str] = []
+        for name in entity:
+            columns = self._columns.get(name)
+            if columns is None:
+                continue
+            attribute = instance_of(entity, name)
+            if attribute is None:
+                continue
+            if "observedAt" in attribute:
+                moments.append(attribute["observedAt"])
+            for column in columns:
+                found[column.name] = (
+                    attribute.get("observedAt") if column.time else _value(column, value_of(attribute))
+                )
+        if not moments:
+            values = (found.get(name) for name in self._times)
+            moments = [value for value in values if isinstance(value, str)]
+        observed = max((moment_of(text) for text in set(moments)), default=None)
+        found[OBSERVED_AT] = None if observed is None else rfc3339(observed)
+        return found, observed
 
 
 def _value(column: Column, value: Any) -> Any:
@@ -259,19 +284,3 @@ def instance_of(entity: Mapping[str, Any], name: str) -> Mapping[str, Any] | Non
         default = next((each for each in instances if "datasetId" not in each), None)
         return default or next(iter(instances), None)
     return attribute if isinstance(attribute, dict) else None
-
-
-def observed_at(entity: Mapping[str, Any], names: Iterable[str], times: Iterable[str]) -> datetime | None:
-    """Return when any of an entity's attributes was last observed; None: nothing says it.
-
-    Args:
-        entity: normalized.
-        names: of the attributes.
-        times: of those among them whose values are times of observation, for entities without `observedAt`.
-    """
-    instances = {name: attribute for name in names if (attribute := instance_of(entity, name)) is not None}
-    moments = [moment_of(each["observedAt"]) for each in instances.values() if "observedAt" in each]
-    if not moments:
-        values = [value_of(instances[name]) for name in times if name in instances]
-        moments = [moment_of(value) for value in values if isinstance(value, str)]
-    return max(moments, default=None)

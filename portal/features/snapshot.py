@@ -9,6 +9,7 @@ meaning whichever broker it is. Who pages through a dataset finds its features i
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,16 +19,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from models.entity import TIME_ATTRIBUTES
-from models.values import rfc3339
 from portal.features.boxes import bounds
-from portal.features.columns import (
-    OBSERVED_AT,
-    columns_of,
-    geometry_attribute,
-    instance_of,
-    observed_at,
-    properties_of,
-)
+from portal.features.columns import Reader, columns_of, geometry_attribute, instance_of
 from portal.views import value_of
 
 if TYPE_CHECKING:
@@ -51,12 +44,14 @@ class Feature:
         geometry: GeoJSON in longitude and latitude, with heights where it has them; None: it is nowhere.
         observed: when it was last observed; None: nothing says it.
         properties: every column of the dataset.
+        entity: as the broker has it.
     """
 
     id: str
     geometry: Mapping[str, Any] | None
     observed: datetime | None
     properties: Mapping[str, Any]
+    entity: Mapping[str, Any] = field(compare=False, repr=False)
     _encoded: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def members(self, crs: Crs) -> dict[str, Any]:
@@ -102,10 +97,12 @@ class Snapshot:
 
 
 class Snapshots:
-    """Keeps each dataset's features for some seconds; many who ask at once cause one reading.
+    """Keeps each dataset's features for a moment; many who ask at once cause one reading.
+
+    While they are read anew, readers are given those of a moment ago.
 
     Args:
-        seconds: for how long.
+        seconds: after which they are read anew; three times as old, they are given to nobody.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -120,28 +117,35 @@ class Snapshots:
             NgsiLdError: the broker is away, or refuses the query.
         """
         key = view.name, dataset.name
-        kept = self._kept.get(key)
-        if kept is not None and time.monotonic() < kept[0]:
-            return kept[1]
+        read, kept = self._kept.get(key, (-math.inf, None))
+        age = time.monotonic() - read
+        if kept is not None and age < self._seconds:
+            return kept
         coming = self._coming.get(key)
         if coming is None:
-            coming = self._coming[key] = asyncio.create_task(_read(view, dataset))
+            coming = self._coming[key] = asyncio.create_task(_read(view, dataset, kept))
             coming.add_done_callback(partial(self._done, key))
+        if kept is not None and age < 3 * self._seconds:
+            return kept
         return await asyncio.shield(coming)
 
     def _done(self, key: tuple[str, str], task: asyncio.Task[Snapshot]) -> None:
         del self._coming[key]
         if not task.cancelled() and task.exception() is None:
-            self._kept[key] = time.monotonic() + self._seconds, task.result()
+            self._kept[key] = time.monotonic(), task.result()
 
 
-async def _read(view: View, dataset: Dataset) -> Snapshot:
+async def _read(view: View, dataset: Dataset, before: Snapshot | None) -> Snapshot:
+    """Read a dataset; what has not changed since the last reading stays as it is, encoded already."""
     columns, place = columns_of(dataset), geometry_attribute(dataset)
-    found = {
-        feature.id: feature
-        async for entity in view.entities(dataset)
-        for feature in (_feature(dataset, columns, place, entity),)
-    }
+    reader = Reader(columns, [name for name in _TIMES if name in dataset.attributes])
+    known = {} if before is None else {feature.id: feature for feature in before.features}
+    found: dict[str, Feature] = {}
+    async for entity in view.entities(dataset):
+        old = known.get(str(entity["id"]))
+        same = old is not None and old.entity == entity
+        feature = old if same and old is not None else _feature(reader, place, entity)
+        found[feature.id] = feature
     features = tuple(found[key] for key in sorted(found))
     return Snapshot(
         dataset=dataset,
@@ -153,17 +157,13 @@ async def _read(view: View, dataset: Dataset) -> Snapshot:
     )
 
 
-def _feature(
-    dataset: Dataset, columns: tuple[Column, ...], place: str | None, entity: Mapping[str, Any]
-) -> Feature:
+def _feature(reader: Reader, place: str | None, entity: Mapping[str, Any]) -> Feature:
     located = None if place is None else instance_of(entity, place)
-    times = [name for name in _TIMES if name in dataset.attributes]
-    observed = observed_at(entity, dataset.attributes, times)
-    properties = properties_of(columns, entity)
-    properties[OBSERVED_AT] = None if observed is None else rfc3339(observed)
+    properties, observed = reader.read(entity)
     return Feature(
         id=str(entity["id"]),
         geometry=None if located is None else value_of(located),
         observed=observed,
         properties=properties,
+        entity=entity,
     )

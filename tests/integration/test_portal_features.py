@@ -196,17 +196,19 @@ async def test_features_are_flat(city: City) -> None:
     eilpe = next(each for each in found["features"] if each["id"].endswith("eilpe"))
     level = eilpe["properties"].pop("currentLevel")
     assert level == pytest.approx(0.42 + 0 / 100, abs=0.24)
+    schema = await read(city, "/collections/pegel/schema")
+    columns = schema["properties"].keys() - {"geometry", "currentLevel"}
     assert eilpe == {
         "type": "Feature",
         "id": "urn:ngsi-ld:FloodMonitoring:hagen:eilpe",
         "geometry": {"type": "Point", "coordinates": [7.4882, 51.3341]},
         "properties": {
+            **dict.fromkeys(columns),
             "observedAt": rfc3339(NOW),
             "name": "Pegel Eilpe (simuliert)",
             "source": "simulation",
             "areaServed": "Hagen-Mitte",
             "stationID": "eilpe",
-            "observationDateTime": None,
         },
     }
 
