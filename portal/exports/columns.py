@@ -57,10 +57,14 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "status": ("Status", "status"),
     "storedWasteKind": ("Wertstoff", "kind of waste"),
     "totalConsumption": ("Zählerstand", "meter reading"),
+    "alertLevel": ("Warnstufe", "alert level"),
+    "dangerLevel": ("Gefahrenstufe", "danger level"),
     "totalSpotNumber": ("Stellplätze", "spots"),
     "availableSpotNumber": ("Freie Stellplätze", "free spots"),
     "occupiedSpotNumber": ("Belegte Stellplätze", "occupied spots"),
 }
+#: Numbers that somebody has set, and no sensor observes.
+_SET = frozenset({"alertLevel", "dangerLevel", "totalSpotNumber"})
 _STRUCTURED = ("PostalAddress",)
 
 
@@ -223,7 +227,7 @@ def _quantity_labels() -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
 
 def _is_measured(dataset: Dataset, attribute: Attribute) -> bool:
     """Say whether an attribute is of the kind that sensors observe, and not one that describes."""
-    if attribute.name in TIME_ATTRIBUTES or attribute.kind != "Property":
+    if attribute.name in {*TIME_ATTRIBUTES, *_SET} or attribute.kind != "Property":
         return False
     if attribute.unit is not None or (dataset.type, attribute.name) in _quantity_labels():
         return True

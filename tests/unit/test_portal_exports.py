@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import struct
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from portal.datasets import load_catalogue
+from portal.exports import parquet
 from portal.exports.columns import sheet_of
 from portal.exports.dictionary import columns_csv
 from portal.exports.formats import formats
+from portal.exports.making import Making
 from portal.exports.parquet import wkb
 from portal.exports.rows import Row
 from portal.exports.spans import Span, last_days, last_months, read_name
 from portal.exports.tables import position, safe
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from portal.datasets import Dataset
 
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "compose" / "datasets.toml")
@@ -235,3 +240,33 @@ def test_when_a_day_is_looked_at_again() -> None:
     assert day.due(day.end, day.end + timedelta(hours=2))
     assert day.due(day.end + timedelta(hours=2), day.end + timedelta(days=3))
     assert not day.due(day.end + timedelta(days=8), day.end + timedelta(days=900))
+
+
+# ---- memory
+
+
+async def made_of(rows: int, folder: Path) -> tuple[int, int]:
+    """Make files of so many rows; return the most memory that took, and their bytes."""
+    sheet, one = sheet_of(dataset("pegel"), past=True), row("pegel", past=True)
+
+    async def parts() -> AsyncIterator[list[Row]]:
+        for first in range(0, rows, 100):
+            numbers = range(first, first + 100)
+            yield [one._replace(moment=AT + timedelta(seconds=n), values=["x", n / 7]) for n in numbers]
+
+    making = Making({name: folder / f"{rows}.{name}" for name in formats()}, 10**9)
+    tracemalloc.start()
+    await making.run(sheet, formats(), parts())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert making.rows == rows
+    return most, sum(making.sizes.values())
+
+
+async def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "_GROUP", 500)
+    await made_of(100, tmp_path)  # what is imported and compiled once
+    few, _ = await made_of(1_000, tmp_path)
+    many, size = await made_of(6_000, tmp_path)
+    assert size > 3_000_000
+    assert many < 1.5 * few
