@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from compose.device_api import device_routes
+from compose.operations import operations_routes
 from ontology.loader import context, core_context, subjects
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def web_app(
             web.get("/metrics", show_metrics),
             web.get("/contexts/{subject}.jsonld", show_context),
             *device_routes(platform),
+            *operations_routes(platform),
             *routes,
         ]
     )

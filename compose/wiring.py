@@ -140,6 +140,7 @@ async def _serve(stack: AsyncExitStack, platform: Platform, pool: Pool) -> None:
         max_body=settings.web.max_body,
     )
     links = {
+        "Betrieb / operations": "/betrieb",
         "Zustand / health": "/healthz",
         "Kennzahlen / metrics": "/metrics",
         "NGSI-LD": f"{addresses.broker}/ngsi-ld/v1/types",
