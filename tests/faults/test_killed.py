@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import free_port
 from tests.faults.volme_process import STRANGERS, Volme, Witness, publish, until, uplinks
+from tests.faults.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,12 +64,13 @@ async def test_killed_while_the_broker_is_away(
     port = free_port()
     async with (
         Witness(port=port) as broker,
-        Volme(tmp_path, config(mosquitto, port)) as volme,
+        Wire(mosquitto) as wire,
+        Volme(tmp_path, config(wire.port, port)) as volme,
     ):
         AWAY[how](broker)
         await volme.start()
         await publish(mosquitto, [*sent, *strange])
-        await volme.until_received(len(sent) + len(strange))
+        await until(lambda: wire.acknowledged == len(sent) + len(strange))
         await volme.kill()
         assert not broker.seen
         broker.recover()
@@ -87,12 +89,13 @@ async def test_killed_while_delivering(
     port = free_port()
     async with (
         Witness(port=port, delay=0.03) as broker,
-        Volme(tmp_path, config(mosquitto, port)) as volme,
+        Wire(mosquitto) as wire,
+        Volme(tmp_path, config(wire.port, port)) as volme,
     ):
         broker.fail_next(10**6, close=True)
         await volme.start()
         await publish(mosquitto, [*sent, *strange])
-        await volme.until_received(len(sent) + len(strange))
+        await until(lambda: wire.acknowledged == len(sent) + len(strange))
         broker.recover()
         await until(lambda: sum(broker.seen.values()) >= batches)
         await volme.kill()

@@ -85,7 +85,6 @@ async def test_session_lost(tmp_path: Path, own_postgres: Postgres, store: str) 
         built.mosquitto.forget()
         await built.mosquitto.start()
         await until(lambda: built.wire.subscriptions > subscriptions)
-        await asyncio.sleep(0.3)  # the subscription holds
         await built.publisher.send(built.fleet.take(number))
         await until(lambda: built.wire.delivered == 100 + 2 * number)
         assert built.wire.acknowledged == 100

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.faults.account import balance, listed, raw
 from tests.faults.publisher import Raw
 from tests.faults.scale import LIMIT, RATE
+from tests.faults.volme_process import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,3 +68,41 @@ async def test_poison_is_a_dead_letter_alone(build: Build) -> None:
         # With the message, byte by byte.
         heaviest = max(letters, key=lambda letter: letter["size"])
         assert await raw(town.volme, heaviest["id"]) == POISON["a string of 20 MB"][0]
+
+
+#: Tries with each poison. Of these the best counts: a busy machine is slow now and then, poison is always.
+ROUNDS = 3
+#: By so much what comes behind poison may take longer than what comes behind nothing.
+LONGER = 4.0
+
+
+async def test_nobody_waits_for_poison(build: Build) -> None:
+    """What others send right behind it takes as long as it does without poison before it."""
+    # To carry twenty megabytes takes long, whoever reads them.
+    poison = {name: payload for name, (payload, _) in POISON.items() if len(payload) < 1_000_000}
+    async with build() as town:
+        without: list[float] = []
+        behind: dict[tuple[str, str], list[float]] = {}
+        await _seconds(town)
+        for _ in range(ROUNDS):
+            for topic in TOPICS:
+                for name, payload in poison.items():
+                    without.append(await _seconds(town))
+                    behind.setdefault((topic, name), []).append(await _seconds(town, Raw(topic, payload)))
+        usual = median(without)
+        longer = {which: round(min(seconds) / usual, 2) for which, seconds in behind.items()}
+        print(f"usually {usual:.3f} s, behind poison times", longer)  # noqa: T201 - shown by a failed test
+        assert max(longer.values()) < LONGER
+        refused = ROUNDS * len(TOPICS) * len(poison)
+        account = await balance(town.volme, town.publisher, town.receiver, refused=refused)
+        assert account.duplicate == 0
+
+
+async def _seconds(town: Town, *first: Raw) -> float:
+    """Return how long it takes until readings have arrived that are sent behind something."""
+    clock = asyncio.get_running_loop().time
+    fine = town.fleet.take(20)
+    begun = clock()
+    await town.publisher.send([*first, *fine])
+    await until(lambda: all(each.key in town.receiver.values for each in fine))
+    return clock() - begun

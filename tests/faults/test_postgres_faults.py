@@ -16,7 +16,7 @@ from tests.faults.account import balance
 from tests.faults.postgres import Postgres, small_disk
 from tests.faults.scale import LIMIT, scaled
 from tests.faults.town import configuration, furnish, orion, town
-from tests.faults.volme_process import Volme, until
+from tests.faults.volme_process import Volme, at_rest, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,7 @@ async def test_restarted_and_killed(tmp_path: Path, own_postgres: Postgres) -> N
         async with built.load():
             await flows(built)
             await own_postgres.stop()
-            await asyncio.sleep(scaled(1))
-            acknowledged = built.wire.acknowledged
+            acknowledged = await at_rest(lambda: built.wire.acknowledged)
             await asyncio.sleep(scaled(1))
             assert built.wire.acknowledged == acknowledged, "acknowledged without a store"
             await own_postgres.start()
@@ -70,8 +69,8 @@ async def test_the_disk_does_not_answer(tmp_path: Path, own_postgres: Postgres) 
             for _ in range(2):
                 await flows(built)
                 own_postgres.freeze()
-                await asyncio.sleep(0.3)  # what was committed before is acknowledged
-                acknowledged = built.wire.acknowledged
+                # What was committed before is acknowledged.
+                acknowledged = await at_rest(lambda: built.wire.acknowledged)
                 await asyncio.sleep(scaled(2))
                 assert built.wire.acknowledged == acknowledged, "acknowledged without a commit"
                 assert built.wire.outstanding > 0
@@ -136,7 +135,7 @@ async def test_delivered_and_not_committed(tmp_path: Path, own_postgres: Postgre
         receiver, volme = built.receiver, built.volme
         receiver.fail_next(10**6, close=True)
         await built.publisher.send(built.fleet.take(scaled(1000)))
-        await volme.until_received(scaled(1000))
+        await until(lambda: built.wire.acknowledged == scaled(1000))
         own_postgres.freeze()
         receiver.recover()
         await until(lambda: len(receiver.arrived) >= 100)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(LIMIT)
 
-BALLAST = 1000
+#: Bytes of a message of the backlog, which is in the MQTT broker's memory before.
+BALLAST = min(4000, 200_000_000 // BACKLOG)
+#: The same of an overload: less of it is more than Volme may hold.
+HEAVY = 20_000
+#: Bytes: by so much an account of memory may differ from the one before, since nobody tells what is free.
+PLAY = 96 * 2**20
 
 
 class Watch:
@@ -65,41 +70,69 @@ async def test_backlog_at_start(build: Build) -> None:
     fleet = Fleet(FLEET, ballast=BALLAST)
     weights = []
     async with build() as town:
-        for number in (BACKLOG // 5, BACKLOG):
+        numbers = min(BACKLOG // 2, 15_000), BACKLOG
+        for number in numbers:
             assert await town.volme.stop() == 0
             await town.publisher.send(fleet.take(number))
             await town.volme.start()
             async with Watch(town.volme) as watch:
                 account = await balance(town.volme, town.publisher, town.receiver)
             weights.append(watch.heaviest)
-        assert account.dead == account.duplicate == 0
+        assert account.dead == 0
+        assert account.duplicate <= town.wire.repeated, "what the MQTT broker said again is recognised"
         ended = [each[0] for each in watch.seen]
         assert ended == sorted(ended)
         assert len(set(ended)) >= 4, "progress can be seen"
-        # Five times as much waited, and it did not weigh more: both are more than Volme may hold.
+        # Much more waited, and it did not weigh more: both are more than Volme may hold.
         print("MiB", [round(each / 2**20) for each in weights])  # noqa: T201 - shown by a failed test
-        assert weights[1] < 1.6 * weights[0]
+        assert weights[1] - weights[0] < min(PLAY, (numbers[1] - numbers[0]) * BALLAST * 0.7)
+
+
+async def test_some_do_not_wait(build: Build) -> None:
+    """A backlog at the start: what flood gauges said, up to its end, is there long before the others' end."""
+    gauges = FLEET[6:8]
+    each, turns = scaled(12_000) // 5, 5
+    others = Fleet([device for device in FLEET if device not in gauges])
+    urgent = Fleet(gauges)
+    async with build(priority=gauges) as town:
+        receiver = town.receiver
+        await receiver.stop()
+        for _ in range(turns):  # the last of it is theirs
+            await town.publisher.send([*others.take(each), *urgent.take(len(gauges))])
+        await town.volme.until(lambda health: health["pending"] == turns * (each + len(gauges)))
+        assert await town.volme.stop() == 0
+        receiver._delay = 0.1
+        await receiver.start()
+        await town.volme.start()
+        account = await balance(town.volme, town.publisher, receiver)
+        assert account.dead == 0
+        ends = [place for place, (device, _) in enumerate(receiver.arrived) if device in gauges]
+        before = ends[-1] / len(receiver.arrived)
+        print(f"{before:.0%} of the others came before the last of the gauges")  # noqa: T201 - as above
+        assert before < 0.15
 
 
 async def test_overload(build: Build) -> None:
     """As fast as the MQTT broker takes it, several times what can be delivered; then it recovers."""
-    fleet = Fleet(FLEET, ballast=4 * BALLAST)
+    fleet = Fleet(FLEET, ballast=HEAVY)
     weights = []
     async with build() as town:
-        town.receiver._delay = 0.05  # a broker at its limit
-        for number in (scaled(8000), scaled(24_000)):
+        numbers = scaled(8000), scaled(16_000)
+        for number in numbers:
             begun = len(town.receiver.known)
+            town.receiver._delay = 1.0  # a broker at its limit
             async with Watch(town.volme) as watch:
                 await town.publisher.send(fleet.take(number))
                 behind = number - (len(town.receiver.known) - begun)
-                assert behind > number / 2, "this was an overload"
+                assert behind > number / 3, "this was an overload"
+                town.receiver._delay = 0.02
                 account = await balance(town.volme, town.publisher, town.receiver)
             weights.append(watch.heaviest)
-        assert account.dead == account.duplicate == town.receiver.repeats == 0
+        assert account.dead == town.receiver.repeats == 0
         assert max(lag for *_, lag in watch.seen) > 0, "an operator sees how far behind it is"
         assert max(pending for _, _, pending, _ in watch.seen) > 0
         print("MiB", [round(each / 2**20) for each in weights])  # noqa: T201 - shown by a failed test
-        # Three times as much waited, and it did not weigh more: both are more than Volme may hold.
-        assert weights[1] < 1.55 * weights[0]
+        # Twice as much waited, and it did not weigh more: both are more than Volme may hold.
+        assert weights[1] - weights[0] < min(PLAY, (numbers[1] - numbers[0]) * HEAVY * 0.7)
         # It recovered: what comes now does not wait behind anything.
         assert (await town.volme.health())["lagSeconds"] == 0

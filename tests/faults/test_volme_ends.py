@@ -62,7 +62,7 @@ async def _working(town: Town) -> None:
 
 
 async def test_stopped_under_load(build: Build) -> None:
-    """It ends in time; since it ended well nothing comes in twice, and out a device's newest at most."""
+    """It ends in time; what it had acknowledged does not come in again, nor go out but a device's newest."""
     stops = 2 * scaled(1)
     async with build() as town:
         async with town.load():
@@ -77,7 +77,8 @@ async def test_stopped_under_load(build: Build) -> None:
                 await town.volme.start()
             await _working(town)
         account = await balance(town.volme, town.publisher, town.receiver)
-        assert account.dead == account.duplicate == 0
+        assert account.dead == 0
+        assert account.duplicate <= town.wire.repeated, "what the MQTT broker said again is recognised"
         assert town.receiver.repeats <= stops * len(FLEET)
         assert town.wire.stale == []
         log = town.volme.log.read_text()

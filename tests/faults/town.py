@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from store.postgres import pool
 from tests.conftest import free_port
 from tests.faults.account import SOURCE
 from tests.faults.history import History
-from tests.faults.measures import FLEET, GAUGES, PROFILE, Fleet
+from tests.faults.measures import FLEET, GAUGES, PROFILE, TYPE, Fleet
 from tests.faults.mosquitto import Mosquitto
 from tests.faults.publisher import Load, Publisher
 from tests.faults.receiver import Receiver
@@ -24,7 +25,7 @@ from tests.faults.volme_process import Volme
 from tests.faults.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 
@@ -60,9 +61,10 @@ class EmbeddedTown:
         return Load(self.publisher, self.fleet, rate)
 
 
-def configuration(postgres: str, mqtt_port: int, broker: str) -> str:
+def configuration(postgres: str, mqtt_port: int, broker: str, priority: Sequence[str] = ()) -> str:
     """Return what `volme run` is told."""
     return f"""
+priority = {json.dumps(priority)}
 [postgres]
 url = "{postgres}"
 {broker}
@@ -119,7 +121,12 @@ async def embedded_town(folder: Path, postgres: str, *, devices: int) -> AsyncIt
 
 @asynccontextmanager
 async def town(
-    folder: Path, postgres: str, *mqtt_options: str, start: bool = True, **broker: float
+    folder: Path,
+    postgres: str,
+    *mqtt_options: str,
+    start: bool = True,
+    priority: Sequence[str] = (),
+    **broker: float,
 ) -> AsyncIterator[Town]:
     """Run all parts; Volme speaks to Mosquitto through the wire.
 
@@ -128,13 +135,15 @@ async def town(
         postgres: address of a furnished database.
         mqtt_options: further lines of Mosquitto's configuration.
         start: start Volme.
+        priority: devices that do not wait in a backlog.
         broker: further settings of the NGSI-LD broker, as `orion` takes them.
     """
     async with AsyncExitStack() as stack:
         mosquitto = await stack.enter_async_context(Mosquitto(folder / "mosquitto", *mqtt_options))
         wire = await stack.enter_async_context(Wire(mosquitto.port))
         receiver = await stack.enter_async_context(Receiver(port=free_port()))
-        config = configuration(postgres, wire.port, orion(receiver._port, **broker))
+        patterns = [f"{TYPE}:{device}" for device in priority]
+        config = configuration(postgres, wire.port, orion(receiver._port, **broker), patterns)
         volme = await stack.enter_async_context(Volme(folder, config))
         if start:
             await volme.start()

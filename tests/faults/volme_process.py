@@ -91,6 +91,17 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.005)
 
 
+async def at_rest(look: Callable[[], Any], seconds: float = 1.0) -> Any:
+    """Wait until something has not changed for a while, however slow the machine is; return it."""
+    clock = asyncio.get_running_loop().time
+    before, since = look(), clock()
+    while clock() - since < seconds:
+        await asyncio.sleep(0.05)
+        if (now := look()) != before:
+            before, since = now, clock()
+    return before
+
+
 @asynccontextmanager
 async def mosquitto_running(folder: Path, options: str = "allow_anonymous true") -> AsyncIterator[int]:
     """Run an MQTT broker that keeps what a subscriber did not acknowledge; its port."""

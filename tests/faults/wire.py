@@ -12,8 +12,8 @@ from tests.conftest import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PUBLISH, _PUBACK, _SUBSCRIBE = 3, 4, 8
-_QOS = 0x06
+_PUBLISH, _PUBACK, _SUBACK = 3, 4, 9
+_QOS, _DUP = 0x06, 0x08
 
 
 class Wire:
@@ -21,16 +21,17 @@ class Wire:
 
     Attributes:
         delivered: messages with QoS 1 that the MQTT broker sent.
+        repeated: of these, the ones that it had sent before, and marked so.
         acknowledged: acknowledgements that Volme sent.
         stale: of these, the ones that answer nothing on their connection: the MQTT broker would
             take them for the answer to another message.
-        subscriptions: how often Volme subscribed: connections that it uses.
+        subscriptions: how often the MQTT broker took Volme's subscriptions: connections that are used.
         holding: keep acknowledgements back.
     """
 
     def __init__(self, port: int) -> None:
         self.port = free_port()
-        self.delivered = self.acknowledged = self.subscriptions = 0
+        self.delivered = self.repeated = self.acknowledged = self.subscriptions = 0
         self.stale: list[int] = []
         self.holding = False
         self._port = port
@@ -87,10 +88,13 @@ class Wire:
         packets = _Packets()
         while data := await reader.read(65536):
             for packet, start in packets.take(data):
+                if packet[0] >> 4 == _SUBACK:
+                    self.subscriptions += 1
                 if packet[0] >> 4 == _PUBLISH and packet[0] & _QOS:
                     at = start + 2 + int.from_bytes(packet[start : start + 2])
                     unanswered.add(int.from_bytes(packet[at : at + 2]))
                     self.delivered += 1
+                    self.repeated += bool(packet[0] & _DUP)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
@@ -108,8 +112,6 @@ class Wire:
                     if number not in unanswered:
                         self.stale.append(number)
                     unanswered.discard(number)
-                elif kind == _SUBSCRIBE:
-                    self.subscriptions += 1
                 if kind != _PUBACK or not self.holding:
                     writer.write(packet)
             await writer.drain()
