@@ -26,22 +26,38 @@ _MOST_S = 60
 _CACHED_MOST = 4 * 1024 * 1024
 _COMPRESSED_LEAST = 600
 _COMPRESSED_ASIDE = 100_000
+_SMALL, _QUICK = 6, 4
 _COMPRESSIBLE = ("text/", "application/json", "application/vnd.", "image/svg+xml")
 _COMPRESSIBLE_ENDS = ("+json", "+xml", "/xml", "javascript", "turtle")
 _VARIED = ("Accept", "Accept-Language", "Link", "Prefer")
 _OK = 200
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Answer:
-    """What is kept of an answer: enough to give it to everybody who asks the same."""
+    """What is kept of an answer: enough to give it to everybody who asks the same.
+
+    Attributes:
+        until: the time of the loop up to which it is fresh.
+        zipped: the body compressed, once somebody has asked for that.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    zipped: bytes | None
+    compressible: bool
     etag: str
     until: float
+    zipped: bytes | None = None
+
+    async def zip(self) -> bytes:
+        """Return the body compressed; a large one is compressed beside everything else."""
+        if self.zipped is None:
+            if len(self.body) > _COMPRESSED_ASIDE:
+                self.zipped = await asyncio.to_thread(gzip.compress, self.body, _QUICK, mtime=0)
+            else:
+                self.zipped = gzip.compress(self.body, _SMALL, mtime=0)
+        return self.zipped
 
 
 class Kept:
@@ -106,7 +122,7 @@ async def let_streams_go(request: web.Request, response: web.StreamResponse) -> 
 
 
 def _weight(answer: Answer) -> int:
-    return len(answer.body) + len(answer.zipped or b"") + 1000
+    return len(answer.body) * 3 // 2 + 1000  # compressed it is kept, too
 
 
 def kept(store: Kept) -> Middleware:
@@ -119,16 +135,14 @@ def kept(store: Kept) -> Middleware:
         asked = (request.method, request.path_qs, *(request.headers.get(name, "") for name in _VARIED))
         clock = asyncio.get_running_loop().time
         if not personal and (answer := store.get(asked, clock())) is not None:
-            return _respond(request, answer)
+            return await _respond(request, answer)
         if personal:
             response = await handler(request)
-            return (
-                response if not _is_whole(response) else _respond(request, await _answer(response, clock()))
-            )
+            return response if not _is_whole(response) else _respond(request, _answer(response, clock()))
         while (making := store.being_made.get(asked)) is not None:
             answer = await asyncio.shield(making)
             if answer is not None:
-                return _respond(request, answer)
+                return await _respond(request, answer)
         made: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         store.being_made[asked] = made
         request[_MAKING] = store, asked, made
@@ -137,10 +151,10 @@ def kept(store: Kept) -> Middleware:
             response = await handler(request)
             if not _is_whole(response):
                 return response
-            answer = await _answer(response, clock())
+            answer = _answer(response, clock())
             if response.status == _OK and len(answer.body) <= _CACHED_MOST:
                 store.put(asked, answer)
-            return _respond(request, answer)
+            return await _respond(request, answer)
         finally:
             store.release(asked, made, answer if answer is not None and answer.status == _OK else None)
 
@@ -155,22 +169,16 @@ def _is_whole(response: web.StreamResponse) -> bool:
     )
 
 
-async def _answer(response: web.StreamResponse, now: float) -> Answer:
+def _answer(response: web.StreamResponse, now: float) -> Answer:
     assert isinstance(response, web.Response)  # noqa: S101 - as _is_whole said
     body = bytes(response.body or b"")  # type: ignore[arg-type]
-    zipped = None
-    if len(body) >= _COMPRESSED_LEAST and _is_compressible(response.content_type):
-        if len(body) > _COMPRESSED_ASIDE:
-            zipped = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
-        else:
-            zipped = gzip.compress(body, 6, mtime=0)
     headers = tuple((name, value) for name, value in response.headers.items() if name != "Content-Length")
     etag = response.headers.get("ETag") or f'"{hashlib.sha256(body).hexdigest()[:24]}"'
     return Answer(
         status=response.status,
         headers=headers,
         body=body,
-        zipped=zipped,
+        compressible=len(body) >= _COMPRESSED_LEAST and _is_compressible(response.content_type),
         etag=etag,
         until=now + _fresh(response.headers.get("Cache-Control", "")),
     )
@@ -191,7 +199,7 @@ def _fresh(said: str) -> float:
     return FRESH_S
 
 
-def _respond(request: web.Request, answer: Answer) -> web.Response:
+async def _respond(request: web.Request, answer: Answer) -> web.Response:
     headers = [*answer.headers]
     names = {name.lower() for name, _ in headers}
     if answer.status == _OK:
@@ -203,9 +211,9 @@ def _respond(request: web.Request, answer: Answer) -> web.Response:
         if _not_modified(request, answer):
             kept = [pair for pair in headers if pair[0].lower() not in {"content-type", "content-encoding"}]
             return web.Response(status=304, headers=kept)
-    zip_it = answer.zipped is not None and "gzip" in request.headers.get("Accept-Encoding", "")
-    body = answer.zipped if zip_it and answer.zipped is not None else answer.body
-    if zip_it:
+    body = answer.body
+    if answer.compressible and "gzip" in request.headers.get("Accept-Encoding", ""):
+        body = await answer.zip()
         headers.append(("Content-Encoding", "gzip"))
     return web.Response(status=answer.status, body=body, headers=headers)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from iotcore import Broker
 
 from compose.telemetry import configure_logs
@@ -25,6 +26,9 @@ _numbers = itertools.count(1)
 
 # What a failed test shows is what went wrong, not every event.
 configure_logs("console", "warning")
+# A busy machine is slow now and then; that says nothing of what is tested.
+settings.register_profile("volme", deadline=None)
+settings.load_profile("volme")
 
 
 def free_port() -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import orjson
-import pytest
 import pytest_asyncio
 
 from broker.journal.port import SourceAccount
@@ -23,6 +22,8 @@ from tests.device_office import T0
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import pytest
 
     from compose.platform import Platform
 
