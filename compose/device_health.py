@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapters.sites import THING
 from compose.silence import declared_interval
 from models.completeness import Completeness, Hours, completeness
 
@@ -34,6 +35,7 @@ def last_day_of(
     found = [
         (device, _last_day(heard.get(device.id), declared_interval(device, profiles), now))
         for device in devices
+        if device.profile != THING or device.id in heard  # what stands for a place sends nothing
     ]
     found.sort(key=lambda each: (each[1].share if each[1].share is not None else -1.0, each[0].id))
     return found

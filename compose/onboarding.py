@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import structs
+
+from adapters.fields import pick
 from adapters.networks.envelope import read_uplink
 from adapters.profiles import find_profile, guess, load_profiles
 from compose.commands.device_input import read_device, written
@@ -63,6 +66,7 @@ class Proposal:
         by: how that is known: by what the network server says, or by what the device sends.
         position: where the network server says it is.
         retired_at: it was in service until then.
+        fields: what it sends, as its network server or itself decoded it: the names.
     """
 
     device: PendingDevice
@@ -72,6 +76,7 @@ class Proposal:
     by: Literal["model", "data"] | None
     position: Position | None
     retired_at: datetime | None
+    fields: tuple[str, ...] = ()
 
 
 class Onboarding:
@@ -136,6 +141,9 @@ class Onboarding:
         told = next((uplink for uplink in uplinks if uplink.model), None)
         model = told.model if told else tuple(str(part) for part in device.detail.get("model") or ())
         fitting = find_profile(self.profiles, model)
+        if fitting is not None and not any(_reads(fitting, uplink) for uplink in uplinks or (None,)):
+            # It is called so, and says other things: a senseBox's own sensors.
+            fitting, uplinks = None, [structs.replace(uplink, model=()) for uplink in uplinks]
         profile = fitting.name if fitting else None
         by: Literal["model", "data"] | None = "model" if fitting else None
         if profile is None:
@@ -152,6 +160,7 @@ class Onboarding:
             by=by,
             position=next((uplink.position for uplink in uplinks if uplink.position), None),
             retired_at=retired.retired_at if retired else None,
+            fields=next((_names(uplink) for uplink in uplinks if _names(uplink)), ()),
         )
 
     async def _newest(self, device_id: str) -> list[Uplink]:
@@ -312,3 +321,17 @@ class Onboarding:
             for device in await self._journal.unknown_devices()
         }
         return make_plan(records, self.registry.devices, self.profiles, models, progress)
+
+
+def _names(uplink: Uplink) -> tuple[str, ...]:
+    """Return the names of what a message says."""
+    said = uplink.moments[-1][1] if uplink.moments else uplink.decoded
+    return tuple(sorted(map(str, said))) if said else ()
+
+
+def _reads(profile: Profile, uplink: Uplink | None) -> bool:
+    """Say whether a profile may read a message; where nobody has decoded it, it may."""
+    if uplink is None or uplink.payload or not _names(uplink):
+        return True
+    said = uplink.moments[-1][1] if uplink.moments else uplink.decoded
+    return any(pick(said, row) is not None for row in profile.fields) or bool(uplink.normalized)

@@ -46,7 +46,8 @@ class Reload:
         self._settings = settings
         self._profiles = profiles
         self._codecs = codecs
-        self._seen = self._files()
+        # Empty, whatever is there: what came between reading the settings and the first look counts, too.
+        self._seen: _Files = ()
 
     async def keep_looking(self) -> None:
         """Look every few seconds, until cancelled."""

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _HOW = {"model": "its network server says so", "data": "by what it sends", None: ""}
 
 
+# Devices whose fields are shown, and fields of each.
+_UNREAD_SHOWN, _FIELDS_SHOWN = 3, 8
+
+
 @click.command("pending")
 @config_options
 @json_option
@@ -63,6 +67,18 @@ async def _pending(config: Path | None, data: Path | None, *, as_json: bool) -> 
         first = proposals[0]
         profile = "" if first.profile else " --profile …"
         click.echo(f"\nNext: volme devices approve {clean(first.device.device_id)}{profile} --at LAT,LON")
+        _say_what_none_reads([each for each in proposals if each.profile is None and each.fields])
+
+
+def _say_what_none_reads(proposals: list[Proposal]) -> None:
+    """Name the fields that no profile reads: a profile of its own has to."""
+    for proposal in proposals[:_UNREAD_SHOWN]:
+        names = ", ".join(clean(name) for name in proposal.fields[:_FIELDS_SHOWN])
+        more = ", …" if len(proposal.fields) > _FIELDS_SHOWN else ""
+        note(
+            f"{clean(proposal.device.device_id)} sends {names}{more}: no profile is known to read that."
+            " A table in data/profiles does, whole or `like` another; a running platform takes it up."
+        )
 
 
 @click.command(

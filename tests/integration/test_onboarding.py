@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -72,6 +73,18 @@ async def test_what_waits_has_a_proposal_by_model_or_by_what_it_sends(office: Of
     assert found["?"].profile is None
     assert (found[B].profile, found[B].by) == ("milesight-vs121", "data")
     assert [each.device.device_id for each in await office.onboarding.pending([A, "none"])] == [A]
+
+
+async def test_a_model_whose_profile_reads_nothing_of_what_is_sent_is_no_proposal(office: Office) -> None:
+    box, sensor = "5b26181b1fef04001b69093c", "5b26181b1fef04001b690941"
+    station = {"esp8266id": "7", "sensordatavalues": [{"value_type": "SDS_P1", "value": "12.3"}]}
+    await office.settle(
+        (box, f"/ingest/b/boxes/{box}/data", orjson.dumps({sensor: 7.5})),
+        ("esp8266-7", "/ingest/b", orjson.dumps(station)),
+    )
+    found = {each.device.device_id: each for each in await office.onboarding.pending()}
+    assert (found[box].profile, found[box].by, found[box].fields) == (None, None, (sensor,))
+    assert (found["esp8266-7"].profile, found["esp8266-7"].by) == ("sensor-community-airrohr", "model")
 
 
 async def test_the_newest_message_that_tells_something_decides(office: Office) -> None:

@@ -102,6 +102,18 @@ async def test_a_profile_and_its_codec_are_taken_up_and_changed(running: Running
     assert "dewPoint" in (await running.hears(b"\x15")).entities[0].body
 
 
+async def test_what_comes_before_the_first_look_is_taken_up(tmp_path: Path) -> None:
+    found = Running(tmp_path)
+    found.write("codecs/own.js", CODEC.format(factor=1))
+    found.write("profiles/own.toml", PROFILE)
+    found.reload = Reload(load_settings(None), found.profiles, None)
+    assert found.reload.look() is False
+    settings = load_settings(None, data=tmp_path / "empty").model_copy(update={"data": tmp_path})
+    assert Reload(settings, found.profiles, found.codecs).look() is True
+    assert await found.temperature(b"\x15") == 21
+    await found.codecs.close()
+
+
 async def test_profiles_that_did_not_change_stay_the_same_objects(running: Running) -> None:
     before = dict(running.profiles)
     running.write("profiles/own.toml", PROFILE.replace("javascript:own", "network"))
