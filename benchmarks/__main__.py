@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from benchmarks.bare import bare_commit, bare_post, bare_receive
+from benchmarks.embedded import embedded
 from benchmarks.measures import KINDS
 from benchmarks.parts import BenchmarkError, mqtt_broker, postgres
 from benchmarks.report import print_markdown, print_references, print_way
@@ -59,6 +60,7 @@ _WAYS = {
     "devices": _Way(kind="plain", full=20_000, quick=1_500),
     "plain-embedded": _Way(kind="plain", full=10_000, quick=1_500),
     "lorawan-embedded": _Way(kind="lorawan", full=10_000, quick=1_500, usual=False),
+    "broker": _Way(kind="plain", full=0, quick=0),  # it has sizes of its own
 }
 
 
@@ -103,6 +105,9 @@ async def _run(arguments: argparse.Namespace) -> None:
         print_references(references)
         measured: list[Figures] = []
         for name in ways:
+            if name == "broker":
+                await embedded(stage, quick=quick)
+                continue
             way = _WAYS[name]
             messages = arguments.messages or (way.quick if quick else way.full)
             async for figures in _measure(name, replace(stage, messages=messages), quick=quick):

@@ -7,12 +7,14 @@ Every piece of SQL here is written in this file; what a request brings goes in a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from broker.embedded.geometry import EARTH_RADIUS
 from broker.embedded.query import All, Any_, Compare, Exists, Literal, Not, Span
 from broker.embedded.vocabulary import LOCATION, NGSI_LD
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from broker.embedded.selection import Selection
 
 _OPERATORS = {"==": "=", "!=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "~=": "~", "!~=": "~"}
+_ROUGHLY = {"==": "==", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
 _ENTITY_TIMES = {NGSI_LD + "createdAt": "e.created_at", NGSI_LD + "modifiedAt": "e.modified_at"}
 
 
@@ -39,6 +42,7 @@ class Filter:
         q: the query.
         geo: the geographical query; its exact part is decided outside SQL.
         any_of: filters of which it meets at least one.
+        dense: whether so many places lie where `geo` looks that their index is of no help.
     """
 
     ids: tuple[str, ...] | None = None
@@ -49,6 +53,7 @@ class Filter:
     q: Query | None = None
     geo: GeoQuery | None = None
     any_of: tuple[Filter, ...] | None = None
+    dense: bool = False
 
 
 class Parameters:
@@ -83,7 +88,8 @@ def condition(which: Filter, parameters: Parameters) -> str:
     if which.q is not None:
         parts.append(_query(which.q, parameters))
     if which.geo is not None:
-        parts.append(_geo(which.geo, parameters))
+        geo = box_sql(which.geo, parameters)
+        parts.append(f"COALESCE({geo}, false)" if which.dense else geo)
     if which.any_of is not None:
         parts.append("(" + " OR ".join(condition(each, parameters) for each in which.any_of) + ")")
     return " AND ".join(parts) or "true"
@@ -109,12 +115,36 @@ def scopes_sql(query: ScopeQuery, scopes: str, parameters: Parameters) -> str:
     return "(" + " OR ".join(alternatives) + ")"
 
 
-def _geo(geo: GeoQuery, parameters: Parameters) -> str:
+def box_sql(geo: GeoQuery, parameters: Parameters) -> str:
+    """Return a condition that every entity meets whose place may lie as asked."""
     box = geo.search_box()
     if box is None or geo.attribute != LOCATION:
         return f"e.doc ? {parameters.add(geo.attribute)}::text"
     west, south, east, north = (parameters.add(bound) for bound in box)
     return f"e.extent && box(point({west}::float8, {south}::float8), point({east}::float8, {north}::float8))"
+
+
+IS_POINT = "(e.extent[0] ~= e.extent[1])"
+
+
+def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:
+    """Return the condition that a location that is a point is near another; None for any other query.
+
+    It is the great-circle distance, as in `geometry.py`.
+    """
+    if geo is None or geo.relation != "near" or geo.attribute != LOCATION or not geo.reference.is_point:
+        return None
+    x, y = (f"{parameters.add(part)}::float8" for part in geo.reference.points[0])
+    at_x, at_y = "(e.extent[0])[0]", "(e.extent[0])[1]"
+    chord = (
+        f"sin(radians({at_y} - {y}) / 2) ^ 2"
+        f" + cos(radians({y})) * cos(radians({at_y})) * sin(radians({at_x} - {x}) / 2) ^ 2"
+    )
+    metres = f"2 * {EARTH_RADIUS}::float8 * asin(LEAST(1.0, sqrt({chord})))"
+    parts = [f"{metres} >= {parameters.add(geo.low)}::float8"]
+    if math.isfinite(geo.high):
+        parts.append(f"{metres} <= {parameters.add(geo.high)}::float8")
+    return f"({' AND '.join(parts)})"
 
 
 def _query(query: Query, parameters: Parameters) -> str:
@@ -141,7 +171,40 @@ def _comparison(query: Compare, found: Target, parameters: Parameters) -> str:
             f"EXISTS (SELECT FROM {found.source} WHERE {where} AND {found.value} IS NOT NULL AND {unequal})"
         )
     scalars = f"{found.source}, ngsild.scalars({found.value}) AS s(value)"
-    return f"EXISTS (SELECT FROM {scalars} WHERE {where} AND ({matches}))"
+    exact = f"EXISTS (SELECT FROM {scalars} WHERE {where} AND ({matches}))"
+    rough = _rough(query)
+    return (
+        exact
+        if rough is None
+        else f"(jsonb_path_exists(e.doc, {parameters.add(rough)}::jsonpath) AND {exact})"
+    )
+
+
+def _rough(query: Compare) -> str | None:
+    """Return a path that finds something wherever a comparison holds, and is quickly followed; None: no such.
+
+    The name and the values stand in it as JSON strings and numbers, which is how a path spells them.
+    """
+    path = query.path
+    if path.through or path.member is not None or path.keys or len(path.attributes) > 1:
+        return None
+    if query.operator not in _ROUGHLY or path.attributes[0] in _ENTITY_TIMES:
+        return None
+    sign, terms = _ROUGHLY[query.operator], []
+    for value in query.values:
+        bounds = [(">=", value.low), ("<=", value.high)] if isinstance(value, Span) else [(sign, value)]
+        if any(isinstance(bound.value, datetime) for _, bound in bounds):
+            return None
+        spelled = [(each, orjson.dumps(bound.value).decode()) for each, bound in bounds]
+        terms += [
+            " && ".join(f"{scalar} {each} {text}" for each, text in spelled) for scalar in ("@", '@."@value"')
+        ]
+    name = orjson.dumps(path.attributes[0]).decode()
+    texts = any(isinstance(getattr(value, "value", None), str) for value in query.values)
+    deep = ".**{0 to 2}" if texts or any(isinstance(each, Span) for each in query.values) else ""
+    return (
+        f"$.{name}[*].*{deep} ? ({' || '.join(f'({term})' for term in terms)})"  # texts of a languageMap too
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

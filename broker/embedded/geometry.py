@@ -19,8 +19,8 @@ Segment: TypeAlias = tuple[Position, Position]
 Ring: TypeAlias = tuple[Position, ...]
 Box: TypeAlias = tuple[float, float, float, float]
 
-_EARTH_RADIUS = 6_371_008.8  # metres, mean
-_METRES_PER_DEGREE = _EARTH_RADIUS * math.pi / 180
+EARTH_RADIUS = 6_371_008.8  # metres, mean
+_METRES_PER_DEGREE = EARTH_RADIUS * math.pi / 180
 _EPSILON = 1e-12  # degrees; a tenth of a micrometre
 _NUMBERS = frozenset({int, float})
 _MAX_POSITIONS = 10_000
@@ -58,6 +58,11 @@ class Geometry:
     def dimension(self) -> int:
         """0 for points, 1 for lines, 2 for areas."""
         return 2 if self.polygons else 1 if self.lines else 0
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is one position and nothing else."""
+        return self.dimension == 0 and len(self.points) == 1
 
     def segments(self) -> list[Segment]:
         """Return every straight piece of its lines and rings."""
@@ -321,4 +326,4 @@ def _haversine(first: Position, second: Position) -> float:
         math.sin(half_y) ** 2
         + math.cos(math.radians(y1)) * math.cos(math.radians(y2)) * math.sin(half_x) ** 2
     )
-    return 2 * _EARTH_RADIUS * math.asin(min(1.0, math.sqrt(chord)))
+    return 2 * EARTH_RADIUS * math.asin(min(1.0, math.sqrt(chord)))

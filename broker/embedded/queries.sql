@@ -17,12 +17,6 @@ WHERE tenant = $1 AND id = ANY($2::text[])
 ORDER BY id
 FOR UPDATE
 
--- name: read_entity
--- One entity.
-SELECT id, types, scopes, doc, created_at, modified_at, expires_at
-FROM ngsild.entities
-WHERE tenant = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > now())
-
 -- name: read_entities
 -- Entities by id, in the order of their ids.
 SELECT id, types, scopes, doc, created_at, modified_at, expires_at

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["normalized", "concise", "simplified"]
 
-# members of an attribute, in the order that people read them
-_MEMBERS = (
-    "unitCode", "observedAt", "datasetId", "objectType", "valueType", "entityIdSealed", "entityTypeSealed",
-)  # fmt: skip
+# members of an attribute that are shown as they are, and those that are terms
+_MEMBERS = frozenset({"unitCode", "observedAt", "datasetId", "entityIdSealed"})
 _TERMS = frozenset({"objectType", "valueType", "entityTypeSealed"})
 _BARE = frozenset({"Property", "GeoProperty", "Relationship", "ListProperty", "ListRelationship"})
 _LINKS = frozenset({"Relationship", "ListRelationship"})
@@ -85,16 +83,18 @@ class View:
 def shown_attributes(entity: Stored, view: View) -> dict[str, list[Instance]]:
     """Return the attributes, and of each the instances, that are shown."""
     shown: dict[str, list[Instance]] = {}
-    moment = None
+    everything = view.attributes is None and view.pick is None and view.omit is None
     for iri, instances in entity.attributes.items():
-        if not view.shows_attribute(iri):
+        if not everything and not view.shows_attribute(iri):
             continue
         kept = instances
         if view.datasets is not None:
             kept = [each for each in kept if each.get("datasetId") in view.datasets]
-        if any("expiresAt" in each for each in kept):
-            moment = moment or now()
-            kept = [each for each in kept if not is_expired(each, moment)]
+        for each in kept:
+            if "expiresAt" in each:
+                moment = now()
+                kept = [each for each in kept if not is_expired(each, moment)]
+                break
         if kept:
             shown[iri] = kept
     return shown
@@ -206,10 +206,13 @@ def _instance(iri: str, instance: Instance, view: View) -> Any:
         language = choose_language(instance["languageMap"], view.languages)
         if language is not None:  # one text alone is a Property (clause 4.15)
             shown = {"type": "Property", "value": instance["languageMap"][language], "lang": language}
-    for member in _MEMBERS:
-        if member in instance:
-            value = instance[member]
-            shown[member] = _compacted(value, view) if member in _TERMS else value
+    for member, value in instance.items():
+        if member in _MEMBERS:
+            shown[member] = value
+        elif ":" in member:
+            shown[view.context.compact(member)] = _attribute(member, value, replace_joined(view))
+        elif member in _TERMS:
+            shown[member] = _compacted(value, view)
     if view.system:
         if "expiresAt" in instance:
             shown["expiresAt"] = instance["expiresAt"]
@@ -217,9 +220,6 @@ def _instance(iri: str, instance: Instance, view: View) -> Any:
     linked = _linked(iri, instance, view)
     if linked is not None:
         shown["entity" if kind == "Relationship" else "entityList"] = linked
-    for member, nested in instance.items():
-        if ":" in member:
-            shown[view.context.compact(member)] = _attribute(member, nested, replace_joined(view))
     return _concise(shown) if view.form == "concise" else shown
 
 

@@ -79,9 +79,8 @@ class Writer:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
-                    moment = now()
-                    results, written, entries = await _apply_all(
-                        connection, tenant, steps, moment, record=self._history is not None
+                    results, written, entries, moment = await _apply_all(
+                        connection, tenant, steps, record=self._history is not None
                     )
                     if self._history is not None:
                         await self._history.record(connection, tenant, entries, moment)
@@ -155,9 +154,9 @@ def existing(
 
 
 async def _apply_all(
-    connection: Connection, tenant: str, steps: Sequence[Step], moment: datetime, *, record: bool
-) -> tuple[list[Changes | ProblemError], list[Write], list[Entry]]:
-    """Apply the steps and write what they changed; return what came of each, and what history gets.
+    connection: Connection, tenant: str, steps: Sequence[Step], *, record: bool
+) -> tuple[list[Changes | ProblemError], list[Write], list[Entry], datetime]:
+    """Apply the steps and write what they changed; return what came of each, what history gets, and when.
 
     Somebody else may create an entity between our reading and our writing it. Then the steps
     for that entity are applied once more, to what is there now, and locked this time.
@@ -167,8 +166,11 @@ async def _apply_all(
     entities: dict[str, Stored] = {}
     befores: dict[str, Before | None] = {}
     pending = list(enumerate(steps))
+    moment = now()
     while pending:
-        entities.update(await _locked(connection, tenant, {step.entity_id for _, step in pending}, moment))
+        locked = await store.lock(connection, tenant, {step.entity_id for _, step in pending})
+        moment = now()  # not before it is our turn: of two writers the later one has the later moment
+        entities.update(await _unexpired(connection, tenant, locked, moment))
         known = set(entities)
         changed = set()
         for number, step in pending:
@@ -198,12 +200,13 @@ async def _apply_all(
         pending = [(number, step) for number, step in pending if step.entity_id in clashed]
     ordered = [results[number] for number in range(len(steps))]
     written = _written(steps, ordered, entities, befores)
-    return ordered, written, [entries[number] for number in sorted(entries)]
+    return ordered, written, [entries[number] for number in sorted(entries)], moment
 
 
-async def _locked(connection: Connection, tenant: str, ids: set[str], moment: datetime) -> dict[str, Stored]:
-    """Read and lock entities; what has expired is not there any more (clause 4.22)."""
-    found = await store.lock(connection, tenant, ids)
+async def _unexpired(
+    connection: Connection, tenant: str, found: dict[str, Stored], moment: datetime
+) -> dict[str, Stored]:
+    """Return entities that are locked without what has expired, which is not there any more (clause 4.22)."""
     expired = [
         key for key, each in found.items() if each.expires_at is not None and each.expires_at <= moment
     ]

@@ -365,3 +365,30 @@ async def test_types_and_attributes(houses: Client) -> None:
     one = (await houses.ask("GET", "/attributes/location")).json
     assert (one["attributeCount"], one["attributeTypes"]) == (2, ["GeoProperty"])
     assert (await houses.ask("GET", "/attributes/nothing")).status == 404
+
+
+async def test_places_are_decided_in_parts(houses: Client) -> None:
+    """So many points and areas around a place that they are gone through in order, some at a time."""
+    client = houses.other()
+    area = {"type": "Polygon", "coordinates": [[[7.0, 51.0], [7.1, 51.0], [7.1, 51.1], [7.0, 51.0]]]}
+    for start in range(0, 2_400, 600):
+        batch = [
+            {
+                "id": f"urn:p:{n:04}",
+                "type": "P",
+                "location": area if n % 3 == 0 else {"type": "Point", "coordinates": [7 + n % 100 / 1e4, 51]},
+            }
+            for n in range(start, start + 600)
+        ]
+        assert (await client.ask("POST", "/entityOperations/create", batch)).status == 201
+    inside = [f"urn:p:{n:04}" for n in range(2_400) if n % 3 == 0 or n % 100 <= 14]  # 7 m a step
+    near = "georel=near;maxDistance==100&geometry=Point&coordinates=[7,51]&type=P"
+    for offset in (0, 500, 900):
+        page = await client.ask("GET", f"/entities?{near}&limit=100&offset={offset}&pick=id")
+        assert [each["id"] for each in page.json] == inside[offset : offset + 100]
+    counted = await client.ask("GET", f"/entities?{near}&limit=0&count=true")
+    assert counted.headers["NGSILD-Results-Count"] == str(len(inside))
+    far = f"{near.replace('maxDistance==100', 'minDistance==100')}&limit=1000&pick=id"
+    outside = {f"urn:p:{n:04}" for n in range(2_400)} - set(inside)
+    found = [each["id"] for each in (await client.ask("GET", f"/entities?{far}")).json]
+    assert found == sorted(outside)[:1000]

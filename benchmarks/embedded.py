@@ -1,0 +1,311 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The embedded NGSI-LD broker over HTTP, beside a bare PostgreSQL loop that reads and writes the same.
+
+The broker is a process of its own; `python -m benchmarks.embedded <dsn>` is that process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+import aiohttp
+import asyncpg
+import orjson
+import uvloop
+from aiohttp import web
+
+from benchmarks.parts import BenchmarkError, helper, processor_seconds
+from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
+from compose.telemetry import configure_logs
+from ontology.loader import core_context
+from store.postgres import pool as open_pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from benchmarks.ways import Stage
+
+_BATCH = 200
+_PAGE = 100
+_CONNECTIONS = 8
+_SUBSCRIPTIONS = 1_000
+_TABLES = """
+CREATE TABLE bare (id text PRIMARY KEY, type text, doc jsonb, place point);
+CREATE TABLE bare_history (id text, name text, at timestamptz, doc jsonb);
+CREATE INDEX ON bare (type, id);
+CREATE INDEX ON bare USING gist (place);
+CREATE INDEX ON bare_history (id, name, at);
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sizes:
+    """How much of everything: entities in the broker, of which some are written again, and requests."""
+
+    entities: int
+    again: int
+    reads: int
+    queries: int
+
+
+_FULL = _Sizes(entities=100_000, again=20_000, reads=10_000, queries=600)
+_QUICK = _Sizes(entities=5_000, again=3_000, reads=1_500, queries=100)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Measured:
+    """What came out; seconds are of the processor, PostgreSQL's included, for 1,000."""
+
+    rate: float
+    processor_s: float
+
+
+class _Store(Protocol):
+    """The broker, or a bare loop in its place."""
+
+    async def write(self, entities: list[dict[str, Any]]) -> None:
+        """Write a batch."""
+
+    async def read(self, number: int) -> None:
+        """Read one entity."""
+
+    async def compare(self, number: int) -> None:
+        """Read a page of those above a threshold."""
+
+    async def near(self, number: int) -> None:
+        """Read a page of those around a place."""
+
+
+async def embedded(stage: Stage, *, quick: bool) -> None:
+    """Measure, and print each figure and its ratio to the bare loop."""
+    sizes = _QUICK if quick else _FULL
+    base = stage.postgres.processor_seconds
+    print("\nembedded broker, beside a bare PostgreSQL loop that reads and writes the same")
+    async with asyncpg.create_pool(
+        await stage.postgres.database("bench_bare_entities"), min_size=1, max_size=_CONNECTIONS
+    ) as pool:
+        await pool.execute(_TABLES)
+        bare = await _measure(_Bare(pool), sizes, base)
+    async with _served(await stage.postgres.database("bench_entities")) as (url, pid):
+        connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            broker = _Broker(session, url)
+            own = await _measure(broker, sizes, lambda: base() + processor_seconds(pid))
+            for number in range(_SUBSCRIPTIONS):
+                await broker.subscribe(number)
+            name = f"entities written again, {_SUBSCRIPTIONS:,} subscriptions"
+            own[name] = await _written(broker, sizes.again, 2, lambda: base() + processor_seconds(pid))
+            bare[name] = bare["entities written again"]
+    for name, figures in own.items():
+        beside = bare[name]
+        print(
+            f"  {name:<52} {figures.rate:>8,.0f}/s, {figures.rate / beside.rate:.3f} of bare;"
+            f" {figures.processor_s:.3f} CPU-s per 1,000, {figures.processor_s / beside.processor_s:.1f}"
+            " times bare (whose client is not counted)",
+            flush=True,
+        )
+
+
+async def _measure(store: _Store, sizes: _Sizes, spent: Callable[[], float]) -> dict[str, _Measured]:
+    found = {
+        "entities written": await _written(store, sizes.entities, 0, spent),
+        "entities written again": await _written(store, sizes.again, 1, spent),
+    }
+    dice = random.Random(5)  # noqa: S311 - which entities are read, the same in every run
+    numbers = [dice.randrange(sizes.entities) for _ in range(max(sizes.reads, sizes.queries))]
+    for name, reading, count in (
+        ("entities read by id", store.read, sizes.reads),
+        (f"queries by type and q, a page of {_PAGE}", store.compare, sizes.queries),
+        (f"queries around a place, a page of {_PAGE}", store.near, sizes.queries),
+    ):
+        jobs = (partial(reading, number) for number in numbers[:count])
+        found[name] = await _timed(jobs, count, spent)
+    return found
+
+
+async def _written(store: _Store, count: int, round_: int, spent: Callable[[], float]) -> _Measured:
+    batches = [[_entity(n, round_) for n in range(at, at + _BATCH)] for at in range(0, count, _BATCH)]
+    return await _timed((partial(store.write, batch) for batch in batches), count, spent)
+
+
+async def _timed(
+    jobs: Iterable[Callable[[], Awaitable[None]]], count: int, spent: Callable[[], float]
+) -> _Measured:
+    """Do all jobs, a few at a time."""
+    waiting = iter(jobs)
+
+    async def work() -> None:
+        for job in waiting:
+            await job()
+
+    before, began = spent(), time.monotonic()
+    await asyncio.gather(*(work() for _ in range(_CONNECTIONS)))
+    seconds = time.monotonic() - began
+    return _Measured(rate=count / seconds, processor_s=1000 * (spent() - before) / count)
+
+
+def _entity(number: int, round_: int) -> dict[str, Any]:
+    """Return what a weather station says; a level above 10 is one in a hundred."""
+    at = (datetime(2026, 5, 1, tzinfo=UTC) + timedelta(minutes=round_)).isoformat().replace("+00:00", "Z")
+    values = {
+        "temperature": 15 + number % 100 / 10 + round_,
+        "humidity": number % 90 / 100,
+        "level": number % 1_000 / 100 + (5 if number % 100 == 0 else 0),
+        "battery": 3.6 - round_ / 10,
+    }
+    west, south = number % 317 / 1_000, number // 317 % 317 / 1_000
+    return {
+        "id": f"urn:ngsi-ld:Station:hagen:{number:07}",
+        "type": "Station",
+        **{
+            name: {"type": "Property", "value": value, "unitCode": "C62", "observedAt": at}
+            for name, value in values.items()
+        },
+        "location": {
+            "type": "GeoProperty",
+            "value": {"type": "Point", "coordinates": [7.3 + west, 51.2 + south]},
+        },
+    }
+
+
+def _place(number: int) -> tuple[float, float]:
+    west, south = _entity(number, 0)["location"]["value"]["coordinates"]
+    return west, south
+
+
+class _Broker:
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = f"{url}/ngsi-ld/v1"
+
+    async def write(self, entities: list[dict[str, Any]]) -> None:
+        await self._post("/entityOperations/upsert?options=update", entities)
+
+    async def read(self, number: int) -> None:
+        await self._get(f"/entities/{_entity(number, 0)['id']}")
+
+    async def compare(self, number: int) -> None:
+        await self._get(f"/entities?type=Station&limit={_PAGE}&q=level{quote('>')}{10 + number % 5}")
+
+    async def near(self, number: int) -> None:
+        west, south = _place(number)
+        where = f"georel=near;maxDistance==500&geometry=Point&coordinates=[{west},{south}]"
+        await self._get(f"/entities?type=Station&limit={_PAGE}&{where}")
+
+    async def subscribe(self, number: int) -> None:
+        """Subscribe to a threshold that few entities are above, and that no write passes."""
+        await self._post(
+            "/subscriptions",
+            {
+                "type": "Subscription",
+                "entities": [{"type": "Station"}],
+                "watchedAttributes": ["level"],
+                "q": f"level>{100 + number}",
+                "notification": {"endpoint": {"uri": "http://receiver.example/none"}},
+            },
+        )
+
+    async def _get(self, path: str) -> None:
+        async with self._session.get(self._url + path) as response:
+            await self._check(response)
+
+    async def _post(self, path: str, body: Any) -> None:
+        headers = {"Content-Type": "application/json"}
+        async with self._session.post(self._url + path, data=orjson.dumps(body), headers=headers) as response:
+            await self._check(response)
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        content = await response.read()
+        if response.status >= 300:
+            msg = f"the embedded broker answers {response.status}: {content[:200]!r}"
+            raise BenchmarkError(msg)
+
+
+class _Bare:
+    """The same reads and writes, without NGSI-LD."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def write(self, entities: list[dict[str, Any]]) -> None:
+        docs = [orjson.dumps(each).decode() for each in entities]
+        ids = [each["id"] for each in entities]
+        places = [each["location"]["value"]["coordinates"] for each in entities]
+        instances = [
+            (each["id"], name, datetime.fromisoformat(value["observedAt"]), orjson.dumps(value).decode())
+            for each in entities
+            for name, value in each.items()
+            if isinstance(value, dict) and "observedAt" in value
+        ]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.fetch(
+                "SELECT doc FROM bare WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE", ids
+            )
+            await connection.execute(
+                "INSERT INTO bare SELECT n.id, 'Station', n.doc::jsonb, point(n.west, n.south)"
+                " FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS n(id, doc, west, south)"
+                " ON CONFLICT (id) DO UPDATE SET doc = EXCLUDED.doc",
+                *(ids, docs, [place[0] for place in places], [place[1] for place in places]),
+            )
+            await connection.execute(
+                "INSERT INTO bare_history SELECT n.id, n.name, n.at, n.doc::jsonb"
+                " FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) AS n(id, name, at, doc)",
+                *(list(column) for column in zip(*instances, strict=True)),
+            )
+
+    async def read(self, number: int) -> None:
+        await self._pool.fetchval("SELECT doc FROM bare WHERE id = $1", _entity(number, 0)["id"])
+
+    async def compare(self, number: int) -> None:
+        await self._pool.fetch(
+            "SELECT doc FROM bare WHERE type = 'Station' AND (doc #>> '{level,value}')::float8 > $1"
+            " ORDER BY id LIMIT $2",
+            *(float(10 + number % 5), _PAGE),
+        )
+
+    async def near(self, number: int) -> None:
+        west, south = _place(number)
+        await self._pool.fetch(
+            "SELECT doc FROM bare WHERE place <@ box(point($1, $2), point($3, $4)) ORDER BY id LIMIT $5",
+            *(west - 0.0072, south - 0.0045, west + 0.0072, south + 0.0045, _PAGE),
+        )
+
+
+@asynccontextmanager
+async def _served(dsn: str) -> AsyncIterator[tuple[str, int]]:
+    """Run the broker in a process of its own; yields its address and its id."""
+    async with helper("embedded", dsn) as process:
+        told = await process.line()
+        yield f"http://127.0.0.1:{told['port']}", told["pid"]
+
+
+async def _serve(dsn: str) -> None:
+    """Be that process, until its input ends."""
+    configure_logs("console", "warning")
+    async with open_pool(dsn, size=_CONNECTIONS) as pool, contextlib.AsyncExitStack() as stack:
+        broker = EmbeddedBroker(pool, EmbeddedSettings(core_context=core_context()))
+        await broker.start()
+        stack.push_async_callback(broker.close)
+        runner = web.AppRunner(broker.app(), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        told = {"port": runner.addresses[0][1], "pid": os.getpid()}
+        print(orjson.dumps(told).decode(), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(sys.argv[1]))
