@@ -138,7 +138,9 @@ def kept(store: Kept) -> Middleware:
             return await _respond(request, answer)
         if personal:
             response = await handler(request)
-            return response if not _is_whole(response) else _respond(request, _answer(response, clock()))
+            if not _is_whole(response):
+                return response
+            return await _respond(request, _answer(response, clock()))
         while (making := store.being_made.get(asked)) is not None:
             answer = await asyncio.shield(making)
             if answer is not None:
