@@ -78,7 +78,8 @@ class Reload:
         # A profile that is the same stays the same object: what is worked out for it stays, too.
         self._profiles.update({name: profiles[name] for name in changed})
         codecs = self._codecs.update(sources) if self._codecs is not None else []
-        log.info("reload.done", profiles=changed, codecs=codecs)
+        if changed or codecs:
+            log.info("reload.done", profiles=changed, codecs=codecs)
         return bool(changed or codecs)
 
     def _files(self) -> _Files:
