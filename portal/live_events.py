@@ -9,9 +9,9 @@
     event: change
     data: {"datasets": ["pegel"], "id": "urn:ngsi-ld:…", "entity": {"currentLevel": 0.42, "observedAt": …}}
 
-`change` has what is new of an entity, `gone` is one that is not there any more, `reset` tells readers to
-load everything anew: they were away for too long or too slow. Whoever comes back with `Last-Event-ID` gets
-what they missed. Comments keep the connection open.
+`change` has what is new of an entity; `gone` is one that is not there any more (`entity` is null); `reset`
+tells readers to load everything anew: they were away for too long or too slow. Whoever comes back with
+`Last-Event-ID` gets what they missed. Comments keep the connection open.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _PARAMETERS: Final = frozenset({"dataset", "bbox", "lastEventId"})
 _RETRY_MS: Final = 3000
 _LATER: Final = "30"  # seconds
 _AT_ONCE: Final = 100  # events in one piece
-_LOOK_S: Final = 1.0  # between looks whether the reader is still there
+_LOOK_S: Final = 2.0  # between looks whether the reader is still there
 _END_S: Final = 1.0  # that a reader has to take the last events when the portal ends
 _WORDED: Final = 5000  # events that are kept as they were sent
 _HEADERS: Final = {
@@ -348,9 +348,7 @@ def _let_go(request: web.Request) -> None:
 
 
 def _event(change: Change) -> bytes:
-    said: dict[str, Any] = {"datasets": change.datasets, "id": change.entity_id}
-    if change.entity is not None:
-        said["entity"] = change.entity
+    said = {"datasets": change.datasets, "id": change.entity_id, "entity": change.entity}
     name = b"gone" if change.entity is None else b"change"
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (change.number, name, orjson.dumps(said, default=dict))
 

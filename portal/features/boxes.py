@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from portal.features.crs import Crs
 
+# A space stands for the + of a number where that was not encoded.
+_NUMBER = re.compile(r"[+\- ]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})(?:[eE][+\- ]?\d{1,3})?", re.ASCII)
 _FLAT, _SOLID = 4, 6  # numbers of a box without and with heights
 
 
@@ -84,6 +87,8 @@ class Box:
             there = [position[2] for position in _positions(geometry) if len(position) > 2]  # noqa: PLR2004 - x, y, height
             if there and (max(there) < self.heights[0] or min(there) > self.heights[1]):
                 return False
+        if not geometry.get("coordinates", True):
+            return False  # an empty geometry (RFC 7946, 3.1)
         if geometry["type"] == "Point":
             longitude, latitude, *_ = geometry["coordinates"]
             point = self.crs.project(longitude, latitude)
@@ -94,6 +99,12 @@ class Box:
         return any(_touches(rectangle, placed) for rectangle in self.rectangles)
 
 
+def parse_number(text: str) -> float | None:
+    """Read a decimal number; None: it is none, or not a finite one."""
+    number = float(text.replace(" ", "+")) if _NUMBER.fullmatch(text) else math.nan
+    return number if math.isfinite(number) else None
+
+
 def parse_box(text: str, crs: Crs = CRS84) -> Box:
     """Read a box: four numbers, or six with heights, in the order of the system's axes.
 
@@ -102,11 +113,8 @@ def parse_box(text: str, crs: Crs = CRS84) -> Box:
     Raises:
         RefusedRequestError: it is none; the text says what is wrong.
     """
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in {_FLAT, _SOLID} or not all(map(math.isfinite, numbers)):
+    numbers = [number for part in text.split(",") if (number := parse_number(part)) is not None]
+    if len(numbers) not in {_FLAT, _SOLID} or len(numbers) != text.count(",") + 1:
         msg = f"A bbox is four numbers, or six with heights, separated by commas, not {text[:100]!r}."
         raise RefusedRequestError(msg)
     half = len(numbers) // 2

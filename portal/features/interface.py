@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -149,7 +150,7 @@ async def _definition(asked: Asked, _snapshots: Snapshots, _where: Mapping[str, 
 
 async def _collections(asked: Asked, snapshots: Snapshots, _where: Mapping[str, str]) -> Found:
     refuse_others(asked)
-    found = [await snapshots.of(asked.view, dataset) for dataset in asked.view.datasets]
+    found = await asyncio.gather(*(snapshots.of(asked.view, dataset) for dataset in asked.view.datasets))
     counts = {snapshot.dataset.name: len(snapshot.features) for snapshot in found}
     return Found(
         document=documents.collections(asked, found), template="collections.html", context={"counts": counts}

@@ -101,7 +101,10 @@ def _answers(asked: Asked, media: str, schema: str, *, missing: bool = False) ->
     say = asked.say
     refused = {
         "description": say("So kann nicht gefragt werden", "The request cannot be answered"),
-        "content": {JSON: {"schema": {"$ref": "#/components/schemas/exception"}}},
+        "content": {
+            JSON: {"schema": {"$ref": "#/components/schemas/exception"}},
+            HTML: {"schema": {"type": "string"}},
+        },
     }
     good = {
         "description": say("Die Antwort", "The answer"),

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from portal.features.asked import refuse_others
-from portal.features.boxes import parse_box
+from portal.features.boxes import parse_box, parse_number
 from portal.features.crs import CRS84, named
 from portal.features.errors import RefusedRequestError
 from portal.features.openapi import ITEMS, MOST, USUAL
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     Test = Callable[[Feature], bool]
 
+#: Features of an HTML page, at most.
+MOST_SHOWN = 500
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -78,7 +79,7 @@ def select(asked: Asked, columns: Iterable[Column]) -> Selection:
     values = (_values(filters[name], text) for name, text in asked.query.items() if name in filters)
     return Selection(
         tests=(*_places(asked), *_times(asked), *values),
-        limit=asked.whole("limit", usual=USUAL, least=1, most=MOST),
+        limit=asked.whole("limit", usual=USUAL, least=1, most=MOST if asked.form == "json" else MOST_SHOWN),
         offset=asked.whole("offset", usual=0, least=0),
         crs=crs_of(asked),
     )
@@ -120,11 +121,8 @@ def _values(column: Column, text: str) -> Test:
 
 
 def _number(column: Column, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    number = parse_number(text)
+    if number is None:
         msg = f"The parameter {column.name} is a number, not {text[:50]!r}."
         raise RefusedRequestError(msg)
     return number

@@ -137,7 +137,7 @@ async def test_changes_come_as_they_happen(city: City) -> None:
         city.office.live.tell(HASPE, ("pegel",), None)
         gone = await reader.event()
         assert gone["event"] == "gone"
-        assert orjson.loads(gone["data"]) == {"datasets": ["pegel"], "id": HASPE}
+        assert orjson.loads(gone["data"]) == {"datasets": ["pegel"], "id": HASPE, "entity": None}
         tell(city, WEATHER, "wetter", name="two\nlines\r\n\r\ndata: x")
         assert orjson.loads((await reader.event())["data"])["entity"]["name"] == "two\nlines\r\n\r\ndata: x"
 

@@ -108,6 +108,12 @@ def test_areas(text: str, touches: bool) -> None:  # noqa: FBT001 - a table
     assert parse_box(text).touches(several) is touches
 
 
+def test_how_numbers_may_be_written() -> None:
+    assert parse_box("+7,51.,.8e 1, 5.2E+1").touches(point(7.5, 51.5))
+    assert not parse_box("7,51,8,52").touches({"type": "Point", "coordinates": []})
+    assert not parse_box("7,51,8,52").touches({"type": "MultiPolygon", "coordinates": []})
+
+
 def test_lines() -> None:
     line = {"type": "LineString", "coordinates": [[7.0, 51.0], [8.0, 52.0]]}
     assert parse_box("7.4,51.3,7.6,51.5").touches(line)
@@ -162,6 +168,13 @@ def test_box_in_metres() -> None:
         "-181,51,8,52",
         "7,51,8,91",
         "1e400,0,1,1",
+        "7_0,51,80,52",
+        "\u0667,51,8,52",
+        "7,51,8,52,",
+        ",7,51,8,52",
+        "0x7,51,8,52",
+        "--7,51,8,52",
+        "1" * 2000 + ",51,8,52",
     ],
 )
 def test_what_is_no_box(text: str) -> None:
