@@ -134,13 +134,11 @@ def kept(store: Kept) -> Middleware:
         personal = "X-API-Key" in request.headers or "Authorization" in request.headers
         asked = (request.method, request.path_qs, *(request.headers.get(name, "") for name in _VARIED))
         clock = asyncio.get_running_loop().time
-        if not personal and (answer := store.get(asked, clock())) is not None:
-            return await _respond(request, answer)
         if personal:
             response = await handler(request)
-            if not _is_whole(response):
-                return response
-            return await _respond(request, _answer(response, clock()))
+            return await _respond(request, _answer(response, clock())) if _is_whole(response) else response
+        if (answer := store.get(asked, clock())) is not None:
+            return await _respond(request, answer)
         while (making := store.being_made.get(asked)) is not None:
             answer = await asyncio.shield(making)
             if answer is not None:
