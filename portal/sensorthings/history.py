@@ -188,10 +188,10 @@ class History:
         """Return, of each datastream by its id, `top` of its observations; many are read together."""
         chosen = await plan.chosen(list(streams), self._work)
         found = {stream.id: Found(seen=[], more=False) for stream in streams}
-        if plan.rest is not None or not plan.timely or plan.upwards:
+        if plan.rest is not None or plan.upwards:
             if len(chosen) > MOST_QUERIES:
                 msg = (
-                    f"The observations of {len(chosen)} Datastreams are not searched or sorted at once, but "
+                    f"The observations of {len(chosen)} Datastreams are not searched at once, but "
                     f"of {MOST_QUERIES}: order them by phenomenonTime desc, or ask for fewer Datastreams"
                 )
                 raise TooCostlyError(msg)
@@ -287,12 +287,17 @@ class History:
     async def _counted(self, streams: list[Stream], window: Window) -> dict[str, int] | None:
         """Let the broker count, by datastream; None: it cannot."""
         counted: dict[str, int] = {}
-        for run in self._runs(streams, window, 0, upwards=True):
-            asked = {"options": "aggregatedValues", "aggrMethods": "totalCount", "aggrPeriodDuration": "PT0S"}
+        asked = {"options": "aggregatedValues", "aggrMethods": "totalCount", "aggrPeriodDuration": "PT0S"}
+        runs = self._runs(streams, window, 0, upwards=True)
+        while runs:
+            run = runs.pop()
             try:
-                entities, _ = await self._ask(run, window, asked)
+                entities, partial = await self._ask(run, window, asked)
             except BadRequestDataError:
                 return None
+            if partial and len(run.streams) > 1:
+                runs += _halves(run)
+                continue
             for entity in entities:
                 for (entity_id, attribute), stream in run.streams.items():
                     if entity.get("id") == entity_id and attribute in entity:
@@ -371,6 +376,12 @@ class History:
         if self._seen < 0:
             msg = f"More than {MOST_SEEN} observations would have to be looked at: {_BY_TIME}"
             raise TooCostlyError(msg)
+
+
+def _halves(run: _Run) -> list[_Run]:
+    members = list(run.streams.items())
+    middle = len(members) // 2
+    return [_Run(streams=dict(half), rest=run.rest) for half in (members[:middle], members[middle:])]
 
 
 def _edge(run: _Run, *, upwards: bool) -> datetime:
