@@ -20,6 +20,7 @@ from models.values import rfc3339
 from portal import features
 from portal.datasets import load_catalogue
 from portal.features.documents import CONFORMS
+from portal.features.snapshot import Snapshots
 from portal.views import scope_of
 from tests.conftest import free_port
 from tests.portal_address import serving_at_its_address
@@ -491,6 +492,31 @@ async def test_changes_are_seen(city: City) -> None:
                 break
             await asyncio.sleep(0.05)
         assert await level() == value
+
+
+async def test_what_did_not_change_is_not_made_anew(city: City) -> None:
+    """Many who ask at once cause one reading; it makes only those features that are other than before."""
+    view = city.office.public
+    spots = view.dataset("parkplaetze")
+    assert spots is not None
+    snapshots = Snapshots(0.0)
+    first, *others = await asyncio.gather(*(snapshots.of(view, spots) for _ in range(5)))
+    assert all(other is first for other in others)
+    changed = next(each for each in published() if each["id"].endswith("platz-2"))
+    await city.publish({**changed, "name": said("Ein anderer Name")})
+    second = await snapshots.of(view, spots)
+    assert second is not first
+    same = [old is new for old, new in zip(first.features, second.features, strict=True)]
+    assert same == [True, True, False]
+    assert second.features[2].properties["name"] == "Ein anderer Name"
+
+
+async def test_pages_for_people_are_short(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.features.selection.MOST_SHOWN", 2)
+    _, _, body = await city.get(f"{ROOT}/collections/wetter/items?limit=10000&f=html")
+    assert "1–2 of 5" in body.decode() or "1–2 von 5" in body.decode()  # noqa: RUF001 - as it is written
+    assert "offset=2" in body.decode()
+    assert len((await items(city, "wetter", limit="10000"))["features"]) == 5
 
 
 async def test_broker_away(city: City) -> None:
