@@ -38,6 +38,7 @@ from models.types import TYPES
 from models.values import rfc3339
 from ontology.loader import context, core_context, subjects
 from portal.datasets import load_catalogue
+from portal.exports.tables import BERLIN
 from portal.interfaces import INTERFACES
 from portal.live import Live
 from portal.live_events import end_streams
@@ -131,6 +132,11 @@ ROWS = (
     Row(name="catalogue, same", path=lambda _: "/catalog.ttl"),
     Row(name="datasets.json, same", path=lambda _: "/datasets.json"),
     Row(name="file: GeoJSON of now, same", path=lambda _: "/files/wetter/current.geojson"),
+    Row(name="file: CSV of now, other", path=lambda number: f"/files/wetter/current.csv?{number}"),
+    Row(
+        name="file: CSV of today, from the disk",
+        path=lambda _: f"/files/wetter/{datetime.now(BERLIN):%Y-%m-%d}.csv",
+    ),
 )
 
 

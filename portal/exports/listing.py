@@ -123,20 +123,20 @@ def called(span: Span) -> Text:
 
 # ---- when the current state last changed
 
-_changes: OrderedDict[tuple[Path, str, str], tuple[float, datetime | None]] = OrderedDict()
+_changes: OrderedDict[tuple[Path, bool, str, str], tuple[float, datetime | None]] = OrderedDict()
 _MOST_CHANGES = 1000
 
 
 async def _modified(office: Office, view: View, dataset: Dataset) -> datetime | None:
     """Return when anything of a dataset was last observed; where nothing is, when it was last written."""
-    key = office.folder, view.name, dataset.name
+    key = office.folder, view is office.public, view.name, dataset.name
     at, found = _changes.get(key, (0.0, None))
     if at and time.monotonic() - at < _MODIFIED_FOR_S:
         return found
-    found = None
-    sheet = sheet_of(dataset, past=False)
-    async for rows in current(view, sheet):
-        found = max((row.moment for row in rows if row.moment is not None), default=found)
+    moments: list[datetime] = []
+    async for rows in current(view, sheet_of(dataset, past=False)):
+        moments += [row.moment for row in rows if row.moment is not None]
+    found = max(moments, default=None)
     if found is None:
         params = {"options": "sysAttrs"}
         written = [each.get("modifiedAt") async for each in view.entities(dataset, params)]

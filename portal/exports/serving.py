@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +20,8 @@ from portal.exports.dictionary import columns_csv, metadata, table
 from portal.exports.formats import formats
 from portal.exports.listing import CURRENT, DAYS, called, files_of, shelf_of, store_of
 from portal.exports.making import MakingFailedError
+from portal.exports.now import now_of
 from portal.exports.pages import datasets_document, datasets_page, files_document, files_page
-from portal.exports.rows import current
 from portal.exports.spans import read_name
 from portal.exports.store import BusyError
 from portal.office import UnknownKeyError
@@ -176,15 +175,9 @@ async def _now(desk: _Desk, request: web.Request, kind: Format) -> web.StreamRes
     headers = desk.headers(None, kind, _FRESH)
     if request.method == hdrs.METH_HEAD:
         return web.Response(headers=headers)
-    writer = kind.writer(sheet_of(desk.dataset, past=False))
-    parts = [writer.begin()]
-    moments: list[datetime] = []
-    async for rows in current(desk.view, sheet_of(desk.dataset, past=False)):
-        moments += [row.moment for row in rows if row.moment is not None]
-        parts.append(await asyncio.to_thread(writer.rows, rows))
-    parts.append(await asyncio.to_thread(writer.end))
-    response = web.Response(body=b"".join(parts), headers=headers)
-    response.last_modified = max(moments, default=None)
+    state = await now_of(desk.office, desk.view, desk.dataset, kind)
+    response = web.Response(body=state.content, headers=headers)
+    response.last_modified = state.modified
     return response
 
 

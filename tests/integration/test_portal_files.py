@@ -84,6 +84,20 @@ async def test_current_state_in_every_format(city: City) -> None:
     assert len(json.loads(content)["@graph"]) == 3
 
 
+async def test_what_changes_is_seen_in_a_moment(city: City) -> None:
+    spot = {
+        "id": "urn:ngsi-ld:ParkingSpot:hagen:platz-9",
+        "type": "ParkingSpot",
+        "name": {"type": "Property", "value": "neu"},
+    }
+    answers = await asyncio.gather(*(city.get(f"/files/parkplaetze/current.csv?{n}") for n in range(5)))
+    assert len({content for _, _, content in answers}) == 1
+    await city.publish(spot)
+    async with asyncio.timeout(20):
+        while b"platz-9" not in (await city.get("/files/parkplaetze/current.csv"))[2]:  # noqa: ASYNC110 - asked
+            await asyncio.sleep(0.2)
+
+
 async def test_jsonld_means_the_same_without_the_network(city: City) -> None:
     _, _, content = await city.get("/files/pegel/current.jsonld")
     found = jsonld.expand(json.loads(content), {"documentLoader": None})
@@ -211,13 +225,13 @@ async def test_what_there_is_of_a_dataset(city: City) -> None:
 
 async def test_partners_see_theirs_and_nobody_else(city: City) -> None:
     strom = dataset(city, "strom")
-    view = View(name="werke", datasets=(strom,), client=city.broker, context_of=context_of)
+    view = View(name="public", datasets=(strom,), client=city.broker, context_of=context_of)
     office = replace(
         city.office,
         public=replace(
             city.office.public, datasets=tuple(each for each in city.office.public.datasets if each != strom)
         ),
-        partners={digest("geheim"): view},
+        partners={digest("geheim"): view},  # whatever partners are called
     )
     async with serving_routes(replace(city, office=office), routes) as served:
         status, headers, _ = await served.get("/files/strom/current.csv", X_API_Key="geheim")
