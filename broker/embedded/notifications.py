@@ -5,14 +5,13 @@
 A change is matched in the transaction that makes it, and what is to be sent is queued in the
 same transaction: what the broker confirmed, it also tells. `delivery.py` sends it. Subscriptions
 are kept in memory by the entities and types they are about, so that a change costs what concerns
-it; q is decided in memory too, and SQL is asked for what only it can say: patterns, linked entities.
+it; q is decided in memory too, and SQL is asked for what only it can say: linked entities, and
+patterns that it was not asked about before.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -21,6 +20,7 @@ import structlog
 from broker.embedded import store
 from broker.embedded.filters import Filter
 from broker.embedded.merging import now
+from broker.embedded.patterns import Patterns
 from broker.embedded.problems import ProblemError
 from broker.embedded.query_in_memory import meets
 from broker.embedded.snapshots import snapshot
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Sorted: TypeAlias = "dict[str, tuple[Subscription, dict[int, Write]]]"
 QueueKey: TypeAlias = tuple[str, str]  # tenant, subscription's id: what is queued for one is kept in order
-
-# patterns that mean the same to Python and PostgreSQL, and take no time
-_PLAIN_PATTERN = re.compile(r"\^?[A-Za-z0-9:_/.\-]*([.][*+])?[A-Za-z0-9:_/.\-]*\$?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +61,7 @@ class Matcher:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, SubscriptionIndex]] = {}
+        self._patterns = Patterns()
 
     async def publish(
         self, connection: Connection, tenant: str, version: int, written: Sequence[Write]
@@ -84,15 +83,15 @@ class Matcher:
         if not known or not written:
             return set()
         moment = now()
-        matched: dict[str, tuple[Subscription, dict[int, Write]]] = {}
-        unsure: dict[str, tuple[Subscription, dict[int, Write]]] = {}
-        for number, write in enumerate(written):
-            for subscription in known.about(write):
-                if subscription.active(moment) and _triggered(subscription, write):
-                    decided = _decided(subscription, write)
-                    if decided is not False:
-                        into = unsure if decided is None else matched
-                        into.setdefault(subscription.id, (subscription, {}))[1][number] = write
+        concerned = [
+            (subscription, number, write)
+            for number, write in enumerate(written)
+            for subscription in known.about(write)
+            if subscription.active(moment) and _triggered(subscription, write)
+        ]
+        matched, unsure = self._sorted(concerned)
+        if await self._patterns.learn(connection):
+            matched, unsure = self._sorted(concerned)
         for key, (subscription, writes) in unsure.items():
             confirmed = await _confirmed(connection, tenant, subscription, writes)
             if confirmed:
@@ -109,6 +108,17 @@ class Matcher:
         if due:
             await add_notifications(connection, tenant, due, moment)
         return {(tenant, key) for key in due}
+
+    def _sorted(self, concerned: Iterable[tuple[Subscription, int, Write]]) -> tuple[Sorted, Sorted]:
+        """Return, by subscription, the changes that each is about, and those of which only SQL can say."""
+        matched: Sorted = {}
+        unsure: Sorted = {}
+        for subscription, number, write in concerned:
+            decided = _decided(subscription, write, self._patterns)
+            if decided is not False:
+                into = unsure if decided is None else matched
+                into.setdefault(subscription.id, (subscription, {}))[1][number] = write
+        return matched, unsure
 
     async def _of(self, connection: Connection, tenant: str, version: int) -> SubscriptionIndex:
         """Return a tenant's subscriptions, read again if they have changed."""
@@ -177,12 +187,12 @@ def _touched(names: Iterable[str], watched: frozenset[str] | None) -> bool:
     return any(watched is None or name in watched for name in names)
 
 
-def _decided(subscription: Subscription, write: Write) -> bool | None:
+def _decided(subscription: Subscription, write: Write, patterns: Patterns) -> bool | None:
     """Say whether an entity is one that a subscription is about; None where only SQL can say."""
     entity = write.entity
     selected: bool | None = True
     if subscription.selectors:
-        found = [_selected(selector, write) for selector in subscription.selectors]
+        found = [_selected(selector, write, patterns) for selector in subscription.selectors]
         selected = True if True in found else None if None in found else False
     if selected is False:
         return False
@@ -191,23 +201,16 @@ def _decided(subscription: Subscription, write: Write) -> bool | None:
     geo = subscription.geo
     if geo is not None and not geo.matches(entity.attributes.get(geo.attribute, [])):
         return False
-    met = True if subscription.q is None else meets(entity, subscription.q)
+    met = True if subscription.q is None else meets(entity, subscription.q, patterns)
     return selected if met else met
 
 
-def _selected(selector: Selector, write: Write) -> bool | None:
+def _selected(selector: Selector, write: Write, patterns: Patterns) -> bool | None:
     if not selector.may_match(write.entity):
         return False
     if selector.id_pattern is None:
         return True
-    pattern = _compiled(selector.id_pattern)
-    return None if pattern is None else pattern.search(write.entity.id) is not None
-
-
-@lru_cache(maxsize=10_000)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return a pattern that need not be asked SQL about; None for any other."""
-    return re.compile(pattern) if _PLAIN_PATTERN.fullmatch(pattern) else None
+    return patterns.matches(selector.id_pattern, write.entity.id)
 
 
 async def _confirmed(

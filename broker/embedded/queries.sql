@@ -79,6 +79,12 @@ SELECT types FROM ngsild.entities WHERE tenant = $1 AND id = $2
 -- Fails where a text is no regular expression.
 SELECT '' ~ $1
 
+-- name: match_patterns
+-- Whether each of some patterns matches somewhere in the text beside it, in order.
+SELECT p.content ~ p.pattern AS matches
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS p(pattern, content, number)
+ORDER BY p.number
+
 -- name: list_types
 -- Every type with how many entities have it and the attributes they have.
 SELECT type, count(DISTINCT e.id) AS entities, array_agg(DISTINCT a.name ORDER BY a.name)

@@ -3,8 +3,7 @@
 """Whether an entity at hand meets a query (CIM 009, clause 4.9), without asking the database.
 
 It says the same as the SQL of `filters.py` and the functions of its migrations; where it cannot
-(regular expressions, which PostgreSQL reads otherwise and in bounded time, and linked entities)
-it says None, and SQL decides.
+(linked entities, and regular expressions that PostgreSQL was not asked about) it says None.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from broker.embedded.merging import Stored
+    from broker.embedded.patterns import Patterns
     from broker.embedded.query import Path, Query
 
 _ABSENT: Any = object()
@@ -46,31 +46,33 @@ def scalars_of(instance: Mapping[str, Any]) -> Iterator[Any]:
     return iter(()) if value is _ABSENT else _scalars(value)
 
 
-def meets(entity: Stored, query: Query) -> bool | None:
-    """Say whether an entity meets a query; None where only SQL can say."""
+def meets(entity: Stored, query: Query, patterns: Patterns) -> bool | None:
+    """Say whether an entity meets a query; None where only SQL can say, or patterns are to be asked about."""
     if isinstance(query, Compare):
-        return _compare(entity, query)
+        return _compare(entity, query, patterns)
     if isinstance(query, Exists):
         if query.path.through:
             return None
         return any(value is not _ABSENT for _, value in _targets(entity, query.path))
     if isinstance(query, Not):
-        found = meets(entity, query.term)
+        found = meets(entity, query.term, patterns)
         return None if found is None else not found
     decisive = isinstance(query, Any_)
     unsure = False
     for term in query.terms:
-        found = meets(entity, term)
+        found = meets(entity, term, patterns)
         if found is decisive:
             return decisive
         unsure = unsure or found is None
     return None if unsure else not decisive
 
 
-def _compare(entity: Stored, query: Compare) -> bool | None:
+def _compare(entity: Stored, query: Compare, patterns: Patterns) -> bool | None:
     path = query.path
-    if path.through or query.operator in {"~=", "!~="}:
+    if path.through:
         return None
+    if query.operator in {"~=", "!~="}:
+        return _match(entity, query, patterns)
     unequal = query.operator == "!="
     # of a relationship, anything but (un)equal does not match
     plain = query.operator not in {"==", "!="} and path.member is None and not path.keys
@@ -81,6 +83,28 @@ def _compare(entity: Stored, query: Compare) -> bool | None:
         if matched is not unequal:
             return True
     return False
+
+
+def _match(entity: Stored, query: Compare, patterns: Patterns) -> bool | None:
+    path, unequal = query.path, query.operator == "!~="
+    plain = path.member is None and not path.keys
+    unsure = False
+    for node, found in _targets(entity, path):
+        if found is _ABSENT or (plain and isinstance(node, dict) and node.get("type") in _LINKS):
+            continue
+        matched = _matching(found, query, patterns)
+        if matched is not None and matched is not unequal:
+            return True
+        unsure = unsure or matched is None
+    return None if unsure else False
+
+
+def _matching(found: Any, query: Compare, patterns: Patterns) -> bool | None:
+    """Say whether a text that is found matches the pattern of a query; None where it is to be asked about."""
+    (value,) = query.values
+    pattern = str(value.value) if isinstance(value, Literal) else ""
+    answers = [patterns.matches(pattern, text) for text in _scalars(found) if isinstance(text, str)]
+    return True if True in answers else None if None in answers else False
 
 
 def _targets(entity: Stored, path: Path) -> Iterator[tuple[Any, Any]]:

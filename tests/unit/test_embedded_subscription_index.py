@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broker.embedded.entities import Reading, read_entity
 from broker.embedded.merging import Changes, create, now
+from broker.embedded.patterns import Patterns
 from broker.embedded.query_in_memory import meets
 from broker.embedded.snapshots import Write
 from broker.embedded.subscription_index import SubscriptionIndex
@@ -57,7 +58,7 @@ def concerned(subscriptions: Sequence[Subscription], write: Write) -> set[str]:
         for each in subscriptions
         if any(selector.may_match(write.entity) for selector in each.selectors)
         and (each.watched is None or each.watched & touched)
-        and (each.q is None or meets(write.entity, each.q))
+        and (each.q is None or meets(write.entity, each.q, Patterns()))
     }
 
 
