@@ -157,7 +157,7 @@ async def _file(office: Office, request: web.Request) -> web.StreamResponse:
         return _metadata(desk, name.removesuffix(_METADATA))
     span, kind = _read(name)
     if span is None:
-        return await _now(desk, request, kind)
+        return await _now(desk, kind)
     if span.start > datetime.now(UTC):
         raise _MissingError(_MissingError.FUTURE)
     return await _past(desk, request, span, kind)
@@ -170,11 +170,9 @@ def _read(name: str) -> tuple[Span | None, Format]:
     return read[0], formats()[read[1]]
 
 
-async def _now(desk: _Desk, request: web.Request, kind: Format) -> web.StreamResponse:
+async def _now(desk: _Desk, kind: Format) -> web.StreamResponse:
     """Serve the current state: small, so made as a whole."""
     headers = desk.headers(None, kind, _FRESH)
-    if request.method == hdrs.METH_HEAD:
-        return web.Response(headers=headers)
     state = await now_of(desk.office, desk.view, desk.dataset, kind)
     response = web.Response(body=state.content, headers=headers)
     response.last_modified = state.modified
@@ -193,8 +191,10 @@ async def _past(desk: _Desk, request: web.Request, span: Span, kind: Format) -> 
             return _whole(desk, span, kind, kept)
     if store.empty(shelf, span, now) or not sheet_of(desk.dataset, past=True).measured:
         raise _MissingError(_MissingError.NOTHING)
-    if request.method == hdrs.METH_HEAD:
-        return web.Response(headers=desk.headers(span, kind, _FRESH))
+    if request.method == hdrs.METH_HEAD:  # nobody knows yet how large it will be
+        response = web.StreamResponse(headers=desk.headers(span, kind, _FRESH))
+        await response.prepare(request)
+        return response
     return await _made(desk, request, span, kind)
 
 

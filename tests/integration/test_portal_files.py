@@ -175,6 +175,10 @@ async def test_head_makes_nothing(city: City) -> None:
     async with city.session.head(path) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/csv")
+        assert "Content-Length" not in answer.headers
+    _, _, content = await city.get("/files/wetter/current.csv")
+    async with city.session.head(f"{city.url}/files/wetter/current.csv") as answer:
+        assert answer.headers["Content-Length"] == str(len(content))
     shelf = shelf_of(city.office, city.office.public, dataset(city, "wetter"))
     assert store_of(city.office).kept(shelf, YESTERDAY, "csv") is None
 
