@@ -230,7 +230,7 @@ class Answerer:
         """Return what entities have besides what is expanded in them, without their brackets."""
         if options.select is not None:
             return [orjson.dumps(self._selected(node, options.select))[1:-1] for node in nodes]
-        expanded = tuple(options.expand)
+        expanded = tuple(sorted(options.expand))
         heads = []
         for node in nodes:
             head = node.shown.get(expanded)

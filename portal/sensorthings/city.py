@@ -36,11 +36,6 @@ _OTHER: Final = "https://uri.etsi.org/ngsi-ld/default-context/"
 _OM: Final = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_"
 _GEOJSON: Final = "application/geo+json"
 _NO_UNIT: Final = {"name": None, "symbol": None, "definition": None}
-_META: Final = frozenset(
-    {"id", "type", "@context", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"}
-)
-
-
 #: Entities after which others get their turn.
 _TURN: Final = 50
 
@@ -164,10 +159,10 @@ class _Builder:
         datasets = [dataset for dataset, _ in found]
         owner = {name: dataset for dataset, _ in reversed(found) for name in dataset.attributes}
         body = {
-            name: _default(attribute)
-            for _, entity in found
-            for name, attribute in entity.items()
-            if name not in _META
+            name: _default(entity[name])
+            for dataset, entity in found
+            for name in dataset.attributes
+            if name in entity
         }
         plain = keyvalues({"type": datasets[0].type, **body})
         measured = {name: each for name, each in body.items() if _measured(name, each)}

@@ -13,7 +13,7 @@ import operator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from portal.sensorthings import geometry
+from portal.sensorthings import geometry, relations
 from portal.views import moment_of
 
 if TYPE_CHECKING:
@@ -185,6 +185,13 @@ def _shapes(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def _relate(one: Any, two: Any, pattern: Any) -> Any:
+    first, second = geometry.shape(one), geometry.shape(two)
+    if first is None or second is None or not isinstance(pattern, str):
+        return None
+    return relations.relate(first, second, pattern)
+
+
 def _substring(text: Any, start: Any, length: Any = None) -> Any:
     if not isinstance(text, str) or not isinstance(start, int) or start < 0:
         return None
@@ -233,4 +240,8 @@ FUNCTIONS: Final[Mapping[str, tuple[int, int, Callable[..., Any]]]] = {
     "st_within": (2, 2, _shapes(geometry.within)),
     "st_contains": (2, 2, _shapes(lambda one, two: geometry.within(two, one))),
     "st_equals": (2, 2, _shapes(geometry.equals)),
+    "st_touches": (2, 2, _shapes(relations.touches)),
+    "st_crosses": (2, 2, _shapes(relations.crosses)),
+    "st_overlaps": (2, 2, _shapes(relations.overlaps)),
+    "st_relate": (3, 3, _relate),
 }  # fmt: skip

@@ -24,6 +24,8 @@ Segment: TypeAlias = tuple[Position, Position]
 Box: TypeAlias = tuple[float, float, float, float]
 
 MOST_POSITIONS: Final = 2000
+#: Degrees by which a calculated position may be beside the line that it was calculated on.
+_ROUNDING: Final = 1e-12
 _NUMBER = r"[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?"
 _TOKEN = re.compile(rf"\s*({_NUMBER}|[(),])")
 _HEAD = re.compile(r"\s*(?:SRID=4326;)?\s*([A-Za-z]+)\s*(?:Z\s*)?(?=\()")
@@ -206,7 +208,7 @@ _MAKERS: Final[Mapping[str, Callable[[Any], Shape]]] = {
 
 # --- where a position is -------------------------------------------------------------------------------
 
-_INSIDE, _BORDER, _OUTSIDE = 1, 0, -1
+INSIDE, BORDER, OUTSIDE = 1, 0, -1
 
 
 def _in_ring(position: Position, ring: Sequence[Position]) -> int:
@@ -218,24 +220,24 @@ def _in_ring(position: Position, ring: Sequence[Position]) -> int:
         if (y1 > y) != (y2 > y):
             side = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
             if side == 0:
-                return _BORDER
+                return BORDER
             if (side > 0) == (y2 > y1):
                 inside = not inside
         elif (y1 == y == y2 and min(x1, x2) <= x <= max(x1, x2)) or (x, y) in ((x1, y1), (x2, y2)):
-            return _BORDER
+            return BORDER
         x1, y1 = x2, y2
-    return _INSIDE if inside else _OUTSIDE
+    return INSIDE if inside else OUTSIDE
 
 
 def _in_area(position: Position, area: Sequence[Sequence[Position]]) -> int:
-    where = _in_ring(position, area[0])
-    if where != _INSIDE:
-        return where
+    there = _in_ring(position, area[0])
+    if there != INSIDE:
+        return there
     for hole in area[1:]:
         in_hole = _in_ring(position, hole)
-        if in_hole != _OUTSIDE:
-            return _BORDER if in_hole == _BORDER else _OUTSIDE
-    return _INSIDE
+        if in_hole != OUTSIDE:
+            return BORDER if in_hole == BORDER else OUTSIDE
+    return INSIDE
 
 
 def _on_segment(position: Position, segment: Segment) -> bool:
@@ -247,36 +249,38 @@ def _on_segment(position: Position, segment: Segment) -> bool:
     return min(x1, x2) <= x <= max(x1, x2) and min(y1, y2) <= y <= max(y1, y2)
 
 
-def _where(position: Position, other: Shape) -> int:
+def where(position: Position, other: Shape) -> int:
     """Say where a position is to a shape: the ends of a line are its border, as an area's outline is."""
     west, south, east, north = other.box
     if not (west <= position[0] <= east and south <= position[1] <= north):
-        return _OUTSIDE
+        return OUTSIDE
     if position in other.points:
-        return _INSIDE
-    best = _OUTSIDE
+        return INSIDE
+    best = OUTSIDE
     for area in other.areas:
         best = max(best, _in_area(position, area))
     for line in other.lines:
         if any(_on_segment(position, segment) for segment in pairwise(line)):
             ends = line[0] != line[-1] and position in (line[0], line[-1])
-            best = max(best, _BORDER if ends else _INSIDE)
+            best = max(best, BORDER if ends else INSIDE)
     return best
 
 
-def _pieces(shape_: Shape, other: Shape) -> Iterator[Position]:
+def pieces(shape_: Shape, other: Shape) -> Iterator[Position]:
     """Yield a position in the middle of each piece that a shape's lines are cut into by another's."""
-    cuts = list(other.segments())
+    others = list(other.segments())
     for start, end in shape_.segments():
         parts = {0.0, 1.0}
-        for cut in cuts:
-            parts.update(_cuts((start, end), cut))
+        for cut in others:
+            parts.update(cuts((start, end), cut))
+        for point in other.points:
+            parts.update(cuts((start, end), (point, point)))
         for one, two in pairwise(sorted(parts)):
             middle = (one + two) / 2
             yield start[0] + (end[0] - start[0]) * middle, start[1] + (end[1] - start[1]) * middle
 
 
-def _cuts(segment: Segment, other: Segment) -> Iterator[float]:
+def cuts(segment: Segment, other: Segment) -> Iterator[float]:
     """Yield where along a segment (0 to 1) another one meets it."""
     (x1, y1), (x2, y2) = segment
     (x3, y3), (x4, y4) = other
@@ -307,12 +311,12 @@ def intersects(one: Shape, two: Shape) -> bool:
     """Whether they have anything in common."""
     if _apart(one, two):
         return False
-    if any(_where(position, two) != _OUTSIDE for position in one.positions()):
+    if any(where(position, two) != OUTSIDE for position in one.positions()):
         return True
-    if any(_where(position, one) != _OUTSIDE for position in two.positions()):
+    if any(where(position, one) != OUTSIDE for position in two.positions()):
         return True
     others = list(two.segments())
-    return any(True for segment in one.segments() for other in others for _ in _cuts(segment, other))
+    return any(True for segment in one.segments() for other in others for _ in cuts(segment, other))
 
 
 def within(one: Shape, two: Shape) -> bool:
@@ -322,29 +326,32 @@ def within(one: Shape, two: Shape) -> bool:
         return False
     inside = False
     for position in one.positions():
-        where = _where(position, two)
-        if where == _OUTSIDE:
+        there = where(position, two)
+        if there == OUTSIDE:
             return False
-        inside = inside or where == _INSIDE
-    for middle in _pieces(one, two):
-        where = _near(middle, two)
-        if where == _OUTSIDE:
+        inside = inside or there == INSIDE
+    for middle in pieces(one, two):
+        there = near(middle, two)
+        if there == OUTSIDE:
             return False
-        inside = inside or where == _INSIDE
+        inside = inside or there == INSIDE
     # a hole of the second that lies in the first takes a part of it away
     for area in two.areas:
         for hole in area[1:]:
-            if any(_where(position, one) == _INSIDE for position in hole if one.areas):
+            if any(where(position, one) == INSIDE for position in hole if one.areas):
                 return False
     return inside or (bool(one.areas) and bool(two.areas))
 
 
-def _near(position: Position, other: Shape) -> int:
-    """As `_where`, of a position that was calculated and may be beside a line by a rounding."""
-    where = _where(position, other)
-    if where == _OUTSIDE and any(_distance(position, segment) < 1e-12 for segment in other.segments()):  # noqa: PLR2004 - degrees
-        return _BORDER if other.areas else _INSIDE
-    return where
+def near(position: Position, other: Shape) -> int:
+    """As `where`, of a position that was calculated and may be beside a line by a rounding."""
+    for segment in other.segments():
+        if _distance(position, segment) < _ROUNDING:
+            if other.areas:
+                return BORDER
+            ends = (end for line in other.lines if line[0] != line[-1] for end in (line[0], line[-1]))
+            return BORDER if any(math.dist(position, end) < _ROUNDING for end in ends) else INSIDE
+    return where(position, other)
 
 
 def equals(one: Shape, two: Shape) -> bool:
@@ -356,9 +363,9 @@ def equals(one: Shape, two: Shape) -> bool:
 
 def _covered(one: Shape, two: Shape) -> bool:
     """Whether the lines of one lie in the other; of areas, their outlines in the other's."""
-    there = (_BORDER,) if one.areas else (_BORDER, _INSIDE)
-    return all(_where(position, two) in there for position in one.positions()) and all(
-        _near(middle, two) in there for middle in _pieces(one, two)
+    there = (BORDER,) if one.areas else (BORDER, INSIDE)
+    return all(where(position, two) in there for position in one.positions()) and all(
+        near(middle, two) in there for middle in pieces(one, two)
     )
 
 

@@ -31,8 +31,9 @@ class Keeper:
     def __init__(self, office: Office, *, fresh: float = FRESH) -> None:
         self._office = office
         self._fresh = fresh
-        self._known: dict[str, tuple[float, City]] = {}
-        self._looking: dict[str, asyncio.Task[City]] = {}
+        # by the view itself, which lives as long as the office: a partner's name could be another's, too
+        self._known: dict[int, tuple[float, City]] = {}
+        self._looking: dict[int, asyncio.Task[City]] = {}
 
     async def city(self, view: View) -> City:
         """Return a view's city as it was at most a few seconds ago.
@@ -40,14 +41,14 @@ class Keeper:
         Raises:
             NgsiLdError: the broker is away.
         """
-        known = self._known.get(view.name)
+        known = self._known.get(id(view))
         if known is not None and time.monotonic() - known[0] < self._fresh:
             return known[1]
-        looking = self._looking.get(view.name)
+        looking = self._looking.get(id(view))
         if looking is None:
             looking = asyncio.create_task(self._look(view))
-            self._looking[view.name] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(view.name, None))
+            self._looking[id(view)] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(id(view), None))
             # who asked first may be gone when it fails: whoever still waits is told
             looking.add_done_callback(_heard)
         return await asyncio.shield(looking)
@@ -61,10 +62,10 @@ class Keeper:
 
         began = time.monotonic()
         found = await asyncio.gather(*(of(dataset) for dataset in view.datasets))
-        before = self._known.get(view.name)
+        before = self._known.get(id(view))
         published = (each for entities in found for each in entities)
         city = await build(self._office, published, None if before is None else before[1])
-        self._known[view.name] = (began, city)
+        self._known[id(view)] = (began, city)
         return city
 
 
