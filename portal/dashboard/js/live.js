@@ -35,7 +35,9 @@ function tell(change) {
 }
 
 function connect() {
-  source = new EventSource("/events");
+  // A station's page needs to know of its own dataset alone.
+  const dataset = document.getElementById("station")?.dataset.dataset;
+  source = new EventSource(dataset ? `/events?dataset=${dataset}` : "/events");
   source.addEventListener("open", () => become("live"));
   const change = (event) => {
     become("live");

@@ -64,7 +64,7 @@ export class LiveMap {
 
   #start() {
     const { map, list, place } = this;
-    place.querySelector(".map-static").hidden = true;
+    map.once("idle", () => (place.querySelector(".map-static").hidden = true));
     this.#tools();
     this.#show();
     this.points = element("div", { class: "map-points", role: "group", "aria-label": this.all["map.markers"] });

@@ -59,11 +59,11 @@ export function baseStyle() {
       },
       { id: "outline", type: "line", source: "city", filter: is("city"), paint: { "line-color": c("border"), "line-width": 2 } },
       {
-        id: "river-names", type: "symbol", source: "city", minzoom: 10.6, filter: is("river"),
+        id: "river-names", type: "symbol", source: "city", minzoom: 9.8, filter: is("river"),
         layout: { "symbol-placement": "line", "text-field": ["get", "name"], "text-font": font, "text-size": 13, "symbol-spacing": 320 },
         paint: { "text-color": c("label"), "text-halo-color": c("water"), "text-halo-width": 1.2 },
       },
-      names("places", "place", 13, 11.2),
+      names("places", "place", 13, 10.2),
       names("district-names", "district-name", 16, 8),
     ],
   };
@@ -87,7 +87,7 @@ export function addStations(map, data) {
     layout: {
       "icon-image": ["concat", "c", ["get", "worst"]],
       "icon-size": ["step", ["get", "point_count"], 1, 10, 1.2, 50, 1.4],
-      "icon-allow-overlap": true, "text-allow-overlap": true,
+      "icon-allow-overlap": true, "text-allow-overlap": true, "icon-ignore-placement": true, "text-ignore-placement": true,
       "text-field": ["to-string", ["get", "point_count"]], "text-font": [getComputedStyle(document.body).fontFamily],
       "text-size": 14,
     },
@@ -95,7 +95,7 @@ export function addStations(map, data) {
   });
   map.addLayer({
     id: "points", type: "symbol", source: "stations", filter: ["!", ["has", "point_count"]],
-    layout: { "icon-image": ["get", "sign"], "icon-allow-overlap": true, "symbol-sort-key": ["get", "level"] },
+    layout: { "icon-image": ["get", "sign"], "icon-allow-overlap": true, "icon-ignore-placement": true, "symbol-sort-key": ["get", "level"] },
   });
 }
 

@@ -33,8 +33,10 @@ export function chip(all, station, stale) {
     sign(`m${station.level}`, `mark l${station.level}`),
     all[`word.${station.word}`] ?? station.word,
   );
-  if (station.incomplete) made.append(" ", element("span", { class: "chip-more" }, `(${all.incomplete})`));
-  return made;
+  if (!station.incomplete) return made;
+  const both = document.createDocumentFragment();
+  both.append(made, " ", element("span", { class: "chip-more" }, all.incomplete));
+  return both;
 }
 
 /** Whether a station's value rises or falls; nothing where that is not known. */
