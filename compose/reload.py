@@ -3,7 +3,7 @@
 """A running platform takes up profiles and vendors' codecs that were put into its data folder.
 
 What has changed there is found by the files' times and sizes, every few seconds. A file that cannot be used
-changes nothing and is logged once. What was taken away is gone after the next start.
+changes nothing and is logged once. What was there at the start and is taken away goes on until the next start.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from adapters.codecs.javascript import PREFIX
 from adapters.profiles import load_profiles
 from compose.data_folder import data_codecs, data_profiles, profile_files
 from compose.readers import javascript_sources
@@ -48,6 +49,7 @@ class Reload:
         self._codecs = codecs
         # Empty, whatever is there: what came between reading the settings and the first look counts, too.
         self._seen: _Files = ()
+        self._sources: dict[str, str] = {}
 
     async def keep_looking(self) -> None:
         """Look every few seconds, until cancelled."""
@@ -74,10 +76,14 @@ class Reload:
         except ConfigurationError as error:
             log.warning("reload.refused", error=str(error))
             return False
+        # A codec that was taken away goes on for profiles that were read with it.
+        used = {profile.codec.removeprefix(PREFIX) for profile in profiles.values()}
+        gone = {name: text for name, text in self._sources.items() if name in used and name not in sources}
+        self._sources = {**gone, **sources}
         changed = [name for name, profile in profiles.items() if self._profiles.get(name) != profile]
         # A profile that is the same stays the same object: what is worked out for it stays, too.
         self._profiles.update({name: profiles[name] for name in changed})
-        codecs = self._codecs.update(sources) if self._codecs is not None else []
+        codecs = self._codecs.update(self._sources) if self._codecs is not None else []
         if changed or codecs:
             log.info("reload.done", profiles=changed, codecs=codecs)
         return bool(changed or codecs)

@@ -207,7 +207,7 @@ def _write(path: Path, text: str) -> None:
 
 def _say_restart(settings: Settings) -> None:
     if holder(settings.data) is not None:
-        note("Volme is running: it goes on with the codec until it is restarted.")
+        note("Volme is running: what it had at its start it keeps until it is restarted.")
 
 
 @click.command("list", short_help="List vendors' codecs and the profiles that use them.")

@@ -125,9 +125,11 @@ async def _about(name: str, at: Offices) -> dict[str, Any]:
         msg = f"device {name} is not registered{waiting}{next_step}"
         raise click.ClickException(msg)
     profiles = load_profiles(at.settings.profiles)
+    profile = profiles.get(device.profile)
     local = ((_type_of(device, profiles), device.place or name), ("Device", name))
     return {
         **asdict(device),
+        "codec": profile.codec if profile else None,
         "entity_type": _type_of(device, profiles),
         "entities": [entity_id(kind, at.settings.city, part) for kind, part in dict.fromkeys(local) if kind],
         "first_seen": activity.first_seen if activity else None,
@@ -148,6 +150,7 @@ def _print_device(found: dict[str, Any]) -> None:
             ("device", found["id"]),
             ("name", found["name"]),
             ("profile", found["profile"]),
+            ("payloads", f"decoded by {found['codec']}" if found["codec"] else "the profile does not exist"),
             ("type", found["entity_type"]),
             ("place", found["place"]),
             ("position", ", ".join(f"{part:g}" for part in parts if part is not None) or "unknown"),

@@ -151,12 +151,19 @@ async def test_a_codec_that_was_stopped_is_judged_anew_when_it_was_mended(runnin
     assert await running.temperature(b"\x15") == 21
 
 
-async def test_a_codec_that_was_taken_away_is_missed_by_name(running: Running) -> None:
-    running.write("codecs/own.js", CODEC.format(factor=1))
-    running.write("profiles/own.toml", PROFILE)
-    running.reload.look()
-    assert await running.temperature(b"\x15") == 21
-    (running.data / "codecs/own.js").unlink()
-    running.reload.look()
-    done = await running.hears(b"\x15")
-    assert "no JavaScript codec" in done.problems[0].sentence
+async def test_what_is_taken_away_goes_on_until_the_next_start(tmp_path: Path) -> None:
+    first = Running(tmp_path)
+    first.write("codecs/own.js", CODEC.format(factor=1))
+    first.write("profiles/own.toml", PROFILE)
+    await first.codecs.close()
+    second = Running(tmp_path)
+    second.reload.look()
+    assert await second.temperature(b"\x15") == 21
+    (tmp_path / "codecs/own.js").unlink()
+    (tmp_path / "profiles/own.toml").unlink()
+    second.reload.look()
+    assert await second.temperature(b"\x15") == 21
+    await second.codecs.close()
+    third = Running(tmp_path)
+    assert [problem.kind for problem in (await third.hears(b"\x15")).problems] == ["unknown-profile"]
+    await third.codecs.close()
