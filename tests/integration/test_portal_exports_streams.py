@@ -1,15 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""However long a file becomes, making it and sending it as it grows takes the same memory."""
+"""However long a file becomes, making and sending it takes the same memory; what breaks off is not kept."""
 
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import aiohttp
 import asyncpg
 import pytest
+from aiohttp import web
 
 from broker.client import NgsiLdClient
 from ontology.loader import context
@@ -88,3 +92,55 @@ async def test_memory_does_not_grow_with_the_rows(city: City) -> None:
         assert lines == rows + 1
     assert peaks[MANY] < 1.5 * peaks[FEW]
     await store_of(city.office).close()
+
+
+@asynccontextmanager
+async def failing_front(broker: NgsiLdClient, after: int) -> AsyncIterator[NgsiLdClient]:
+    """Stand before a broker, and fail after so many answers about the past."""
+    base = str(broker._base).removesuffix("/ngsi-ld/v1")
+    left = after
+    async with aiohttp.ClientSession() as session:
+
+        async def pass_on(request: web.Request) -> web.Response:
+            nonlocal left
+            if "/temporal/" in request.path:
+                left -= 1
+                if left < 0:
+                    return web.Response(status=500)
+            names = [name for name in ("Link", "NGSILD-Tenant", "Prefer") if name in request.headers]
+            headers = {name: request.headers[name] for name in names}
+            async with session.get(f"{base}{request.raw_path}", headers=headers) as answer:
+                names = [name for name in ("Content-Range", "Preference-Applied") if name in answer.headers]
+                return web.Response(
+                    status=answer.status,
+                    body=await answer.read(),
+                    content_type="application/json",
+                    headers={name: answer.headers[name] for name in names},
+                )
+
+        app = web.Application()
+        app.router.add_get("/{any:.*}", pass_on)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with NgsiLdClient(url, kind="embedded", tenant="public") as client:
+                yield client
+        finally:
+            await runner.cleanup()
+
+
+async def test_a_file_that_breaks_off_is_seen_to_and_not_kept(city: City, tmp_path: Path) -> None:
+    stem, folder = MONTHS[FEW].stem, tmp_path / "breaks"
+    async with failing_front(city.broker, after=3) as client:
+        office = replace(city.office, folder=folder, public=replace(city.office.public, client=client))
+        async with serving_routes(replace(city, office=office), routes) as served:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await served.get(f"/files/pegel/{stem}.csv")
+        assert [each for each in folder.rglob("*") if each.is_file()] == []
+    office = replace(office, public=city.office.public)
+    async with serving_routes(replace(city, office=office), routes) as served:
+        status, _, content = await served.get(f"/files/pegel/{stem}.csv")
+        assert (status, content.count(b"\n")) == (200, FEW + 1)
