@@ -3,7 +3,7 @@
 """A running platform takes up profiles and vendors' codecs that were put into its data folder.
 
 What has changed there is found by the files' times and sizes, every few seconds. A file that cannot be used
-changes nothing and is logged once. What was there at the start and is taken away goes on until the next start.
+changes nothing and is logged once. What was there at the start and is taken away goes on until the next one.
 """
 
 from __future__ import annotations
