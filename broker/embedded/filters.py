@@ -19,6 +19,8 @@ from broker.embedded.query import All, Any_, Compare, Exists, Literal, Not, Span
 from broker.embedded.vocabulary import LOCATION, NGSI_LD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.embedded.geo import GeoQuery
     from broker.embedded.query import Path, Query
     from broker.embedded.scopes import ScopeQuery
@@ -61,10 +63,13 @@ class Parameters:
 
     Args:
         first: those that the statement has already.
+        instances: returns, as SQL, the instances of an entity's attribute, whose name is a parameter; by
+            default those in its document.
     """
 
-    def __init__(self, *first: Any) -> None:
+    def __init__(self, *first: Any, instances: Callable[[str], str] | None = None) -> None:
         self.values: list[Any] = list(first)
+        self.instances = instances
 
     def add(self, value: Any) -> str:
         """Add one and return its placeholder."""
@@ -172,7 +177,7 @@ def _comparison(query: Compare, found: Target, parameters: Parameters) -> str:
         )
     scalars = f"{found.source}, ngsild.scalars({found.value}) AS s(value)"
     exact = f"EXISTS (SELECT FROM {scalars} WHERE {where} AND ({matches}))"
-    rough = _rough(query)
+    rough = None if parameters.instances is not None else _rough(query)
     return (
         exact
         if rough is None
@@ -245,7 +250,10 @@ def target_of(path: Path, parameters: Parameters) -> Target:
             conditions.append(f"l{step}.types && {parameters.add(list(hop.types))}::text[]")
         holder = f"l{step}.doc"
     for step, attribute in enumerate(path.attributes):
-        sources.append(f"ngsild.instances({holder}, {parameters.add(attribute)}) AS i{step}(node)")
+        name = parameters.add(attribute)
+        root = parameters.instances if holder == "e.doc" else None
+        found = f"ngsild.instances({holder}, {name})" if root is None else root(name)
+        sources.append(f"{found} AS i{step}(node)")
         holder = f"i{step}.node"
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:

@@ -187,7 +187,12 @@ class HistoryReader:
             BadRequestDataError: a pattern is no regular expression.
             TooComplexQueryError: the answer took too long.
         """
-        parameters = Parameters(tenant)
+        members = _members([] if which.q is None else paths_of(which.q))
+
+        def instances(name: str) -> str:
+            return _of_attribute("e", window, members, parameters, f"m.attribute = {name}::text")
+
+        parameters = Parameters(tenant, instances=instances)
         where = f"{condition(which, parameters)} AND {_has_instance(window, selection, parameters)}"
         source = _source(which, window, parameters, order)
         if which.geo is not None:
@@ -376,29 +381,19 @@ def _has_instance(window: Window, selection: Selection, parameters: Parameters) 
 def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[OrderKey, ...]) -> str:
     """Return what stands for `ngsild.entities AS e` in a query of history.
 
-    Its `doc` has, of each attribute that is asked about, every instance in the window, so that a
-    term holds if it held at some time. Attributes without observedAt count at any time. Its
-    `extent` is the world: places are compared one by one.
+    Its `doc` has every instance in the window of the attributes whose places are compared, or that
+    decide the order, the newest first. Its `extent` is the world: places are compared one by one.
     """
-    paths = [*_paths_of(which), *(key.path for key in order if key.path is not None)]
+    paths = [key.path for key in order if key.path is not None]
     asked = sorted({path.attributes[0] for path in paths} | _places_of(which))
-    members = sorted({path.member for path in paths if path.member in _ASKED_MEMBERS})
-    instance = " || ".join(["i.doc", *(_ASKED_MEMBERS[member] for member in members)])
-    newest_first = "ORDER BY i.at DESC" if order else ""
     document = "NULL::jsonb"
     if asked:
+        wanted = f"m.attribute = ANY({parameters.add(asked)}::text[])"
+        found = _of_attribute("h", window, _members(paths), parameters, wanted)
         document = f"""(
             SELECT jsonb_object_agg(a.attribute, a.instances) FROM (
-                SELECT m.attribute, jsonb_agg({instance} {newest_first}) AS instances
-                FROM unnest(h.names) AS n(number)
-                JOIN ngsild.history_names AS m ON m.number = n.number
-                CROSS JOIN LATERAL (
-                    SELECT i.* FROM ngsild.history AS i
-                    WHERE i.entity = h.number AND i.name = n.number
-                        AND {within(window, parameters, timeless=True)} OFFSET 0
-                ) AS i
-                WHERE m.attribute = ANY({parameters.add(asked)}::text[])
-                GROUP BY m.attribute
+                SELECT i.attribute, jsonb_agg(i.node ORDER BY i.at DESC) AS instances
+                FROM {found} AS i(node, attribute, at) GROUP BY i.attribute
             ) AS a
         )"""  # noqa: S608 - SQL of our own alone
     return f"""(
@@ -408,12 +403,33 @@ def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[
     ) AS e"""  # noqa: S608 - as above
 
 
+def _of_attribute(
+    entity: str, window: Window, members: Iterable[str], parameters: Parameters, wanted: str
+) -> str:
+    """Return the instances in the window of an attribute, so that a term holds if it held at some time.
+
+    Attributes without observedAt count at any time.
+    """
+    instance = " || ".join(["i.doc", *(_ASKED_MEMBERS[member] for member in members)])
+    return f"""(
+        SELECT {instance} AS node, m.attribute, i.at
+        FROM unnest({entity}.names) AS n(number) JOIN ngsild.history_names AS m ON m.number = n.number
+        CROSS JOIN LATERAL (
+            SELECT i.* FROM ngsild.history AS i
+            WHERE i.entity = {entity}.number AND i.name = n.number
+                AND {within(window, parameters, timeless=True)} OFFSET 0
+        ) AS i
+        WHERE {wanted}
+    )"""  # noqa: S608 - SQL of our own alone
+
+
+def _members(paths: Iterable[Path]) -> list[str]:
+    """Return the members with columns of their own that paths lead to."""
+    return sorted({path.member for path in paths if path.member in _ASKED_MEMBERS})
+
+
 def _places_of(which: Filter) -> set[str]:
     return set() if which.geo is None else {which.geo.attribute}
-
-
-def _paths_of(which: Filter) -> list[Path]:
-    return [] if which.q is None else list(paths_of(which.q))
 
 
 def _known(row: asyncpg.Record) -> Known:
