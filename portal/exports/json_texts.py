@@ -10,6 +10,7 @@ import orjson
 
 from ontology.loader import context, core_context
 from portal.exports.columns import ID, LOCATION, NAME, QUALITY, TIME
+from portal.exports.rows import flags
 from portal.exports.tables import utc
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from portal.exports.columns import Sheet
     from portal.exports.rows import Row
+
+_QUALITY = "https://uri.etsi.org/ngsi-ld/default-context/quality"
 
 
 class _Listed:
@@ -66,7 +69,7 @@ class GeoJson(_Listed):
                 properties[NAME] = row.name
             properties[TIME] = None if row.moment is None else utc(row.moment)
             properties.update(zip(names, row.values, strict=True))
-            properties[QUALITY] = row.quality
+            properties[QUALITY] = flags(row)
             own = {} if self._sheet.past else {"id": row.id}
             yield {"type": "Feature", **own, "geometry": row.place, "properties": properties}
 
@@ -82,7 +85,7 @@ class JsonLd(_Listed):
         """Return the context, and what stands before the entities."""
         known: dict[str, Any] = context(self._sheet.dataset.model.subject)["@context"]
         names = (self._sheet.dataset.type, *self._sheet.dataset.attributes)
-        terms = {name: known[name] for name in names if name in known}
+        terms = {QUALITY: _QUALITY, **{name: known[name] for name in (*names, QUALITY) if name in known}}
         contexts = orjson.dumps([terms, core_context()["@context"]])
         return b'{"@context":' + contexts + b',"@graph":['
 
@@ -110,5 +113,7 @@ class JsonLd(_Listed):
                 attribute["unitCode"] = column.unit
             if column.name in self._sheet.measured and observed is not None:
                 attribute["observedAt"] = observed
+            if row.quality is not None and column.name in row.quality:
+                attribute[QUALITY] = {"type": "Property", "value": row.quality[column.name]}
             found[column.name] = attribute
         return found

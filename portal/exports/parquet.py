@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ontology.loader import units
 from portal.exports.columns import ID, LATITUDE, LONGITUDE, NAME, QUALITY, TIME
+from portal.exports.rows import flags
 from portal.exports.tables import positions
 from portal.views import moment_of
 
@@ -90,7 +91,7 @@ class GeoParquet:
             ID: lambda row: row.id,
             NAME: lambda row: row.name,
             TIME: lambda row: row.moment,
-            QUALITY: lambda row: row.quality,
+            QUALITY: flags,
         }
         places = {column.name: number for number, column in enumerate(self._sheet.columns)}
         arrays = []

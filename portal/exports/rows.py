@@ -28,7 +28,7 @@ class Row(NamedTuple):
         place: a GeoJSON geometry; None: as for the name.
         moment: when it was observed; None: nobody said.
         values: of the sheet's columns, as simplified NGSI-LD; None: there is none.
-        quality: attributes and their flags, where there are any: `pm25=suspect`.
+        quality: flags by attribute; None: there are none.
         entity: normalized; None: the row is about the past.
     """
 
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     place: Mapping[str, Any] | None
     moment: datetime | None
     values: Sequence[Any]
-    quality: str | None
+    quality: Mapping[str, Any] | None
     entity: Mapping[str, Any] | None = None
 
 
@@ -62,7 +62,7 @@ def _row(sheet: Sheet, entity: Mapping[str, Any]) -> Row:
     present = {name: each for name, each in attributes.items() if each is not None}
     values = {name: value_of(each) for name, each in present.items()}
     moments = [moment_of(each["observedAt"]) for each in present.values() if "observedAt" in each]
-    flags = {
+    flagged = {
         name: value_of(each["quality"])
         for name, each in present.items()
         if isinstance(each.get("quality"), dict)
@@ -73,7 +73,7 @@ def _row(sheet: Sheet, entity: Mapping[str, Any]) -> Row:
         place=values.get(LOCATION),
         moment=max(moments, default=None),
         values=[values.get(column.name) for column in sheet.columns],
-        quality=_flags(flags),
+        quality=flagged or None,
         entity=entity,
     )
 
@@ -114,15 +114,15 @@ def _rows(
     name: Any = None
     place: Any = None
     values: list[Any] = []
-    flags: dict[str, Any] = {}
+    flagged: dict[str, Any] = {}
     for seen in part:
         if seen.observed_at != moment or seen.entity != entity:
             if moment is not None:
-                yield Row(entity, name, place, moment, values, _flags(flags))
+                yield Row(entity, name, place, moment, values, flagged or None)
             if seen.entity != entity:  # a place that was observed holds until the next one
                 entity = seen.entity
                 name, place, source = still[entity]
-            moment, values, flags = seen.observed_at, [None] * len(places), {}
+            moment, values, flagged = seen.observed_at, [None] * len(places), {}
             if source_place is not None:
                 values[source_place] = source
         if seen.attribute == LOCATION:
@@ -130,10 +130,13 @@ def _rows(
         elif seen.attribute in places:
             values[places[seen.attribute]] = seen.value
         if seen.quality is not None:
-            flags[seen.attribute] = seen.quality
+            flagged[seen.attribute] = seen.quality
     if moment is not None:
-        yield Row(entity, name, place, moment, values, _flags(flags))
+        yield Row(entity, name, place, moment, values, flagged or None)
 
 
-def _flags(flags: Mapping[str, Any]) -> str | None:
-    return " ".join(f"{name}={flag}" for name, flag in sorted(flags.items())) or None
+def flags(row: Row) -> str | None:
+    """Write a row's flags as a text: `pm25=suspect`."""
+    if row.quality is None:
+        return None
+    return " ".join(f"{name}={flag}" for name, flag in sorted(row.quality.items()))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from portal.exports.columns import TIME
+from portal.exports.rows import flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ class Machine:
                 of = row.id, row.name, row.place
                 first = list(self._first(row))
             values = [value if type(value) is self.plain else self.cell(value) for value in row.values]
-            lines.append([*first, *self.time(row.moment), *values, self.cell(row.quality)])
+            lines.append([*first, *self.time(row.moment), *values, self.cell(flags(row))])
         return self._written(lines)
 
     def end(self) -> bytes:

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest_asyncio
 from pyld import jsonld
 
+from portal.exports import store as stores
+from portal.exports.formats import formats
 from portal.exports.listing import shelf_of, store_of
 from portal.exports.spans import Span, last_days, today
 from portal.exports.store import Store
@@ -169,6 +171,41 @@ async def test_what_is_not_there(city: City) -> None:
         assert json.loads(content)["status"] == 404
 
 
+async def test_what_no_dataset_names_is_in_no_file(city: City) -> None:
+    """Not even if it got into the tenant: each format writes what is declared, and nothing else."""
+    await city.publish(
+        {
+            "id": "urn:ngsi-ld:NoiseLevelObserved:hagen:ring",
+            "type": "NoiseLevelObserved",
+            "LAeq": measured(63.5, "2N", NOW),
+            "refDevice": {"type": "Relationship", "object": "urn:ngsi-ld:Device:hagen:geheim"},
+            "owner": {"type": "Property", "value": "geheim", "observedAt": "2026-01-01T00:00:00Z"},
+            "LAmax": {
+                **measured(71.5, "2N", NOW),
+                "quality": {"type": "Property", "value": "suspect"},
+            },
+        }
+    )
+    stem = Span(first=today(NOW), month=False).stem
+    for name in ("current", stem):
+        for extension in formats():
+            status, _, content = await city.get(f"/files/laerm/{name}.{extension}")
+            assert status == 200
+            if extension == "parquet":
+                content = str(pq.read_table(io.BytesIO(content)).to_pylist()).encode()
+            assert b"63" in content
+            assert b"suspect" in content
+            assert not any(hidden in content for hidden in (b"geheim", b"refDevice", b"owner")), name
+
+
+async def test_too_many_at_once(city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "_MOST_WAITING", 0)
+    office = replace(city.office, folder=tmp_path)
+    async with serving_routes(replace(city, office=office), routes) as served:
+        status, headers, _ = await served.get(f"/files/pegel/{YESTERDAY.stem}.csv")
+        assert (status, headers["Retry-After"]) == (503, "60")
+
+
 async def test_head_makes_nothing(city: City) -> None:
     assert city.session is not None
     path = f"{city.url}/files/wetter/{YESTERDAY.stem}.csv"
@@ -223,7 +260,7 @@ async def test_what_there_is_of_a_dataset(city: City) -> None:
     assert {file.file_type for file in found} == {"CSV", "GEOJSON", "JSON_LD", "PARQUET"}
     assert found[0].modified == NOW
     assert found[0].size is None
-    empty = await files_of(city.office, dataset(city, "laerm"))
+    empty = await files_of(city.office, dataset(city, "verkehr"))
     assert {file.modified for file in empty} == {None}
 
 

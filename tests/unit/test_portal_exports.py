@@ -113,7 +113,9 @@ def test_control_characters_do_not_come_through() -> None:
 
 
 def test_lists_structures_and_flags() -> None:
-    spot = row("parkplaetze", category=["onStreet", "forDisabled"], status="free", quality="status=suspect")
+    spot = row(
+        "parkplaetze", category=["onStreet", "forDisabled"], status="free", quality={"status": "suspect"}
+    )
     (found,) = csv.DictReader(io.StringIO(written("parkplaetze", "csv", spot).decode(), newline=""))
     assert found["category"] == "onStreet|forDisabled"
     assert found["quality"] == "status=suspect"
