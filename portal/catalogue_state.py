@@ -181,7 +181,7 @@ def _history(fingerprint: str, entry: Any, newest: datetime | None) -> tuple[dat
 
 def _remembered(facts: Facts) -> dict[str, Any]:
     return {
-        "seen": rfc3339(facts.seen),
+        "seen": rfc3339(facts.issued),  # old files go, and with them what they told
         "changed": None if facts.changed is None else rfc3339(facts.changed),
         "declaration": facts.declaration,
     }

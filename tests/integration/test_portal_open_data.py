@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
@@ -12,8 +13,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import pytest_asyncio
+from rdflib import Graph
+from rdflib.namespace import DCAT, RDF
 
 from models.values import rfc3339
+from portal.catalogue_graph import SPDX
 from portal.catalogue_state import records_of
 from portal.interfaces import INTERFACES
 from portal.server import portal_app
@@ -182,6 +186,35 @@ async def test_calls_to_copy_work(city: City) -> None:
             assert status in {200, 206}, (address, body[:300])
             assert "json" in headers["Content-Type"]
             assert b"urn:ngsi-ld:" in body, address
+
+
+async def test_all_that_the_catalogue_names_is_there(city: City) -> None:
+    """Who reads only the catalogue gets every file, as large and as it is said to be, and every interface."""
+    await city.get(f"/files/pegel/{NOW - timedelta(days=1):%Y-%m-%d}.csv")  # is made, and kept from now on
+    await records_of(city.office).facts(0)
+    graph = Graph().parse(data=(await city.get("/catalog.ttl?full=1"))[2].decode(), format="turtle")
+    sizes = 0
+    for distribution in graph.subjects(RDF.type, DCAT.Distribution):
+        address = str(graph.value(distribution, DCAT.accessURL)).removeprefix(city.office.url)
+        if graph.value(distribution, DCAT.accessService) is not None:
+            continue
+        status, headers, body = await city.get(address)
+        assert status == 200, address
+        media = str(graph.value(distribution, DCAT.mediaType)).rpartition("media-types/")[2]
+        assert headers["Content-Type"].partition(";")[0] == media, address
+        size, checksum = graph.value(distribution, DCAT.byteSize), graph.value(distribution, SPDX.checksum)
+        assert (size is None) == (checksum is None)
+        if size is not None:
+            sizes += 1
+            assert size.toPython() == len(body)
+            value = str(graph.value(checksum, SPDX.checksumValue)).lower()
+            assert value == hashlib.sha256(body).hexdigest()
+    assert sizes > 0
+    for service in graph.subjects(RDF.type, DCAT.DataService):
+        for member in (DCAT.endpointURL, DCAT.endpointDescription):
+            address = str(graph.value(service, member)).removeprefix(city.office.url)
+            # NGSI-LD has nothing to say at its root.
+            assert (await city.get(address + "/types" * ("ngsi-ld" in address)))[0] == 200
 
 
 async def test_no_such_dataset(city: City) -> None:
