@@ -214,6 +214,15 @@ def parking(moment: Moment) -> Values:
     return {"occupancy.occupied": taken}
 
 
+def car_park(moment: Moment) -> Values:
+    """A car park of `spots`, counted at its barriers: as full as `use` has it."""
+    place = moment.installation
+    spots = int(place.setting("spots"))
+    share = flow(place.choice("use"), moment.local) * (1 + 0.05 * moment.wander("cars", 1800))
+    occupied = min(spots, max(0, round(spots * share)))
+    return {"parking.occupied": occupied, "parking.free": spots - occupied}
+
+
 def people(moment: Moment) -> Values:
     """People in ten minutes: `peak` at most, as `use` has it; in the morning more come than go."""
     place = moment.installation
@@ -342,6 +351,7 @@ COURSES: Mapping[str, Callable[[Moment], Values]] = {
     "street": street,
     "room": room,
     "parking": parking,
+    "car_park": car_park,
     "people": people,
     "container": container,
 }
