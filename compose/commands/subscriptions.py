@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from broker.client import NgsiLdClient, NgsiLdError, NotFoundError
+from broker.subscription_health import health
 from broker.subscriptions import apply as apply_step
-from broker.subscriptions import doubts, found, health, plan, refusals, replace
+from broker.subscriptions import doubts, found, plan, refusals, replace
 from compose.commands.common import config_options, run_async, settings_of
 from compose.commands.printing import json_option, note, print_json, print_table
 from compose.commands.words import ago, clean, examples
@@ -27,7 +28,8 @@ from models.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from broker.subscriptions import Declared, Found, Health, Step
+    from broker.subscription_health import Health
+    from broker.subscriptions import Declared, Found, Step
     from compose.settings import Settings
 
 _FILE = "subscriptions.toml"

@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from broker.client import BadRequestDataError, NgsiLdClient
-from broker.subscriptions import Declared, apply, found, health, id_of, plan
+from broker.subscription_health import health
+from broker.subscriptions import Declared, apply, found, id_of, plan
 from ontology.loader import context, subjects
 from tests.cli_runs import Program
 from tests.embedded_serving import listening, own_database, serving

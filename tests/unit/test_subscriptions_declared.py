@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from broker.subscriptions import Declared, Found, doubts, health, id_of, plan, refusals
+from broker.subscription_health import health
+from broker.subscriptions import Declared, Found, doubts, id_of, plan, refusals
 from compose.subscriptions import load_subscriptions
 from models.errors import ConfigurationError
 
