@@ -254,6 +254,9 @@ def target_of(path: Path, parameters: Parameters) -> Target:
         root = parameters.instances if holder == "e.doc" else None
         found = f"ngsild.instances({holder}, {name})" if root is None else root(name)
         sources.append(f"{found} AS i{step}(node)")
+        if holder == "e.doc" and root is None:  # what has expired is not there, swept up or not (clause 4.22)
+            until = f"ngsild.as_instant(i{step}.node -> 'expiresAt')"
+            conditions.append(f"(NOT i{step}.node ? 'expiresAt' OR {until} > now())")
         holder = f"i{step}.node"
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:

@@ -13,7 +13,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.merging import timestamp
+from broker.embedded.lifetimes import is_expired
+from broker.embedded.merging import now, timestamp
 from broker.embedded.query import Any_, Compare, Exists, Literal, Not, Span
 from broker.embedded.vocabulary import NGSI_LD
 
@@ -114,8 +115,11 @@ def _targets(entity: Stored, path: Path) -> Iterator[tuple[Any, Any]]:
         text = timestamp(entity.created_at if path.attributes[0] == CREATED else entity.modified_at)
         yield text, text
         return
-    nodes: list[Any] = [entity.attributes]
-    for attribute in path.attributes:
+    nodes: list[Any] = _instances(entity.attributes, path.attributes[0])
+    if any("expiresAt" in node for node in nodes):  # what has expired is not there (clause 4.22)
+        moment = now()
+        nodes = [node for node in nodes if not is_expired(node, moment)]
+    for attribute in path.attributes[1:]:
         nodes = [instance for node in nodes for instance in _instances(node, attribute)]
     for node in nodes:
         if path.member is None:
