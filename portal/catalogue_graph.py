@@ -56,6 +56,7 @@ _ENGLISH: Final = URIRef(f"{_AUTHORITY}language/ENG")
 _PUBLIC: Final = URIRef(f"{_AUTHORITY}access-right/PUBLIC")
 _STABLE: Final = URIRef(f"{_AUTHORITY}planned-availability/STABLE")
 _LEGISLATION: Final = URIRef("http://data.europa.eu/eli/reg_impl/2023/138/oj")
+_MODELS: Final = "https://github.com/smart-data-models/dataModel."
 _GEOCODING: Final = "http://dcat-ap.de/def/politicalGeocoding"
 # GovData takes metadata that everybody may use without conditions.
 _METADATA_LICENCE: Final = URIRef("http://dcat-ap.de/def/licenses/dl-zero-de/2.0")
@@ -184,6 +185,7 @@ class _Writer:
         self._say(node, DCTERMS.accessRights, _PUBLIC)
         self._say(node, DCTERMS.accrualPeriodicity, URIRef(f"{_AUTHORITY}frequency/{said.frequency}"))
         self._say(node, DCATAP.availability, _STABLE)
+        self._say(node, DCTERMS.conformsTo, self._standard(f"{_MODELS}{said.model.subject}"))
         if self._catalogue.contributor is not None:
             contributor = f"http://dcat-ap.de/def/contributors/{self._catalogue.contributor}"
             self._say(node, DCATDE.contributorID, URIRef(contributor))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from portal.open_data.words import Language
 
 #: Seconds that what is told of the data may be old.
-MAX_AGE: Final = 20
+MAX_AGE: Final = 60
 _PREVIEW: Final = 5
 _COLUMNS: Final = 4
 _RECENT_FILES: Final = 8
