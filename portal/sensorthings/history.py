@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -40,6 +41,10 @@ MOST_SEEN: Final = 60_000
 MOST_SORTED: Final = 20_000
 _ENTITIES: Final = 25
 _AT_A_TIME: Final = 10_000
+#: Entities that are read as one, entities that the broker shows at once, and how much time at first.
+_MANY: Final = 100
+_PAGE: Final = 1000
+_STEP: Final = timedelta(minutes=1)
 _SCANNED: Final = 1_000
 _BY_TIME: Final = "ask for one Datastream, or for a shorter phenomenonTime"
 
@@ -60,12 +65,14 @@ class _Run:
         rest: the time that is still to be read.
         ready: what was read and not yet given out.
         done: nothing is left to be read.
+        step: they are so many that they are read without their ids, so much time at once; None: they are few.
     """
 
     streams: dict[tuple[str, str], Stream]
     rest: Window
     ready: list[Seen] = field(default_factory=list)
     done: bool = False
+    step: timedelta | None = None
 
 
 class History:
@@ -121,7 +128,7 @@ class History:
         """Return the first `needed` observations of several datastreams in the order of time."""
         window = behind(plan.window, plan.after, upwards=plan.upwards)
         chunk = _SCANNED if plan.rest is not None else min(needed + 1, _AT_A_TIME)
-        runs = self._runs(streams, window, chunk, upwards=plan.upwards)
+        runs = self._runs(streams, window, chunk, upwards=plan.upwards, wide=not plan.upwards)
         by_id = {stream.id: stream for stream in streams}
         out: list[Seen] = []
         while True:
@@ -145,8 +152,14 @@ class History:
         await self._work.take(plan.rest.cost * len(seen))
         return [each for each in seen if plan.rest.holds(observation(by_id[each.stream], each))[0]]
 
-    def _runs(self, streams: list[Stream], window: Window, chunk: int, *, upwards: bool) -> list[_Run]:
-        """Put datastreams together that can be read at once: of one type, the most recent ones first."""
+    def _runs(
+        self, streams: list[Stream], window: Window, chunk: int, *, upwards: bool, wide: bool = False
+    ) -> list[_Run]:
+        """Put datastreams together that can be read at once: of one type, the most recent ones first.
+
+        Where a window ends before what many entities say now, nothing tells which of them have something
+        close to its end: with `wide`, they are read as one.
+        """
         by_type: dict[str, dict[str, list[Stream]]] = {}
         for stream in sorted(streams, key=lambda each: each.newest.moment, reverse=True):
             by_type.setdefault(stream.dataset.type, {}).setdefault(stream.entity, []).append(stream)
@@ -155,6 +168,11 @@ class History:
             widest = max(len(each) for each in entities.values())
             size = max(1, min(_ENTITIES, _AT_A_TIME // (chunk * widest) if chunk else _ENTITIES))
             together = list(entities.values())
+            busy = [each for each in together if max(one.newest.moment for one in each) >= window.end]
+            if wide and self.kept and len(busy) > _MANY:
+                all_busy = {(one.entity, one.attribute): one for each in busy for one in each}
+                runs.append(_Run(streams=all_busy, rest=window, step=_STEP))
+                together = [each for each in together if each not in busy]
             for start in range(0, len(together), size):
                 members = [stream for some in together[start : start + size] for stream in some]
                 runs.append(self._run(members, window, upwards=upwards))
@@ -309,8 +327,27 @@ class History:
     async def _read(self, runs: list[_Run], chunk: int, *, upwards: bool) -> None:
         await asyncio.gather(*(self._further(run, chunk, upwards=upwards) for run in runs))
 
+    async def _step(self, run: _Run, step: timedelta) -> None:
+        """Read what many datastreams have in the last part of their window; less where that is much."""
+        whole = run.rest
+        start = whole.start if whole.end - whole.start <= step else whole.end - step
+        window = Window(start=start, end=whole.end)
+        entities, partial = await self._ask(run, window, {})
+        if partial and step > timedelta(milliseconds=1):
+            run.step = step / 4
+            return
+        found = [seen for entity in entities for seen in _instances(entity, run.streams)]
+        self._count_seen(len(found))
+        run.ready += [seen for seen in found if seen.moment in window]
+        run.rest = Window(start=whole.start, end=start)
+        run.done = run.rest.empty
+        run.step = step * 4 if len(found) < _SCANNED else step
+
     async def _further(self, run: _Run, chunk: int, *, upwards: bool) -> None:
         """Read a run further: what is complete is ready, and the rest is for the next time."""
+        if run.step is not None:
+            await self._step(run, run.step)
+            return
         window = run.rest
         entities, partial = await self._ask(run, window, {} if upwards else {"lastN": str(chunk)})
         if not self.kept:
@@ -353,14 +390,19 @@ class History:
         type_name = next(iter(run.streams.values())).dataset.type
         asked = {
             "type": type_name,
-            "id": ",".join(dict.fromkeys(entity for entity, _ in run.streams)),
             "attrs": ",".join(dict.fromkeys(attribute for _, attribute in run.streams)),
             "timerel": "between",
             "timeAt": exact(window.start),
             "endTimeAt": exact(window.end),
-            "limit": str(_ENTITIES),
             **params,
         }
+        if run.step is None:
+            asked |= {
+                "id": ",".join(dict.fromkeys(entity for entity, _ in run.streams)),
+                "limit": str(_ENTITIES),
+            }
+        else:
+            asked["limit"] = str(_PAGE)
         try:
             answer = await self._view.client.query_temporal(context=self._view.context_of(type_name), **asked)
         except (NotFoundError, UnknownTenantError):
@@ -369,7 +411,8 @@ class History:
             log.info("sensorthings.history.none", view=self._view.name)
             self.kept = False
             return (), False
-        return answer.entities, answer.partial
+        # more entities than the broker shows at once are as much as a part of their values
+        return answer.entities, answer.partial or (run.step is not None and len(answer.entities) >= _PAGE)
 
     def _count_seen(self, number: int) -> None:
         self._seen -= number

@@ -37,7 +37,7 @@ def weather() -> tuple[list[dict[str, Any]], list[Value]]:
     """Return entities oldest first, and all their values: some often, some seldom, some at one moment."""
     dice = random.Random(7)  # noqa: S311 - nothing is secret about it
     entities, values = [], []
-    for minute in range(-150, 1):
+    for minute in range(-50, 1):
         for number in range(STATIONS):
             moment = NOW + timedelta(minutes=minute)
             parts = {
@@ -86,10 +86,14 @@ async def service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> As
         yield service
 
 
-@pytest.fixture(params=[10_000, 7], ids=["whole", "in parts"])
+@pytest.fixture(
+    params=[(10_000, 100), (7, 100), (10_000, 1), (40, 1)], ids=["whole", "in parts", "many", "many in parts"]
+)
 def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker sends so many values at a time."""
-    monkeypatch.setattr(broker.client, "_MANY_INSTANCES", f"maxpagesize={request.param}")
+    """The broker sends so many values at a time; so many entities are still few."""
+    at_once, few = request.param
+    monkeypatch.setattr(broker.client, "_MANY_INSTANCES", f"maxpagesize={at_once}")
+    monkeypatch.setattr(history, "_MANY", few)
     monkeypatch.setattr(history, "MOST_QUERIES", 2000)
 
 
@@ -104,15 +108,14 @@ def ordered(values: list[Value], *, upwards: bool) -> list[Value]:
 
 @pytest.mark.usefixtures("parts")
 @pytest.mark.parametrize("upwards", [False, True])
-@pytest.mark.parametrize("top", ["13", "1000"])
 async def test_every_value_once_and_in_order(
-    service: Service, everything: list[Value], upwards: bool, top: str  # noqa: FBT001 - it is tried
-) -> None:  # fmt: skip
+    service: Service, everything: list[Value], *, upwards: bool
+) -> None:
     order = "phenomenonTime asc" if upwards else "phenomenonTime desc"
-    of_all = await service.every("/Observations", orderby=order, top=top)
+    of_all = await service.every("/Observations", orderby=order, top="23")
     assert found(of_all) == ordered(everything, upwards=upwards)
     one = f"{station(0)}:temperature"
-    of_one = await service.every(f"/Datastreams('{one}')/Observations", orderby=order, top=top)
+    of_one = await service.every(f"/Datastreams('{one}')/Observations", orderby=order, top="23")
     assert found(of_one) == ordered([value for value in everything if value[1] == one], upwards=upwards)
 
 
@@ -120,9 +123,9 @@ async def test_every_value_once_and_in_order(
 async def test_any_part_of_it(service: Service, everything: list[Value]) -> None:
     """Whatever is asked is what a list of all values would give."""
     dice = random.Random(11)  # noqa: S311 - nothing is secret about it
-    for _ in range(25):
-        upwards, skip, top = dice.random() < 0.5, dice.randint(0, 40), dice.randint(1, 30)
-        start, end = sorted(NOW - timedelta(minutes=dice.randint(-5, 160)) for _ in range(2))
+    for _ in range(12):
+        upwards, skip, top = dice.random() < 0.5, dice.randint(0, 20), dice.randint(1, 30)
+        start, end = sorted(NOW - timedelta(minutes=dice.randint(-5, 55)) for _ in range(2))
         least = dice.choice([None, 5, 24.5])
         stream = dice.choice([None, f"{station(dice.randrange(STATIONS))}:temperature"])
         conditions = [f"phenomenonTime ge {rfc3339(start)}", f"phenomenonTime lt {rfc3339(end)}"]
@@ -153,7 +156,7 @@ async def test_any_part_of_it(service: Service, everything: list[Value]) -> None
 
 @pytest.mark.usefixtures("parts")
 async def test_in_each_datastream(service: Service, everything: list[Value]) -> None:
-    hour = NOW - timedelta(minutes=60)
+    hour = NOW - timedelta(minutes=20)
     for top, condition, before in (
         ("1", "", None),
         ("5", "", None),
@@ -208,16 +211,16 @@ async def test_many_ask_the_broker_once(service: Service, monkeypatch: pytest.Mo
 async def test_too_much_is_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each bound has a reason that says what to do."""
     stream = f"/Datastreams('{station(0)}:temperature')/Observations"
-    monkeypatch.setattr(history, "MOST_SORTED", 20)
-    assert "413 Only 20 observations are sorted" in await service.refused(stream, orderby="result")
+    monkeypatch.setattr(history, "MOST_SORTED", 15)
+    assert "413 Only 15 observations are sorted" in await service.refused(stream, orderby="result")
     never = "result gt 1000"
     counting = await service.refused("/Observations", filter="result gt 0", count="true", top="1")
-    assert "413 More than 20 observations are not counted one by one" in counting
-    monkeypatch.setattr(history, "MOST_SEEN", 40)
-    assert "413 More than 40 observations would have to" in await service.refused(
+    assert "413 More than 15 observations are not counted one by one" in counting
+    monkeypatch.setattr(history, "MOST_SEEN", 10)
+    assert "413 More than 10 observations would have to" in await service.refused(
         stream, filter=never, top="1"
     )
-    assert "413 $skip goes to 40" in await service.refused(stream, skip="50")
+    assert "413 $skip goes to 10" in await service.refused(stream, skip="50")
     assert "that one answer has" in await service.refused("/Datastreams", expand="Observations($top=30)")
     monkeypatch.setattr(history, "MOST_SEEN", 60_000)
     monkeypatch.setattr(history, "MOST_QUERIES", 0)
