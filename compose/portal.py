@@ -21,11 +21,12 @@ from aiohttp import web
 
 from broker.client import NgsiLdClient
 from compose.addresses import notify_address, portal_address
+from compose.partners import check_partners, public_datasets
 from compose.parts import listening
 from compose.settings import is_loopback
 from models.errors import ConfigurationError
 from models.types import TYPES
-from portal.datasets import check_view, load_catalogue
+from portal.datasets import load_catalogue
 from portal.exports.tending import tend
 from portal.interfaces import INTERFACES
 from portal.limits import Limiter
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from compose.settings import PortalSettings, Settings
-    from portal.datasets import Catalogue, Dataset
+    from portal.datasets import Dataset
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
             client = await stack.enter_async_context(_client(settings, around, tenant))
             return View(name=name, datasets=tuple(datasets), client=client, context_of=context_of)
 
-        public = await view("public", portal.tenant, _public(catalogue))
+        public = await view("public", portal.tenant, public_datasets(catalogue))
         partners = {
             partner.name: await view(
                 partner.name,
@@ -141,21 +142,6 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
                 task.cancel()
 
 
-def check_partners(portal: PortalSettings, catalogue: Catalogue) -> None:
-    """See that what readers are shown fits together.
-
-    Raises:
-        ConfigurationError: a partner's dataset is not declared, or two of a view contradict each other.
-    """
-    check_view("public", _public(catalogue))
-    for partner in portal.partner:
-        for name in partner.datasets:
-            if catalogue.named(name) is None:
-                msg = f"the partner {partner.name} is to see the dataset “{name}”, which is not declared"
-                raise ConfigurationError(msg)
-        check_view(partner.name, [each for each in catalogue.dataset if each.name in partner.datasets])
-
-
 def _limiter(portal: PortalSettings) -> Limiter | None:
     """Return who counts requests; None where only this machine can reach the portal: nobody."""
     if is_loopback(portal.host) and not portal.behind_proxy:
@@ -165,10 +151,6 @@ def _limiter(portal: PortalSettings) -> Limiter | None:
         at_once=portal.requests_per_minute,
         behind_proxy=portal.behind_proxy,
     )
-
-
-def _public(catalogue: Catalogue) -> tuple[Dataset, ...]:
-    return tuple(dataset for dataset in catalogue.dataset if dataset.access == "public")
 
 
 def _client(settings: Settings, around: Around, tenant: str | None) -> NgsiLdClient:

@@ -15,7 +15,8 @@ import click
 from compose.addresses import free_port
 from compose.commands.common import config_options, run_async, settings_of
 from compose.commands.words import examples
-from compose.portal import Around, check_partners, open_portal
+from compose.partners import check_partners
+from compose.portal import Around, open_portal
 from compose.settings import Settings
 from compose.telemetry import configure_logs
 from models.errors import ConfigurationError

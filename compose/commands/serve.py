@@ -16,7 +16,7 @@ import click
 from adapters.profiles import load_profiles
 from compose.commands.common import config_option, data_option, naming_the_server, run_async, settings_of
 from compose.commands.words import examples
-from compose.portal import check_partners
+from compose.partners import check_partners
 from compose.readers import javascript_sources, source_readers
 from compose.screen import show_start, show_until_cancelled, welcome
 from compose.settings import load_settings
