@@ -100,6 +100,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         steps: how others are derived; their values follow those of the message.
         count: how many readings there are in the end.
         unmapped: quantities without an attribute.
+        alone: of these, the ones that are not derived: name, position of the value, unit.
         cells: how each value becomes one of an attribute.
         numbers: the cells, where all of them are numbers: that is quicker.
         watched: quantities of which it is looked at how they change, and positions of their values.
@@ -109,6 +110,7 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
     steps: tuple[_Step, ...]
     count: int
     unmapped: tuple[str, ...]
+    alone: tuple[tuple[str, int, str | None], ...]
     cells: tuple[_Number | _Other, ...]
     numbers: tuple[_Number, ...] | None
     watched: tuple[tuple[str, int], ...]
@@ -314,6 +316,9 @@ def make_shape(
         steps=steps,
         count=len(last),
         unmapped=tuple(unmapped),
+        alone=tuple(
+            (name, last[name], quantities()[name].unit) for name in unmapped if last[name] < len(given)
+        ),
         cells=tuple(cells),
         numbers=numbers if cells and len(numbers) == len(cells) else None,
         watched=tuple((name, index) for name, index in last.items() if name in watched_limits()),

@@ -25,7 +25,7 @@ from models.uplink import REGISTRY
 from ontology.loader import conversion, quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
     from datetime import timedelta
 
     from adapters.plans import Plan
@@ -238,8 +238,10 @@ class Templates:
 
     def fill(
         self, plan: Plan, uplink: Uplink, fields: Any, recent: Recent | None = None
-    ) -> tuple[tuple[EntityUpdate, ...], Shape] | None:
+    ) -> tuple[tuple[EntityUpdate, ...], Shape, Sequence[Any]] | None:
         """Make the entities of one message; None: it has to go the whole way.
+
+        Beside them stand their shape and the values that were read.
 
         Args:
             plan: the device's.
@@ -265,7 +267,7 @@ class Templates:
         if updates is None:
             return None
         self.quick += 1
-        return updates, shape
+        return updates, shape, values
 
     def learn(self, done: Translation, profile: Profile, city: str, devices: Mapping[str, Device]) -> None:
         """Keep of a message that went the whole way what stays the same, if it had no problem.

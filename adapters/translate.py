@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from adapters.codecs.decoding import Codecs, Decoded
+    from adapters.plans import Plan
+    from adapters.shapes import Shape
     from models.counters import Counters
     from models.device import Device, Profile
     from models.message import Message
@@ -118,7 +120,7 @@ async def translate_all(messages: Sequence[Message], world: World) -> list[Trans
     their turn every few milliseconds.
     """
     translations = [Translation(message=message) for message in messages]
-    waiting: list[_Undecoded] = []
+    waiting: list[_Rest] = []
     for first in range(0, len(translations), _TOGETHER):
         if first % _AT_ONCE == _AT_ONCE - _TOGETHER:
             await asyncio.sleep(0)
@@ -128,7 +130,7 @@ async def translate_all(messages: Sequence[Message], world: World) -> list[Trans
     return translations
 
 
-def _translate_some(some: Sequence[Translation], world: World) -> list[_Undecoded]:
+def _translate_some(some: Sequence[Translation], world: World) -> list[_Rest]:
     """Translate a few messages, all by one step before the next; return those that wait for JavaScript.
 
     Message by message takes half as long again: the code of all steps together does not stay in the
@@ -137,8 +139,7 @@ def _translate_some(some: Sequence[Translation], world: World) -> list[_Undecode
     opened = [done for done in some if _take(_open_envelope, done, world)]
     undecoded = [rest for done in opened if (rest := _take(_begin, done, world)) is not None]
     ours = [rest for rest in undecoded if not rest.profile.codec.startswith(PREFIX)]
-    for rest in [rest for rest in ours if _take(_decode, rest.done, rest)]:
-        _take(_finish, rest.done, rest, world)
+    _finish_some([rest for rest in ours if _take(_decode, rest.done, rest)], world)
     return [rest for rest in undecoded if rest.profile.codec.startswith(PREFIX)]
 
 
@@ -154,14 +155,29 @@ def _take(step: Callable[..., _T], done: Translation, *given: Any) -> _T | None:
         return None
 
 
-class _Undecoded(Struct, kw_only=True):
-    """A message whose payload has to be decoded by our own codec, and then what that made of it."""
+class _Rest(Struct, kw_only=True):
+    """What is known of a message on the way to its entities.
+
+    Attributes:
+        decoded: what our own codec made of its payload.
+        fields: what it says; None: the network server's status alone. `codec`: what read it.
+        plan: what is kept of its device, for the quick way.
+        shape: what becomes of its values, likewise.
+        values: of the quantities in it.
+        quick: its entities are made.
+    """
 
     done: Translation
     uplink: Uplink
     device: Device
     profile: Profile
     decoded: Decoded | None = None
+    fields: Mapping[str, Any] | None = None
+    codec: str | None = None
+    plan: Plan | None = None
+    shape: Shape | None = None
+    values: Sequence[Any] = ()
+    quick: bool = False
 
 
 def _open_envelope(done: Translation, world: World) -> bool:
@@ -172,7 +188,7 @@ def _open_envelope(done: Translation, world: World) -> bool:
     return uplink.kind != "other"
 
 
-def _begin(done: Translation, world: World) -> _Undecoded | None:
+def _begin(done: Translation, world: World) -> _Rest | None:
     """Translate a message up to where its payload has to be decoded, else to its end."""
     uplink = cast("Uplink", done.uplink)
     check_time(uplink, done.message.received_at)
@@ -181,9 +197,11 @@ def _begin(done: Translation, world: World) -> _Undecoded | None:
         return None
     device = done.device = _find_device(uplink, world)
     profile = _find_profile(device, world)
+    rest = _Rest(done=done, uplink=uplink, device=device, profile=profile)
     if uplink.kind == "data":
         if uplink.decoded:
-            if _fill(done, profile, uplink.decoded, "network", world):
+            rest.fields, rest.codec = uplink.decoded, "network"
+            if _go_quickly(done, rest, world):
                 return None
             _read_decoded(done, uplink, profile)
         if uplink.moments:
@@ -191,24 +209,38 @@ def _begin(done: Translation, world: World) -> _Undecoded | None:
         if not done.readings and uplink.normalized:
             _read_normalized(done, uplink)
         if not done.readings and uplink.payload:
-            return _Undecoded(done=done, uplink=uplink, device=device, profile=profile)
-    elif _fill(done, profile, None, None, world):
+            return rest
+    elif _go_quickly(done, rest, world):
         return None
     _complete(done, uplink, device, profile, world)
     return None
 
 
-def _decode(_done: Translation, rest: _Undecoded) -> bool:
-    uplink = rest.uplink
-    rest.decoded = decode_table(rest.profile.codec, uplink.payload, uplink.f_port)
+def _decode(_done: Translation, rest: _Rest) -> bool:
+    uplink, codec = rest.uplink, rest.profile.codec
+    rest.decoded = decoded = decode_table(codec, uplink.payload, uplink.f_port)
+    rest.fields, rest.codec = decoded.fields, codec
     return True
 
 
-def _finish(done: Translation, rest: _Undecoded, world: World) -> None:
-    """Translate a message from its decoded payload on."""
+def _finish_some(some: Sequence[_Rest], world: World) -> None:
+    """Translate a few messages from their decoded payloads on, by one step before the next."""
+    # Behind one of a device that goes the whole way go all of its others, so that they stay in order.
+    odd = {rest.device.id for rest in some if not _take(_plan, rest.done, rest, world)}
+    for rest in some:
+        if rest.device.id not in odd and not _take(_fill, rest.done, rest, world):
+            odd.add(rest.device.id)
+    for rest in some:
+        if rest.quick:
+            if rest.done.unmapped:
+                _take(_measure_alone, rest.done, rest, world)
+        elif not rest.done.problems:
+            _take(_finish, rest.done, rest, world)
+
+
+def _finish(done: Translation, rest: _Rest, world: World) -> None:
+    """Translate a message from its decoded payload on, the whole way."""
     uplink, profile, decoded = rest.uplink, rest.profile, cast("Decoded", rest.decoded)
-    if _fill(done, profile, decoded.fields, profile.codec, world):
-        return
     done.codec, done.fields = profile.codec, decoded.fields
     done.readings = mapped(decoded.fields, profile.fields, uplink.observed_at, profile.codec) or normalized(
         decoded.normalized, uplink.observed_at, done.message.received_at
@@ -216,7 +248,7 @@ def _finish(done: Translation, rest: _Undecoded, world: World) -> None:
     _complete(done, uplink, rest.device, profile, world)
 
 
-async def _decode_foreign(waiting: Sequence[_Undecoded], world: World) -> None:
+async def _decode_foreign(waiting: Sequence[_Rest], world: World) -> None:
     """Have payloads decoded in other processes, and translate their messages to the end."""
     answers = await world.codecs.decode_many(
         [
@@ -229,47 +261,66 @@ async def _decode_foreign(waiting: Sequence[_Undecoded], world: World) -> None:
             for rest in waiting
         ]
     )
-    for number, (rest, answer) in enumerate(zip(waiting, answers, strict=True), 1):
-        if number % _AT_ONCE == 0:
-            await asyncio.sleep(0)
+    decoded: list[_Rest] = []
+    for rest, answer in zip(waiting, answers, strict=True):
         if isinstance(answer, MessageError):
             _stop(rest.done, answer)
         else:
-            rest.decoded = answer
-            _take(_finish, rest.done, rest, world)
+            rest.decoded, rest.fields, rest.codec = answer, answer.fields, rest.profile.codec
+            decoded.append(rest)
+    for first in range(0, len(decoded), _TOGETHER):
+        if first % _AT_ONCE == _AT_ONCE - _TOGETHER:
+            await asyncio.sleep(0)
+        _finish_some(decoded[first : first + _TOGETHER], world)
 
 
-def _fill(
-    done: Translation, profile: Profile, fields: Mapping[str, Any] | None, codec: str | None, world: World
-) -> bool:
+def _go_quickly(done: Translation, rest: _Rest, world: World) -> bool:
     """Make the entities the quick way; False: they cannot be made so."""
-    uplink, templates = cast("Uplink", done.uplink), world.templates
+    if not _plan(done, rest, world) or not _fill(done, rest, world):
+        return False
+    if done.unmapped:
+        _measure_alone(done, rest, world)
+    return True
+
+
+def _plan(done: Translation, rest: _Rest, world: World) -> bool:
+    """Find what is kept of the device; False: the message has to go the whole way."""
+    fields, uplink = rest.fields, rest.uplink
     if _clock_is_wrong(done, uplink, world):
         return False
     if fields and world.counters is not None:
-        if site_of(cast("Device", done.device)) is not None:
+        if site_of(rest.device) is not None:
             return False  # the free spots of its site are to be counted
-        for row in counter_rows(profile):
+        for row in counter_rows(rest.profile):
             if pick(fields, row) is not None:
                 return False  # what was counted since the message before is to be added
-    plan = templates.find(cast("Device", done.device), profile, uplink, world.city)
-    filled = None if plan is None else templates.fill(plan, uplink, fields, world.recent)
+    rest.plan = world.templates.find(rest.device, rest.profile, uplink, world.city)
+    return rest.plan is not None
+
+
+def _fill(done: Translation, rest: _Rest, world: World) -> bool:
+    """Make the entities of what has attributes; False: the message has to go the whole way."""
+    filled = world.templates.fill(cast("Plan", rest.plan), rest.uplink, rest.fields, world.recent)
     if filled is None:
         return False
-    entities, shape = filled
-    if shape.unmapped:
-        rows = [row for row in profile.fields if row.quantity in shape.unmapped]
-        found = mapped(fields or {}, rows, uplink.observed_at, codec or "")
-        last = {reading.quantity: reading for reading in found}
-        if len(last) < len(shape.unmapped):
-            return False  # the others were derived
-        done.unmapped = shape.unmapped
-        _measure(done, tuple(last.values()), world)
-    done.entities = entities + done.entities
-    done.counted = shape.count
-    if fields is not None:
-        done.codec, done.fields = codec, fields
+    entities, shape, values = filled
+    if len(shape.alone) < len(shape.unmapped):
+        return False  # the others are derived
+    done.entities, done.counted, done.unmapped = entities, shape.count, shape.unmapped
+    if rest.fields is not None:
+        done.codec, done.fields = rest.codec, rest.fields
+    rest.shape, rest.values, rest.quick = shape, values, True
     return True
+
+
+def _measure_alone(done: Translation, rest: _Rest, world: World) -> None:
+    """Make the entities of what has no attribute."""
+    values, at, codec = rest.values, rest.uplink.observed_at, rest.codec or ""
+    readings = [
+        Reading(quantity=name, value=values[index], unit=unit, observed_at=at, codec=codec)
+        for name, index, unit in cast("Shape", rest.shape).alone
+    ]
+    _measure(done, readings, world)
 
 
 def _complete(done: Translation, uplink: Uplink, device: Device, profile: Profile, world: World) -> None:
