@@ -15,7 +15,7 @@ import pytest_asyncio
 import broker.client
 from broker.transport import Transport
 from models.values import rfc3339
-from portal.sensorthings import evaluate, history
+from portal.sensorthings import evaluate, history, reading
 from tests.portal_city import NOW, City, at, measured
 from tests.sensorthings_city import sensorthings_service, serving_city
 
@@ -93,8 +93,8 @@ def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """The broker sends so many values at a time; so many entities are still few."""
     at_once, few = request.param
     monkeypatch.setattr(broker.client, "_MANY_INSTANCES", f"maxpagesize={at_once}")
-    monkeypatch.setattr(history, "_MANY", few)
-    monkeypatch.setattr(history, "MOST_QUERIES", 2000)
+    monkeypatch.setattr(reading, "_MANY", few)
+    monkeypatch.setattr(reading, "MOST_QUERIES", 2000)
 
 
 def found(page: list[dict[str, Any]]) -> list[Value]:
@@ -216,19 +216,19 @@ async def test_too_much_is_refused(service: Service, monkeypatch: pytest.MonkeyP
     never = "result gt 1000"
     counting = await service.refused("/Observations", filter="result gt 0", count="true", top="1")
     assert "413 More than 15 observations are not counted one by one" in counting
-    monkeypatch.setattr(history, "MOST_SEEN", 10)
+    monkeypatch.setattr(reading, "MOST_SEEN", 10)
     assert "413 More than 10 observations would have to" in await service.refused(
         stream, filter=never, top="1"
     )
     assert "413 $skip goes to 10" in await service.refused(stream, skip="50")
     assert "that one answer has" in await service.refused("/Datastreams", expand="Observations($top=30)")
-    monkeypatch.setattr(history, "MOST_SEEN", 60_000)
-    monkeypatch.setattr(history, "MOST_QUERIES", 0)
+    monkeypatch.setattr(reading, "MOST_SEEN", 60_000)
+    monkeypatch.setattr(reading, "MOST_QUERIES", 0)
     assert "413 The answer would have to be gathered" in await service.refused(stream, top="1", filter=never)
     assert "413 The observations of" in await service.refused(
         "/Datastreams", expand="Observations($orderby=phenomenonTime)"
     )
-    monkeypatch.setattr(history, "MOST_QUERIES", 60)
+    monkeypatch.setattr(reading, "MOST_QUERIES", 60)
     monkeypatch.setattr("portal.sensorthings.answers.MOST_NODES", 20)
     assert "413 The answer would have more than 20 entities" in await service.refused(
         "/Things", expand="Datastreams"
