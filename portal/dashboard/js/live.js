@@ -10,6 +10,7 @@ import { time } from "./format.js";
 
 const POLL_MS = 30_000;
 const LOST_MS = 8_000;
+const HIDDEN_MS = 60_000;
 
 /** @typedef {{datasets: string[], id: string, entity: object|null}} Change */
 
@@ -26,7 +27,20 @@ let lost;
  */
 export function listen(listener) {
   listeners.add(listener);
-  if (!source) connect();
+  if (source) return;
+  connect();
+  addEventListener("offline", unheard);
+  // Who does not look needs no connection: a browser has few for all of its windows.
+  let leaving;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(leaving);
+    if (document.hidden) {
+      leaving = setTimeout(() => source.close(), HIDDEN_MS);
+    } else if (source.readyState === EventSource.CLOSED) {
+      connect();
+      tell(null);
+    }
+  });
 }
 
 function tell(change) {
@@ -35,6 +49,7 @@ function tell(change) {
 }
 
 function connect() {
+  source?.close();
   // A station's page needs to know of its own dataset alone.
   const dataset = document.getElementById("station")?.dataset.dataset;
   source = new EventSource(dataset ? `/events?dataset=${dataset}` : "/events");
@@ -54,7 +69,6 @@ function connect() {
     }
     unheard();
   });
-  addEventListener("offline", unheard);
 }
 
 /** Nothing comes any more: ask now and then, and say so where asking fails as well. */

@@ -1,0 +1,388 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""The paths that people take through the dashboard, and what happens where something is missing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import AIR, GAUGE
+from tests.portal_city import at, measured, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Page, Route
+
+    from tests.browser.conftest import Desk, Portal
+
+# A map drawn without a graphics card is slow, and axe-core on a busy machine is slower.
+pytestmark = pytest.mark.timeout(300)
+_NO_WEBGL = "HTMLCanvasElement.prototype.getContext = (of => function (kind, ...rest) {"
+_NO_WEBGL += "return kind.startsWith('webgl') ? null : of.call(this, kind, ...rest)})"
+_NO_WEBGL += "(HTMLCanvasElement.prototype.getContext)"
+
+
+async def map_of(page: Page) -> None:
+    """Bring the live map."""
+    await page.locator("#map").scroll_into_view_if_needed()
+    await page.wait_for_selector(".map-points button", state="attached")
+
+
+async def rows(page: Page) -> list[str]:
+    return await page.locator("#rows th a").all_inner_texts()
+
+
+async def test_start_says_the_city_in_sentences(visitor: Desk) -> None:
+    page = await (await visitor(java_script_enabled=False)).visit("/")
+    assert await page.title() == "Hagen jetzt"
+    card = page.locator(".card", has=page.get_by_role("link", name="Luftqualität"))
+    text = " ".join((await card.inner_text()).split())
+    assert "Luftgüte Graf-von-Galen-Ring: 17 µg/m³" in text
+    assert "mäßig unvollständig" in text
+    assert "simuliert" in text
+    school = page.locator(".card", has=page.get_by_role("link", name="Luft in Schulen"))
+    assert "1.500\u00a0ppm" in await school.inner_text()
+    assert "auffällig" in await school.inner_text()
+    parking = page.locator(".card", has=page.get_by_role("link", name="Parken"))
+    assert "2 von 3 frei" in await parking.inner_text()
+    areas = await page.locator(".area > h3").all_inner_texts()
+    assert areas[:3] == ["Katastrophenschutz", "Mobilität", "Klima und Nachhaltigkeit"]
+
+
+async def test_without_javascript_the_list_is_searched_by_the_server(visitor: Desk) -> None:
+    page = await (await visitor(java_script_enabled=False)).visit("/")
+    await page.get_by_label("Suchen nach Ort oder Straße").fill("galen")
+    await page.get_by_role("button", name="Anzeigen").click()
+    assert await rows(page) == ["Luftgüte Graf-von-Galen-Ring"]
+    await page.locator("#rows a").click()
+    assert await page.locator("h1").inner_text() == "Luftgüte Graf-von-Galen-Ring"
+    assert "JavaScript" in await page.locator("noscript").inner_text()
+    assert await page.locator("#chart-details tbody tr").count() > 5
+    assert await page.locator(".drawing").is_visible()
+
+
+async def test_the_list_is_searched_narrowed_and_ordered(visitor: Desk) -> None:
+    page = await (await visitor()).visit("/")
+    await page.wait_for_selector(".apply", state="hidden")
+    await page.get_by_label("Suchen nach Ort oder Straße").fill("papier")
+    assert await rows(page) == ["Papiercontainer Emst"]
+    assert page.url.endswith("?q=papier#karte")
+    await page.get_by_label("Suchen nach Ort oder Straße").fill("nirgendwo")
+    assert "Keine Messstelle passt" in await page.locator("#rows").inner_text()
+    await page.get_by_label("Suchen nach Ort oder Straße").fill("")
+    await page.get_by_label("Thema", exact=True).select_option("wasser")
+    await page.get_by_label("Sortieren nach").select_option("name")
+    assert await rows(page) == ["Pegel Boele", "Pegel Eilpe", "Pegel Haspe"]
+    await page.reload()
+    assert await page.get_by_label("Thema", exact=True).input_value() == "wasser"
+    assert await rows(page) == ["Pegel Boele", "Pegel Eilpe", "Pegel Haspe"]
+    await page.get_by_label("Thema", exact=True).select_option("")
+    await page.get_by_label("Sortieren nach").select_option("level")
+    assert (await page.locator("#rows tr").first.inner_text()).startswith(("Papiercontainer", "Stellplatz"))
+
+
+async def test_silent_stations_are_grey_and_say_since_when(visitor: Desk) -> None:
+    page = await (await visitor()).visit("/station/WeatherObserved:hagen:silent")
+    assert "hat seit" in await page.locator(".warn").inner_text()
+    assert await page.locator(".values .chip").inner_text() == "veraltet"
+    await page.goto(page.url.replace("station/WeatherObserved:hagen:silent", "thema/wetter"))
+    row = page.locator("tr", has_text="Wetterstation Haspe")
+    assert "old" in (await row.get_attribute("class") or "")
+    assert "vor 5 Tagen" in await row.inner_text()
+
+
+async def test_a_station_shows_its_course(visitor: Desk, tmp_path: Path) -> None:
+    page = await (await visitor()).visit(f"/station/{AIR}")
+    await page.wait_for_selector("#chart canvas")
+    summary = page.locator("#chart-summary")
+    assert "kleinster Wert 17 µg/m³, größter 19 µg/m³" in (await summary.inner_text()).replace("\u00a0", " ")
+    assert "Lücken" in await summary.inner_text()
+    assert await page.locator("#chart-details tbody tr").count() == 14
+    await page.get_by_label("Messgröße").select_option("pm10")
+    await page.wait_for_function(
+        "() => document.querySelector('#chart-summary').textContent.includes('PM10')"
+    )
+    await page.get_by_label("7 Tage").check()
+    await page.wait_for_function(
+        "() => document.querySelector('#chart-summary').textContent.includes('Mittel je Stunde')"
+    )
+    async with page.expect_download() as download:
+        await page.locator("#chart-csv").click()
+    file = tmp_path / "course.csv"
+    await (await download.value).save_as(file)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "time,pm10 (µg/m³),min,max,quality"
+    assert lines[1].split(",")[1:4] == ["21", "21", "21"]
+    assert (await download.value).suggested_filename == "AirQualityObserved_hagen_ring-pm10.csv"
+
+
+async def test_an_own_range_and_a_counter(visitor: Desk) -> None:
+    page = await (await visitor()).visit(f"/station/{GAUGE}")
+    await page.wait_for_selector("#chart canvas")
+    await page.get_by_label("Eigener").check()
+    now = datetime.now(UTC)
+    await page.get_by_label("Von", exact=True).fill((now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M"))
+    await page.get_by_label("Bis", exact=True).fill((now - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M"))
+    await page.get_by_role("button", name="Zeigen").click()
+    await page.wait_for_function("() => document.querySelectorAll('#chart-details tbody tr').length >= 23")
+    await page.get_by_label("Bis", exact=True).fill((now - timedelta(days=1)).strftime("2001-%m-%dT%H:%M"))
+    await page.get_by_label("Von", exact=True).fill((now - timedelta(days=2)).strftime("2001-%m-01T%H:%M"))
+    await page.get_by_role("button", name="Zeigen").click()
+    await page.wait_for_function(
+        "() => document.querySelector('#chart-summary').textContent.includes('nichts gemessen')"
+    )
+
+
+async def test_a_station_can_be_taken_along(visitor: Desk, portal: Portal) -> None:
+    page = await (await visitor()).visit(f"/station/{GAUGE}")
+    side = page.locator(".data")
+    assert "Datenlizenz Deutschland" in await side.inner_text()
+    assert "/embed/station/FloodMonitoring:hagen:eilpe" in await page.locator("#embed-code").inner_text()
+    call = (await page.locator("#api-code").inner_text()).split('"')[1]
+    status, _, body = await fetched(page, call.replace("http://portal.example", portal.url))
+    assert status == 200
+    assert json.loads(body)["currentLevel"] == pytest.approx(0.42, abs=0.5)
+    for name in ("csv", "geojson"):
+        status, _, _ = await fetched(page, f"/files/pegel/current.{name}")
+        assert status == 200, name
+    _, headers, _ = await fetched(page, f"/station/{GAUGE}")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    _, headers, _ = await fetched(page, f"/embed/station/{GAUGE}")
+    assert "frame-ancestors *" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert "set-cookie" not in headers
+
+
+async def fetched(page: Page, path: str) -> tuple[int, dict[str, str], str]:
+    answer: list[Any] = await page.evaluate(
+        "async path => { const a = await fetch(path);"
+        " return [a.status, Object.fromEntries(a.headers), await a.text()] }",
+        path,
+    )
+    return answer[0], answer[1], answer[2]
+
+
+async def test_water_is_no_official_warning(visitor: Desk) -> None:
+    for prefix, words in (
+        ("", "Keine amtliche Warnung"),
+        ("/en", "Not an official warning"),
+        ("/leicht", "Das ist keine Warnung"),
+    ):
+        page = await (await visitor()).visit(f"{prefix}/thema/wasser")
+        assert await page.get_by_role("heading", name=words).is_visible()
+        for link in ("https://www.hochwasserportal.nrw/", "https://warnung.bund.de/"):
+            assert await page.locator(f'a[href="{link}"]').is_visible()
+
+
+async def test_languages_write_numbers_their_way(visitor: Desk) -> None:
+    someone = await visitor()
+    page = await someone.visit("/station/ACMeasurement:hagen:zaehler")
+    assert "872.378 kWh" in (await page.locator(".figures").inner_text()).replace("\u00a0", " ")
+    await page.get_by_role("link", name="English").click()
+    await page.wait_for_url("**/en/station/**")
+    assert "872,378 kWh" in (await page.locator(".figures").inner_text()).replace("\u00a0", " ")
+    await page.get_by_role("link", name="Leichte Sprache").click()
+    await page.wait_for_url("**/leicht/station/**")
+    assert "Die Werte von jetzt" in await page.locator("h2").first.inner_text()
+
+
+async def test_light_and_dark_are_remembered(visitor: Desk) -> None:
+    page = await (await visitor(color_scheme="light")).visit("/")
+    before = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    await page.get_by_role("button", name="Helle oder dunkle Darstellung").click()
+    after = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert before != after
+    await page.reload()
+    assert await page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == after
+    assert await page.evaluate("[document.cookie, ...Object.keys(localStorage)].join()") == ",appearance"
+
+
+async def test_values_come_live(visitor: Desk, portal: Portal) -> None:
+    page = await (await visitor()).visit("/thema/parken")
+    await page.wait_for_selector(".apply", state="hidden")
+    row = page.locator("#rows tr", has_text="Stellplatz 1")
+    assert "belegt" in await row.inner_text()
+    moment = datetime.now(UTC) - timedelta(seconds=2)
+    await portal.tell(
+        "parkplaetze",
+        {
+            "id": "urn:ngsi-ld:ParkingSpot:hagen:platz-1",
+            "type": "ParkingSpot",
+            "name": said("Stellplatz 1"),
+            "location": at(7.46, 51.361),
+            "status": measured("free", None, moment),
+        },
+    )
+    await page.wait_for_function(
+        "() => [...document.querySelectorAll('#rows tr')]"
+        ".some(({innerText}) => /Stellplatz 1/.test(innerText) && /frei/.test(innerText))"
+    )
+    assert "gerade eben" in await row.inner_text()
+
+
+async def test_a_lost_connection_is_told(visitor: Desk) -> None:
+    someone = await visitor(strict=False)
+    page = someone.page
+    await page.clock.install()
+    await someone.visit("/")
+    await page.wait_for_selector("#live[data-state='live']", state="attached")
+    lost = True
+
+    async def cut(route: Route) -> None:
+        await (route.abort() if lost else route.continue_())
+
+    await page.route("**/events**", cut)
+    await page.route("**/stations.json", cut)
+    await page.evaluate("dispatchEvent(new Event('offline'))")
+    await page.clock.fast_forward(9_000)
+    bar = page.locator("#connection")
+    await page.wait_for_function(
+        "() => document.querySelector('#connection').textContent.includes('unterbrochen')"
+    )
+    assert "Sie sehen die Werte von" in await bar.inner_text()
+    lost = False
+    await page.clock.fast_forward(31_000)
+    await page.wait_for_function(
+        "() => document.querySelector('#connection').textContent.includes('wieder da')"
+    )
+
+
+async def test_an_empty_city_says_so(visitor: Desk, empty_portal: Portal) -> None:
+    page = await (await visitor(empty_portal)).visit("/")
+    assert await page.locator(".card.empty").count() == 11
+    assert "veröffentlicht noch keine Messwerte" in await page.locator("#rows").inner_text()
+    assert await page.locator(".drawing").count() == 1
+    await page.goto(f"{empty_portal.url}/thema/wasser")
+    assert await page.get_by_role("heading", name="Noch keine Messwerte").is_visible()
+    assert await page.get_by_role("heading", name="Keine amtliche Warnung").is_visible()
+
+
+async def test_without_webgl_there_is_a_drawing(visitor: Desk) -> None:
+    someone = await visitor()
+    await someone.page.add_init_script(_NO_WEBGL)
+    page = await someone.visit("/")
+    await page.wait_for_selector(".map-message")
+    assert await page.locator(".drawing").is_visible()
+    await page.locator(".drawing a[aria-label='Pegel Haspe']").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/station/FloodMonitoring:hagen:haspe")
+
+
+async def test_map_and_list_show_the_same(visitor: Desk) -> None:
+    page = await (await visitor(reduced_motion="reduce")).visit("/thema/wasser")
+    await map_of(page)
+    names = await page.locator(".map-points button").evaluate_all(
+        "all => all.map(each => each.ariaLabel.split(':')[0])"
+    )
+    assert sorted(names) == ["Pegel Boele", "Pegel Eilpe", "Pegel Haspe"]
+    await page.get_by_label("Suchen nach Ort oder Straße").fill("eilpe")
+    await page.wait_for_function("() => document.querySelectorAll('.map-points button').length === 1")
+    await page.locator(".map-points button").focus()
+    await page.keyboard.press("Enter")
+    assert await page.locator("#rows tr.marked a").inner_text() == "Pegel Eilpe"
+    await page.emulate_media(color_scheme="dark")
+    await page.wait_for_timeout(500)
+    await page.get_by_role("button", name="Vergrößern").click()
+    await page.wait_for_function("() => document.querySelectorAll('.map-points button').length === 1")
+
+
+async def test_two_thousand_stations(visitor: Desk) -> None:
+    """Map and list hold them: a filter is done within a few frames, and the page holds a part of the rows."""
+    someone = await visitor()
+    many = [
+        {
+            "id": f"FloodMonitoring:hagen:{number}",
+            "dataset": "pegel",
+            "name": f"Pegel {number}",
+            "district": "Haspe" if number % 2 else "Hagen-Nord",
+            "at": [7.40 + number % 50 / 250, 51.27 + number // 50 / 280],
+            "simulated": True,
+            "values": {"currentLevel": [number / 1000, datetime.now(UTC).isoformat()]},
+            "level": number % 6,
+            "word": "good" if number % 6 else None,
+            "of": "currentLevel",
+            "incomplete": False,
+            "trend": number % 3 - 1,
+        }
+        for number in range(2000)
+    ]
+    await someone.page.route(
+        "**/stations.json",
+        lambda route: route.fulfill(json={"at": datetime.now(UTC).isoformat(), "stations": many}),
+    )
+    page = await someone.visit("/thema/wasser")
+    await page.wait_for_function(
+        "() => document.querySelector('.list-count').textContent.startsWith('2.000')"
+    )
+    assert await page.locator("#rows tr").count() <= 60
+    await map_of(page)
+    assert 1 < await page.locator(".map-points button").count() <= 80
+    frames = await page.evaluate(
+        """async () => {
+          const frame = () => new Promise(requestAnimationFrame);
+          await frame();
+          const one = performance.now();
+          for (let i = 0; i < 5; i++) await frame();
+          const usual = (performance.now() - one) / 5;
+          const input = document.querySelector('#sort');
+          input.value = 'name';
+          const two = performance.now();
+          input.dispatchEvent(new Event('input', {bubbles: true}));
+          await frame();
+          return (performance.now() - two) / usual;
+        }"""
+    )
+    assert frames < 40
+    await page.locator(".more").click()
+    assert await page.locator("#rows tr").count() == 120
+    assert await page.evaluate("document.activeElement.closest('tr').rowIndex") == 61
+
+
+async def test_light_and_few_requests(visitor: Desk) -> None:
+    """At most 60 KB before the map, 500 KB with its engine, as they go over the wire."""
+    someone = await visitor()
+    page = someone.page
+    sizes: dict[str, int] = {}
+
+    async def weigh(response: Any) -> None:
+        if "/events" not in response.url:
+            size = await response.request.sizes()
+            sizes[response.url.rpartition("/")[2].partition("?")[0] or "/"] = size["responseBodySize"]
+
+    page.on("requestfinished", lambda request: tasks.append(weigh_request(request)))
+    tasks: list[Any] = []
+
+    async def weigh_request(request: Any) -> None:
+        await weigh(await request.response())
+
+    await someone.visit("/")
+    await page.wait_for_selector(".apply", state="hidden")
+    await page.wait_for_function("() => document.documentElement.classList.contains('fonts')")
+    for task in tasks:
+        await task
+    tasks.clear()
+    first = {
+        name: size for name, size in sizes.items() if not name.endswith("woff2") and "maplibre" not in name
+    }
+    assert sum(first.values()) <= 60_000, first
+    assert len(first) <= 20
+    await map_of(page)
+    for task in tasks:
+        await task
+    assert "maplibre-gl.mjs" in sizes
+    assert sum(sizes.values()) <= 500_000, sizes
+
+
+async def test_printed_pages_have_no_controls(visitor: Desk) -> None:
+    page = await (await visitor()).visit(f"/station/{AIR}")
+    await page.wait_for_selector("#chart canvas")
+    await page.emulate_media(media="print")
+    for gone in (".main-nav", ".chart-form", ".copy", ".appearance"):
+        assert not await page.locator(gone).first.is_visible()
+    assert await page.locator("h1").is_visible()
+    assert await page.locator("#chart-details table").is_visible()
