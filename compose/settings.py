@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -21,12 +20,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
 
 from compose.data_folder import data_codecs, data_profiles
+from models.declared import declared, read_toml
 from models.errors import ConfigurationError, UnsafeExposureError
 
 BrokerKind = Literal["orion-ld", "scorpio", "stellio", "coraine", "embedded"]
@@ -388,11 +387,7 @@ def load_settings(path: Path | None, **overrides: Any) -> Settings:
     """
     table: dict[str, Any] = {}
     if path is not None:
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            msg = f"{path} cannot be read: {error}"
-            raise ConfigurationError(msg) from error
+        table = read_toml(path)
     for name, value in overrides.items():
         if value is not None:
             *sections, last = name.split("__")
@@ -400,15 +395,7 @@ def load_settings(path: Path | None, **overrides: Any) -> Settings:
             for section in sections:
                 target = target.setdefault(section, {})
             target[last] = value
-    try:
-        settings = Settings.model_validate(table, context={"folder": path.parent} if path else None)
-    except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in entry['loc']) or 'settings'}: {entry['msg']}"
-            for entry in error.errors(include_url=False, include_input=False)
-        ]
-        msg = "\n".join([f"{path or 'the settings'} cannot be used:", *lines])
-        raise ConfigurationError(msg) from error
+    settings = declared(Settings, table, path)
     check_exposure(settings)
     return with_data_folder(settings)
 

@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from broker.subscriptions import Declared
 from compose.settings import Secret  # noqa: TC001 - pydantic reads it at run time
-from models.errors import ConfigurationError
+from models.declared import declared, read_toml
 from models.types import TYPES
 from models.types import attributes as attributes_of
 from models.values import rfc3339
@@ -210,31 +209,7 @@ def load_subscriptions(path: Path) -> tuple[Entry, ...]:
     Raises:
         ConfigurationError: it cannot be read, or says what cannot be; the text names each, one a line.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} cannot be read: {error}"
-        raise ConfigurationError(msg) from error
-    try:
-        return Subscriptions.model_validate(table, context={"folder": path.parent}).subscription
-    except ValidationError as error:
-        lines = [
-            f"  {_where(table, entry['loc'])}: {entry['msg'].removeprefix('Value error, ')}"
-            for entry in error.errors(include_url=False, include_input=False)
-        ]
-        msg = "\n".join([f"{path} cannot be used:", *lines])
-        raise ConfigurationError(msg) from error
-
-
-def _where(table: dict[str, Any], place: tuple[int | str, ...]) -> str:
-    """Say where a mistake is; a subscription by its name."""
-    parts = [str(part) for part in place]
-    if len(place) > 1 and place[0] == "subscription" and isinstance(place[1], int):
-        entries = table.get("subscription")
-        entry = entries[place[1]] if isinstance(entries, list) else None
-        name = entry.get("name") if isinstance(entry, dict) else None
-        parts[:2] = [f"subscription “{name}”" if name else f"subscription {place[1] + 1}"]
-    return ".".join(parts) or "the file"
+    return declared(Subscriptions, read_toml(path), path).subscription
 
 
 def _type_of(entity_id: str) -> str:

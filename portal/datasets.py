@@ -9,13 +9,13 @@ attribute. A rule beside an attribute makes less of it (`portal/privacy.py`).
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from models.declared import declared, read_toml
 from models.entity import TIME_ATTRIBUTES, Entity
 from models.errors import ConfigurationError
 from models.types import TYPES
@@ -337,27 +337,4 @@ def load_catalogue(path: Path) -> Catalogue:
     Raises:
         ConfigurationError: it cannot be read, or says what cannot be; the text names each, one a line.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} cannot be read: {error}"
-        raise ConfigurationError(msg) from error
-    try:
-        return Catalogue.model_validate(table)
-    except ValidationError as error:
-        lines = [
-            f"  {_where(table, entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False)
-        ]
-        msg = "\n".join([f"{path} cannot be used:", *lines])
-        raise ConfigurationError(msg) from error
-
-
-def _where(table: dict[str, object], place: tuple[int | str, ...]) -> str:
-    """Say where a mistake is; a dataset by its name, for nobody counts them."""
-    parts = [str(part) for part in place]
-    if len(place) > 1 and place[0] == "dataset" and isinstance(place[1], int):
-        entries = table.get("dataset")
-        entry = entries[place[1]] if isinstance(entries, list) else None
-        name = entry.get("name") if isinstance(entry, dict) else None
-        parts[:2] = [f"dataset “{name}”" if name else f"dataset {place[1] + 1}"]
-    return ".".join(parts) or "the catalogue"
+    return declared(Catalogue, read_toml(path), path)
