@@ -193,8 +193,9 @@ async def test_all_that_the_catalogue_names_is_there(city: City) -> None:
     """Who reads only the catalogue gets every file, as large and as it is said to be, and every interface."""
     await city.get(f"/files/pegel/{NOW - timedelta(days=1):%Y-%m-%d}.csv")  # is made, and kept from now on
     async with asyncio.timeout(60):
-        while not any(file.size for file in (await records_of(city.office).facts(0))["pegel"].files):
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - a file that is kept is told to nobody
+        records = records_of(city.office)  # which nobody tells of a file that is kept
+        while not any(file.size for file in (await records.facts(0))["pegel"].files):  # noqa: ASYNC110 - so
+            await asyncio.sleep(0.1)
     other = City(office=city.office, broker=city.broker)
     async with serving_app(other, portal_app(city.office, INTERFACES)):  # which has kept no answer
         catalogue = (await other.get("/catalog.ttl?full=1"))[2]
