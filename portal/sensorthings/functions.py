@@ -27,6 +27,7 @@ _TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
     "le": operator.le,
 }
+_ORDERED: Final = frozenset({"number", "str", "moment", "date", "time", "timedelta"})
 _BIGGEST: Final = 1e300
 
 
@@ -44,7 +45,7 @@ def compare(name: str, left: Any, right: Any) -> bool:
     left, right = _alike(left, right)
     if _sort(left) != _sort(right):
         return name == "ne"
-    if isinstance(left, dict | list | bool) and name not in ("eq", "ne"):
+    if name not in ("eq", "ne") and _sort(left) not in _ORDERED:
         return False
     return _TESTS[name](left, right)
 
