@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from models.types import TYPES
 from models.values import rfc3339
 from portal.views import moment_of, value_of
 
@@ -52,9 +53,15 @@ class Instance:
 
 def hidden_id(entity_id: str, key: bytes) -> str:
     """Return another id of the same type, always the same one, from which the own cannot be found out."""
-    *front, _ = entity_id.split(":", 4) if entity_id.startswith("urn:ngsi-ld:") else (entity_id, "")
-    scheme = ":".join(front[:3]) if len(front) > 2 else "urn:ngsi-ld:Entity"  # noqa: PLR2004 - urn:ngsi-ld:Type
-    return f"{scheme}:{hmac.new(key, entity_id.encode(), hashlib.sha256).hexdigest()[:20]}"
+    type_name = type_in(entity_id) or "Entity"
+    return f"urn:ngsi-ld:{type_name}:{hmac.new(key, entity_id.encode(), hashlib.sha256).hexdigest()[:20]}"
+
+
+def type_in(entity_id: str) -> str | None:
+    """Return the type that an id of ours names: `urn:ngsi-ld:<Type>:<city>:<place>`; None: it names none."""
+    parts = entity_id.split(":", 3)
+    named = parts[2] if len(parts) > 3 and entity_id.startswith("urn:ngsi-ld:") else ""  # noqa: PLR2004 - urn, ngsi-ld, type and the rest
+    return named if named in TYPES else None
 
 
 def now_public(
@@ -111,12 +118,12 @@ def due(
         rename: see `now_public`.
     """
     if rule.period is None:
-        seen = sorted((each for each in instances if each.at + rule.wait <= now), key=lambda each: each.at)
+        seen = sorted((each for each in instances if each.at <= now - rule.wait), key=lambda each: each.at)
         return _by_entity((each.entity, less(each.body, rule, rename)) for each in seen)
     last: dict[tuple[datetime, Cell], dict[str, Instance]] = {}
     for each in sorted(instances, key=lambda each: each.at):
         start = period_start(each.at, rule.period)
-        if start + rule.period + rule.wait <= now:
+        if start <= now - rule.period - rule.wait:
             last.setdefault((start, each.cell if rule.least else None), {})[each.entity] = each
     found: list[tuple[str, dict[str, Any] | None]] = []
     for (start, cell), members in sorted(last.items(), key=lambda item: item[0][0]):

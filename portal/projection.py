@@ -8,12 +8,19 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
 
 import structlog
 
-from broker.client import NotFoundError, NotSupportedError, UnknownTenantError
-from portal.privacy import due, hidden_id, later_public, now_public, period_start
+from broker.client import (
+    BadRequestDataError,
+    NotFoundError,
+    NotSupportedError,
+    TooLargeError,
+    UnknownTenantError,
+)
+from portal.privacy import due, hidden_id, later_public, now_public, period_start, type_in
 from portal.views import moment_of, scope_of, value_of
 
 if TYPE_CHECKING:
@@ -28,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_ATTRIBUTES = frozenset({"id", "type", "scope", "@context", "createdAt", "modifiedAt", "expiresAt"})
+#: Of what is published of an attribute: a digest, when it was observed, and the datasetIds of its instances.
+_Mark: TypeAlias = "tuple[int, datetime, frozenset[str | None]]"
 
 
 @dataclass(slots=True)
@@ -37,12 +46,12 @@ class _Known:
     Attributes:
         type: its type.
         datasets: names of the datasets that it belongs to.
-        attributes: by name, a digest of what is published and when that was observed.
+        attributes: by name, what is published.
     """
 
     type: str
     datasets: set[str] = field(default_factory=set)
-    attributes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    attributes: dict[str, _Mark] = field(default_factory=dict)
 
 
 class Projection:
@@ -64,11 +73,23 @@ class Projection:
         self._live = live
         self._known: dict[str, _Known] = {}
         self._pending: dict[tuple[str, str], dict[tuple[str, datetime], Instance]] = {}
+        self._untimed: dict[tuple[str, str, str, str | None], int] = {}
         self._several = {name for name in view.types if sum(d.type == name for d in view.datasets) > 1}
 
-    def public_id(self, entity_id: str) -> str:
-        """Return the id that an entity is published under."""
-        return hidden_id(entity_id, self._key) if _type_in(entity_id) in self._hidden else entity_id
+    @property
+    def hidden(self) -> list[str]:
+        """The types of which ids are hidden."""
+        return sorted(self._hidden)
+
+    def public_id(self, entity_id: str, type_name: str | None = None) -> str:
+        """Return the id that an entity is published under.
+
+        Args:
+            entity_id: its own.
+            type_name: its type; None: only the id may say it. What does not say it is hidden, if anything is.
+        """
+        hides = (type_name or type_in(entity_id) or next(iter(self._hidden), None)) in self._hidden
+        return hidden_id(entity_id, self._key) if hides else entity_id
 
     async def remember(self) -> None:
         """Read what is in the tenant already, so that it is not written again.
@@ -131,22 +152,38 @@ class Projection:
         arrived = datetime.now(UTC)
         found: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for entity in entities:
-            entity_id = self.public_id(str(entity["id"]))
+            entity_id = self.public_id(str(entity["id"]), dataset.type)
             found[entity_id] = now_public(entity, dataset, self.public_id)
             for name, instance in later_public(entity, dataset, arrived=arrived):
                 self._keep(dataset, name, instance)
         return await self._write(dataset, found)
 
-    def keep(self, dataset: Dataset, entity: Mapping[str, Any]) -> None:
-        """Note what may be published of an entity later."""
-        for name, instance in later_public(entity, dataset, arrived=datetime.now(UTC)):
-            self._keep(dataset, name, instance)
+    def keep(self, dataset: Dataset, entity: Mapping[str, Any], *, late: bool) -> None:
+        """Note what may be published of an entity later.
 
-    def _keep(self, dataset: Dataset, name: str, instance: Instance) -> None:
+        Args:
+            dataset: whose rules count.
+            entity: normalized.
+            late: it came after what was observed later: of periods that are over, it changes nothing.
+        """
+        for name, instance in later_public(entity, dataset, arrived=datetime.now(UTC)):
+            self._keep(dataset, name, instance, past=not late)
+
+    def _keep(self, dataset: Dataset, name: str, instance: Instance, *, past: bool = False) -> None:
         rule = dataset.rules[name]
         moment = instance.at if rule.period is None else period_start(instance.at, rule.period)
-        if moment <= self._observed(self.public_id(instance.entity), name):
+        # A mean that is published twice, of few more than before, would tell the value of those few.
+        if moment <= self._observed(self.public_id(instance.entity, dataset.type), name) and (
+            not past or rule.least is not None
+        ):
             return
+        if rule.period is None and "observedAt" not in instance.body:
+            # It arrives anew with each look: only what has changed waits from then on.
+            said = (dataset.name, name, instance.entity, instance.body.get("datasetId"))
+            digest = _mark([instance.body])[0]
+            if self._untimed.get(said) == digest:
+                return
+            self._untimed[said] = digest
         kept = self._pending.setdefault((dataset.name, name), {})
         before = kept.get((instance.entity, moment))
         if before is None or before.at <= instance.at:
@@ -154,7 +191,8 @@ class Projection:
 
     def _observed(self, entity_id: str, name: str) -> datetime:
         known = self._known.get(entity_id)
-        return _LONG_AGO if known is None else known.attributes.get(name, (0, _LONG_AGO))[1]
+        mark = None if known is None else known.attributes.get(name)
+        return _LONG_AGO if mark is None else mark[1]
 
     async def publish_due(self, now: datetime) -> int:
         """Publish what waited and has come to be public; return how many entities had changed.
@@ -169,16 +207,20 @@ class Projection:
                 if not kept:
                     continue
                 length = rule.wait if rule.period is None else rule.period + rule.wait
-                over = {key: each for key, each in kept.items() if key[1] + length <= now}
+                over = {key: each for key, each in kept.items() if key[1] <= now - length}
                 if not over:
                     continue
                 found = due(over.values(), rule, now, self.public_id)
                 newest: dict[str, dict[str, list[dict[str, Any]]]] = {}
                 for own_id, bodies in found.items():
-                    entity_id = self.public_id(own_id)
-                    for body in bodies[:-1]:
-                        await self.add_history(dataset, entity_id, {name: [body]})
-                    newest[entity_id] = {name: bodies[-1:]}
+                    entity_id = self.public_id(own_id, dataset.type)
+                    observed = self._observed(entity_id, name)
+                    last = [body for body in bodies if observed <= _observed_at(body, observed)][-1:]
+                    for body in bodies:
+                        if body not in last and "observedAt" in body:
+                            await self.add_history(dataset, entity_id, {name: [body]})
+                    if last:
+                        newest[entity_id] = {name: last}
                 changed += await self._write(dataset, newest)
                 for key in over:
                     kept.pop(key, None)
@@ -189,16 +231,24 @@ class Projection:
     ) -> None:
         """Add published instances to the history of an entity; what is there already stays once.
 
+        What the broker finds wrong is logged, and holds up nothing else.
+
         Raises:
             NgsiLdError: the broker is away, or has no history.
         """
-        if attributes:
-            entity = {"id": entity_id, "type": dataset.type, **attributes}
+        if not attributes:
+            return
+        entity = {"id": entity_id, "type": dataset.type, **attributes}
+        try:
             await self.view.client.add_temporal(entity, context=self.view.context_of(dataset.type))
+        except (BadRequestDataError, TooLargeError) as error:
+            log.warning(
+                "portal.history.refused", entity=entity_id, view=self.view.name, reason=error.problem.sentence
+            )
 
     async def _write(self, dataset: Dataset, found: Mapping[str, Mapping[str, list[dict[str, Any]]]]) -> int:
         updates: dict[str, dict[str, Any]] = {}
-        marks: dict[str, dict[str, tuple[int, datetime]]] = {}
+        marks: dict[str, dict[str, _Mark]] = {}
         for entity_id, attributes in found.items():
             known = self._known.get(entity_id)
             changed: dict[str, Any] = {}
@@ -208,7 +258,9 @@ class Projection:
                 # What was read before and written after a newer value must not overtake it.
                 if before is None or (before[0] != mark[0] and mark[1] >= before[1]):
                     changed[name] = bodies[0] if len(bodies) == 1 else bodies
-                    marks.setdefault(entity_id, {})[name] = mark
+                    # Instances that are not sent again stay, until `drop_attributes` finds them gone.
+                    there = before[2] if before else frozenset()
+                    marks.setdefault(entity_id, {})[name] = (mark[0], mark[1], mark[2] | there)
             if changed or known is None or dataset.name not in known.datasets:
                 updates[entity_id] = self._update(entity_id, dataset, known, changed)
                 marks.setdefault(entity_id, {})
@@ -249,7 +301,14 @@ class Projection:
         Raises:
             NgsiLdError: the broker is away, or refuses.
         """
-        wanted = {self.public_id(entity_id) for entity_id in ids}
+        # First what waits: where the broker goes away in between, it must not come to be published.
+        for (name, _), kept in self._pending.items():
+            if name == dataset.name:
+                for key in [key for key in kept if key[0] not in ids]:
+                    del kept[key]
+        for said in [said for said in self._untimed if said[0] == dataset.name and said[2] not in ids]:
+            del self._untimed[said]
+        wanted = {self.public_id(entity_id, dataset.type) for entity_id in ids}
         gone = [
             entity_id
             for entity_id, known in self._known.items()
@@ -260,9 +319,6 @@ class Projection:
             known = self._known.pop(entity_id)
             if self._live is not None:
                 self._live.tell(entity_id, tuple(sorted(known.datasets)), None)
-        for kept in self._pending.values():
-            for key in [key for key in kept if self.public_id(key[0]) in set(gone)]:
-                del kept[key]
         return len(gone)
 
     async def drop_attributes(self, dataset: Dataset, entity: Mapping[str, Any]) -> None:
@@ -271,20 +327,37 @@ class Projection:
         Raises:
             NgsiLdError: the broker is away, or refuses.
         """
-        entity_id = self.public_id(str(entity["id"]))
+        entity_id = self.public_id(str(entity["id"]), dataset.type)
         known = self._known.get(entity_id)
-        if known is None or len(known.datasets) > 1:
+        if known is None:
             return
-        for name in [name for name in known.attributes if name not in entity]:
-            rule = dataset.rules.get(name)
-            if rule is None or not rule.timed:
-                try:
-                    await self.view.client.delete_attribute(
-                        entity_id, name, context=self.view.context_of(dataset.type)
-                    )
-                except NotFoundError:
-                    log.debug("portal.attribute.gone_already", entity=entity_id, attribute=name)
+        timed = {
+            name
+            for each in self.view.datasets
+            if each.type == dataset.type
+            for name, rule in each.rules.items()
+            if rule.timed
+        }
+        for name in known.attributes.keys() - timed:
+            digest, observed, there = known.attributes[name]
+            left = _instances_of(entity.get(name, ()))
+            for dataset_id in there - left:
+                await self._delete_instance(dataset, entity_id, name, dataset_id)
+            if left & there:
+                known.attributes[name] = (digest, observed, left & there)
+            else:
                 del known.attributes[name]
+
+    async def _delete_instance(
+        self, dataset: Dataset, entity_id: str, name: str, dataset_id: str | None
+    ) -> None:
+        path = f"/entities/{quote(entity_id, safe=':')}/attrs/{quote(name, safe='')}"
+        params = None if dataset_id is None else {"datasetId": dataset_id}
+        context = self.view.context_of(dataset.type)
+        try:
+            await self.view.client.request("DELETE", path, params=params, context=context)
+        except NotFoundError:
+            log.debug("portal.attribute.gone_already", entity=entity_id, attribute=name)
 
     async def _delete(self, entity_id: str, *, history: bool) -> None:
         deletes: list[Callable[[str], Any]] = [self.view.client.delete_entity]
@@ -307,14 +380,8 @@ class Projection:
         return sum(map(len, self._pending.values()))
 
 
-def _type_in(entity_id: str) -> str:
-    """Return the type that an id of ours names: `urn:ngsi-ld:<Type>:<city>:<place>`."""
-    parts = entity_id.split(":", 3)
-    return parts[2] if len(parts) > 3 else ""  # noqa: PLR2004 - urn, ngsi-ld, type and the rest
-
-
-def _mark(bodies: Sequence[Mapping[str, Any]]) -> tuple[int, datetime]:
-    """Return a digest of what is published and when that was observed."""
+def _mark(bodies: Sequence[Mapping[str, Any]]) -> _Mark:
+    """Return a digest of what is published, when that was observed, and which instances it has."""
     kept = [
         {name: value for name, value in body.items() if name not in {"createdAt", "modifiedAt", "instanceId"}}
         for body in bodies
@@ -322,7 +389,17 @@ def _mark(bodies: Sequence[Mapping[str, Any]]) -> tuple[int, datetime]:
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     digest = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
     times = [moment_of(str(body["observedAt"])) for body in bodies if "observedAt" in body]
-    return digest, max(times, default=_LONG_AGO)
+    return digest, max(times, default=_LONG_AGO), _instances_of(bodies)
+
+
+def _instances_of(attribute: Any) -> frozenset[str | None]:
+    """Return the datasetIds of an attribute's instances; None: of the one that has none."""
+    bodies = [attribute] if isinstance(attribute, dict) else attribute
+    return frozenset(body.get("datasetId") for body in bodies)
+
+
+def _observed_at(body: Mapping[str, Any], default: datetime) -> datetime:
+    return moment_of(str(body["observedAt"])) if "observedAt" in body else default
 
 
 def _keyvalues(

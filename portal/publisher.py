@@ -106,10 +106,16 @@ class Publisher:
         self._turn = asyncio.Lock()
         self._notified: asyncio.Queue[tuple[str, list[dict[str, Any]]]] = asyncio.Queue(maxsize=1000)
         self._ids: dict[str, set[str]] = {}
+        self._told: dict[str, set[str]] = {}  # what was notified while everything is looked at
+        self._caught_up: set[str] = set()
         self._subscribed = False
         self.ready = asyncio.Event()
         self.problem: str | None = None
         self.refused: dict[str, str] = {}  # why, by dataset
+        #: What is in the tenants was published by these rules; before, nobody may read it.
+        self.prepared = asyncio.Event()
+        if not any(self._outdated(each) for each in projections):
+            self.prepared.set()
 
     async def run(self) -> None:
         """Publish until cancelled; a broker that is away is waited for."""
@@ -141,26 +147,34 @@ class Publisher:
 
     # ---- at the start
 
+    def _outdated(self, projection: Projection) -> dict[str, str]:
+        """Return the types that were published by other rules, and the digest of those of now."""
+        view, rules = projection.view, self._notes["rules"].get(projection.view.name, {})
+        wanted = {
+            name: _fingerprint([d for d in view.datasets if d.type == name], projection.hidden)
+            for name in sorted({*view.types, *rules})
+        }
+        return {name: digest for name, digest in wanted.items() if rules.get(name) != digest}
+
     async def _prepare(self) -> None:
         """Empty what was published by other rules, and read what is published."""
         for projection in self._projections:
             view = projection.view
             rules = self._notes["rules"].setdefault(view.name, {})
-            for type_name in sorted({*view.types, *rules}):
-                wanted = _fingerprint([d for d in view.datasets if d.type == type_name])
-                if rules.get(type_name) != wanted:
-                    number = await projection.forget(type_name)
-                    if number:
-                        log.info("portal.rules.changed", view=view.name, type=type_name, withdrawn=number)
-                    for dataset in view.datasets:
-                        if dataset.type == type_name:
-                            self._notes["until"].pop(f"{view.name}/{dataset.name}", None)
-                    if type_name in view.types:
-                        rules[type_name] = wanted
-                    else:
-                        del rules[type_name]
-                    self._write_notes()
+            for type_name, wanted in self._outdated(projection).items():
+                number = await projection.forget(type_name)
+                if number:
+                    log.info("portal.rules.changed", view=view.name, type=type_name, withdrawn=number)
+                for dataset in view.datasets:
+                    if dataset.type == type_name:
+                        self._notes["until"].pop(f"{view.name}/{dataset.name}", None)
+                if type_name in view.types:
+                    rules[type_name] = wanted
+                else:
+                    del rules[type_name]
+                self._write_notes()
             await projection.remember()
+        self.prepared.set()
 
     async def _insist(self, step: Callable[[], Any]) -> None:
         while True:
@@ -199,7 +213,7 @@ class Publisher:
         self.ready.set()
 
     async def _look_at(self, dataset: Dataset) -> None:
-        ids: set[str] = set()
+        ids = self._told[dataset.name] = set()
         some: list[dict[str, Any]] = []
         async for entity in self._city.query(
             type=dataset.type, q=dataset.filter, context=self._context_of(dataset.type)
@@ -221,7 +235,9 @@ class Publisher:
             dataset = self._datasets[name]
             fresh = [each for each in entities if each.get("type") == dataset.type and "id" in each]
             await self._insist(partial(self._publish, dataset, fresh))
-            self._ids.setdefault(name, set()).update(str(each["id"]) for each in fresh)
+            # A look that has begun before may not have seen them: it must not take them for gone.
+            for ids in (self._ids.setdefault(name, set()), self._told.setdefault(name, set())):
+                ids.update(str(each["id"]) for each in fresh)
 
     async def _publish(
         self, dataset: Dataset, entities: Sequence[Mapping[str, Any]], *, whole: bool = False
@@ -249,6 +265,7 @@ class Publisher:
         """
         if self._endpoint is None:
             return
+        accepted = 0
         for dataset in self._datasets.values():
             body: dict[str, Any] = {
                 "id": SUBSCRIPTION.format(dataset.name),
@@ -273,7 +290,11 @@ class Publisher:
             except (NotSupportedError, NotFoundError) as error:
                 log.warning("portal.subscription.refused", dataset=dataset.name, reason=str(error))
                 return
-        self._subscribed = True
+            except BrokerRefusalError as error:  # such as for its filter: the others do not wait for it
+                log.warning("portal.subscription.refused", dataset=dataset.name, reason=str(error))
+            else:
+                accepted += 1
+        self._subscribed = accepted == len(self._datasets)
 
     # ---- what was
 
@@ -290,12 +311,19 @@ class Publisher:
                         await self._add_history(projection, dataset, now - self._pace.history, now)
                     else:
                         since = moment_of(until)
-                        if since < now - timedelta(seconds=2 * self._pace.late):
+                        if mark not in self._caught_up and (longest := _longest_wait(dataset)):
+                            # What waited when the portal ended was nowhere but in its memory.
+                            await self._add_history(projection, dataset, since - longest, now)
+                        elif since < now - timedelta(seconds=2 * self._pace.late):
                             await self._add_history(projection, dataset, since, now)
                         await self._add_history(projection, dataset, since, now, late=True)
                 except NotSupportedError as error:
                     log.info("portal.history.none", reason=str(error))
                     return
+                except BrokerRefusalError as error:
+                    log.warning("portal.history.refused", dataset=dataset.name, reason=str(error))
+                    continue
+                self._caught_up.add(mark)
                 self._notes["until"][mark] = rfc3339(now)
                 self._write_notes()
 
@@ -333,12 +361,14 @@ class Publisher:
                     continue
                 if rule is not None and rule.timed:
                     place = {other: entity[other] for other in _places(dataset) if other in entity}
-                    projection.keep(dataset, {"id": entity["id"], name: body, **place})
+                    kept = {"id": entity["id"], name: body, **place}
+                    projection.keep(dataset, kept, late=before is not None)
                     continue
                 left = less(body, rule, projection.public_id)
                 if left is not None:
                     attributes[name].append(left)
-        await projection.add_history(dataset, projection.public_id(str(entity["id"])), attributes)
+        entity_id = projection.public_id(str(entity["id"]), dataset.type)
+        await projection.add_history(dataset, entity_id, attributes)
 
     # ---- how far it got
 
@@ -354,12 +384,23 @@ def _places(dataset: Dataset) -> tuple[str, ...]:
     return ("location",) if any(rule.least and rule.metres for rule in dataset.rules.values()) else ()
 
 
-def _fingerprint(datasets: Iterable[Dataset]) -> str:
-    """Return a digest of all that decides on what of a type is published; empty: nothing is."""
-    said = [
+def _longest_wait(dataset: Dataset) -> timedelta:
+    """Return how long after it was observed the last of a dataset is published."""
+    waits = (rule.wait + (rule.period or timedelta()) for rule in dataset.rules.values())
+    return max(waits, default=timedelta())
+
+
+def _fingerprint(datasets: Iterable[Dataset], hidden: Sequence[str]) -> str:
+    """Return a digest of all that decides on what of a type is published; empty: nothing is.
+
+    Which ids are hidden counts, of any type: relationships lead to them.
+    """
+    said: list[Any] = [
         each.model_dump(mode="json", include={"name", "type", "attributes", "rules", "filter", "ids"})
         for each in datasets
     ]
+    if said and hidden:
+        said.append(list(hidden))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() if said else ""
 
 

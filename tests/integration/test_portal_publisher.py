@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from broker.client import NgsiLdClient, NotFoundError
+from broker.client import BrokerUnavailableError, NgsiLdClient, NotFoundError
 from ontology.loader import context, core_context, subjects
 from portal.datasets import Dataset, Rule, Text
 from portal.live import Live
@@ -295,3 +295,131 @@ async def test_the_broker_is_away(town: Town) -> None:
             return bool(await shown(view, dataset))
 
         await until(there)
+
+
+async def test_an_attribute_that_is_gone_of_an_entity_in_two_datasets(town: Town) -> None:
+    """It goes, whichever of the datasets names it; what waits for its time is not touched."""
+    busy = crowds("name", "peopleCount", name="busy", filter="peopleCount>5")
+    every = crowds("name", "location", name="every")
+    await town.tell(crowd("a", 9))
+    async with town.publishing(busy, every) as view:
+        assert "location" in (await shown(view, every))["a"]
+        await town.city.delete_attribute(ID.format("a"), "location", context=context_of("CrowdFlowObserved"))
+
+        async def gone() -> bool:
+            return "location" not in (await shown(view, every))["a"]
+
+        await until(gone)
+        assert (await shown(view, busy))["a"]["peopleCount"] == 9
+
+
+async def test_an_instance_that_is_gone(town: Town) -> None:
+    """Of an attribute with instances by datasetId, one goes: it goes from what is published too."""
+    dataset = crowds("name", "peopleCount")
+    other = {**measured(7, None, NOW), "datasetId": "urn:ngsi-ld:Dataset:other"}
+    await town.tell(crowd("a", 9, peopleCount=[measured(9, None, NOW), other]))
+    async with town.publishing(dataset) as view:
+        path = f"/entities/{ID.format('a')}/attrs/peopleCount"
+
+        async def instances() -> Any:
+            (entity,) = [each async for each in view.entities(dataset)]
+            return entity["peopleCount"]
+
+        assert len(await instances()) == 2
+        await town.city.request(
+            "DELETE",
+            path,
+            params={"datasetId": "urn:ngsi-ld:Dataset:other"},
+            context=context_of("CrowdFlowObserved"),
+        )
+
+        async def gone() -> bool:
+            return isinstance(await instances(), dict)
+
+        await until(gone)
+        assert (await instances())["value"] == 9
+
+
+async def test_hidden_are_ids_of_any_form(town: Town) -> None:
+    """Whose id does not name the type is hidden as well, and where relationships lead."""
+    dataset = Dataset(
+        name="spots",
+        type="ParkingSpot",
+        title=WORDS,
+        description=WORDS,
+        attributes=("name", "refParkingSite"),
+        ids="hidden",
+    )
+    own = "urn:ngsi-ld:villa-mueller"
+    link = {"type": "Relationship", "object": own}
+    await town.tell({"id": own, "type": "ParkingSpot", "name": said("odd"), "refParkingSite": link})
+    async with town.publishing(dataset) as view:
+        (entity,) = [each async for each in view.entities(dataset)]
+        assert "villa" not in str(entity)
+        assert entity["refParkingSite"]["object"] == entity["id"]
+        await asyncio.sleep(0.5)
+        assert [each["id"] async for each in view.entities(dataset)] == [entity["id"]]
+
+
+async def test_what_waits_survives_a_restart(town: Town) -> None:
+    """Values whose time had not come when the portal ended are published when it comes."""
+    dataset = crowds("name", "peopleCount", rules={"peopleCount": Rule(delay="PT6S")})
+    start = datetime.now(UTC)
+    await town.tell(crowd("markt", 1, start))
+    await town.tell(crowd("markt", 2, start + timedelta(milliseconds=500)))
+    async with town.publishing(dataset):
+        await asyncio.sleep(1)
+    await asyncio.sleep(0.5)
+    async with town.publishing(dataset) as view:
+
+        async def both() -> bool:
+            parts = view.observations(
+                dataset, start=start - timedelta(hours=1), end=start + timedelta(hours=1)
+            )
+            return [each.value async for part in parts for each in part] == [1, 2]
+
+        await until(both)
+
+
+async def test_a_dataset_that_the_broker_refuses_holds_up_no_other(town: Town) -> None:
+    broken = crowds(name="broken", filter="peopleCount~=((")
+    good = Dataset(
+        name="good", type="ParkingSpot", title=WORDS, description=WORDS, attributes=("name", "status")
+    )
+    spot = {"id": "urn:ngsi-ld:ParkingSpot:hagen:1", "type": "ParkingSpot"}
+    await town.tell({**spot, "status": measured("free", None, NOW)})
+    async with town.publishing(broken, good, pace=SLOW, notified=True) as view:
+        await town.tell({**spot, "status": measured("occupied", None, NOW + timedelta(seconds=1))})
+
+        async def occupied() -> bool:
+            await town.tell({**spot, "status": measured("occupied", None, datetime.now(UTC))})
+            return bool((await shown(view, good))["1"]["status"] == "occupied")
+
+        await until(occupied)
+
+
+async def test_times_at_the_end_of_the_calendar(town: Town) -> None:
+    """A delay after them is beyond what is a time at all; nothing ends for that."""
+    dataset = crowds("name", "peopleCount", rules={"peopleCount": Rule(delay="PT1S")})
+    await town.tell(crowd("far", 1, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)))
+    async with town.publishing(dataset) as view:
+        await town.tell(crowd("markt", 3, NOW - timedelta(minutes=1)))
+
+        async def there() -> bool:
+            return (await shown(view, dataset)).get("markt", {}).get("peopleCount") == 3
+
+        await until(there)
+
+
+async def test_what_waited_of_an_entity_that_is_gone(town: Town) -> None:
+    """It is not published, even where the broker went away in the middle of withdrawing."""
+    dataset = crowds("name", "peopleCount", rules={"peopleCount": Rule(delay="PT1H")})
+    async with NgsiLdClient(town.url, kind="embedded", tenant="public") as client:
+        view = View(name="public", datasets=(dataset,), client=client, context_of=context_of)
+        projection = Projection(view, key=b"key")
+        await projection.publish(dataset, [crowd("a", 1)])
+        assert projection.waiting == 1
+        client._base = "http://127.0.0.1:9"
+        with pytest.raises(BrokerUnavailableError):
+            await projection.keep_only(dataset, ())
+        assert projection.waiting == 0
