@@ -39,6 +39,7 @@ class Card:
         station: the most telling one; None: the theme has none.
         name: what the text is about.
         text: what comes first, such as “42 cm”.
+        what: what that is, such as “Wasserstand”; empty: the text says it.
         whole: the text is about all stations together, not about the one.
         summary: how the theme's stations are together; empty: there is nothing to add.
         spark: its last 24 hours as an SVG path, and where the last point is; None: not known.
@@ -49,6 +50,7 @@ class Card:
     station: Station | None
     name: str
     text: str
+    what: str
     whole: bool
     summary: str
     count: int
@@ -171,6 +173,7 @@ def card(
         station=station,
         name=whole[0] if whole else name,
         text=whole[1] if whole else "" if station is None else sentence(station, language),
+        what="" if whole or station is None else meant(station, language),
         whole=whole is not None,
         summary="" if whole else summary(theme, live, len(stations), language),
         count=len(stations),
@@ -182,12 +185,22 @@ def card(
 def sentence(station: Station, language: Language) -> str:
     """Say a station's main values, such as “7,3 °C, 83 %”."""
     kind = station.dataset.type
-    if station.verdict is not None and station.verdict.scale in rules().states:
-        return ""
-    names = station.main[:2] if station.theme in {"wetter", "verkehr"} else station.main[:1]
-    if station.verdict is not None and station.verdict.attribute in station.values:
-        names = (station.verdict.attribute,)
-    return ", ".join(language.value(kind, name, station.values[name]) for name in names)
+    return ", ".join(language.value(kind, name, station.values[name]) for name in _said(station))
+
+
+def meant(station: Station, language: Language) -> str:
+    """Say what the values of `sentence` are."""
+    return ", ".join(language.label(station.dataset.type, name) for name in _said(station))
+
+
+def _said(station: Station) -> tuple[str, ...]:
+    """Return the attributes whose values are said; none where the verdict says it all."""
+    verdict = station.verdict
+    if verdict is not None and verdict.scale in rules().states:
+        return ()
+    if verdict is not None and verdict.attribute in station.values:
+        return (verdict.attribute,)
+    return station.main[:2] if station.theme in {"wetter", "verkehr"} else station.main[:1]
 
 
 def together(theme: Theme, live: Sequence[Station], language: Language) -> tuple[str, str] | None:

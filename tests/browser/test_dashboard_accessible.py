@@ -61,6 +61,7 @@ async def both_appearances(page: Page) -> list[str]:
     """In the dark, colours alone are others."""
     found = await faults(page)
     await page.emulate_media(color_scheme="dark")
+    await page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))")
     if await page.locator("#chart").count():
         await page.wait_for_selector("#chart:not([aria-busy]) canvas")
     found += [f"dark: {fault}" for fault in await faults(page, _COLOURS)]

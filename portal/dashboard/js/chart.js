@@ -99,7 +99,7 @@ function space(low, high, { bars }) {
 /** How many digits tell the values of an axis apart. */
 function decimals(values) {
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) : 1;
-  return step >= 1 ? 0 : Math.min(3, Math.ceil(-Math.log10(step)));
+  return step >= 1 ? 0 : Math.min(3, Math.ceil(-Math.log10(step) - 1e-6));
 }
 
 /** The scale's bands behind the curve, each with its word. */
