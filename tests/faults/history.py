@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from tests.faults.measures import TYPE
 from tests.uplinks import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from tests.faults.measures import Measure
 
 _VALUE = "temperature"
+_RANGE = re.compile(r"date-time \S+?Z-(\S+Z)/.*")
 
 
 class History:
@@ -42,22 +44,42 @@ class History:
         async with aiohttp.ClientSession() as session:
             for device in self._devices:
                 entity = f"/entities/urn:ngsi-ld:{TYPE}:hagen:{device}"
-                past = await self._get(session, f"/temporal{entity}?options=temporalValues")
-                for value, at in _member(past).get("values", ()):
+                async for value, at in self._past(session, f"/temporal{entity}"):
                     key = device, _same(at)
                     self.instances[key] += 1
                     self.values[key] = value
-                now = await self._get(session, entity)
+                now, _ = await self._get(session, entity)
                 if now:
                     self.newest[device] = _same(_member(now)["observedAt"])
 
-    async def _get(self, session: aiohttp.ClientSession, path: str) -> dict[str, Any]:
-        async with session.get(self._url + path) as answer:
+    async def _past(self, session: aiohttp.ClientSession, path: str) -> AsyncIterator[tuple[Any, str]]:
+        """Give all values with their times, page by page (NGSI-LD, 6.3.10)."""
+        window: dict[str, str] = {}
+        end = None
+        while True:
+            asked = {"options": "temporalValues", "attrs": _VALUE, **window}
+            found, pages = await self._get(session, path, asked)
+            values = _member(found).get("values", [])
+            for value, at in values[1:] if values and values[0][1] == end else values:  # it begins there
+                end = at
+                yield value, at
+            if pages is None:
+                return
+            until = _RANGE.fullmatch(pages)
+            assert until is not None, pages
+            window = {"timerel": "after", "timeAt": until.group(1)}
+
+    async def _get(
+        self, session: aiohttp.ClientSession, path: str, asked: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, Any], str | None]:
+        """Return what is there, and the Content-Range where that is not all."""
+        prefer = {"Prefer": "maxpagesize=10000"}
+        async with session.get(self._url + path, params=asked, headers=prefer) as answer:
             if answer.status == 404:
-                return {}
-            assert answer.status == 200, await answer.text()
+                return {}, None
+            assert answer.status in {200, 206}, await answer.text()
             found: dict[str, Any] = await answer.json()
-            return found
+            return found, answer.headers.get("Content-Range")
 
     # What the account asks.
 
