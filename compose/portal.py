@@ -126,13 +126,19 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
             feedback=portal.feedback,
             basemap=portal.basemap,
         )
-        app = portal_app(office, INTERFACES, limiter=_limiter(portal), private=_private(publisher, token))
+        app = portal_app(
+            office,
+            INTERFACES,
+            limiter=_limiter(portal),
+            private=_private(publisher, token),
+            prepared=publisher.prepared.is_set,
+        )
         app.on_shutdown.append(end_streams)
         await stack.enter_async_context(listening(app, portal.host, around.port, portal.tls))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         tasks = [
             group.create_task(publisher.run()),
-            group.create_task(tend(office, most_bytes=int(portal.files_gigabytes * _GIGABYTE))),
+            group.create_task(_tend(publisher, office, int(portal.files_gigabytes * _GIGABYTE))),
         ]
         log.info("portal.started", url=office.url, datasets=len(catalogue.dataset))
         try:
@@ -140,6 +146,12 @@ async def open_portal(settings: Settings, around: Around) -> AsyncIterator[Publi
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def _tend(publisher: Publisher, office: Office, most_bytes: int) -> None:
+    """Make files, but none of what was published by other rules."""
+    await publisher.prepared.wait()
+    await tend(office, most_bytes=most_bytes)
 
 
 def _limiter(portal: PortalSettings) -> Limiter | None:
@@ -175,7 +187,10 @@ def _private(publisher: Publisher, token: str) -> Iterable[web.AbstractRouteDef]
         if not secrets.compare_digest(request.match_info["token"].encode(), token.encode()):
             return problem(404, "Not found", "There is nothing here.")
         request._client_max_size = _NOTIFICATION  # noqa: SLF001 - aiohttp has no limit by route
-        body = await request.json()
+        try:
+            body = await request.json()
+        except ValueError:  # as a defect, the address would be in the log, which is a secret
+            return problem(400, "Not a notification", "It is no JSON.")
         data = body.get("data") if isinstance(body, dict) else None
         if not isinstance(data, list):
             return problem(400, "Not a notification", "It has no data.")

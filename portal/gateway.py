@@ -8,6 +8,7 @@ here and Volme's own there. Who has a key may also subscribe, with endpoints tha
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ _READ = (
 )
 _QUERIES = ("/entityOperations/query", "/temporal/entityOperations/query")
 _NOT_FOUND = 404
+_BODY_S = 20.0  # that a body may take to come
 
 
 class _RefusedError(Exception):
@@ -198,7 +200,7 @@ def _context_asked(
         raise _RefusedError(detail="the Link header names more than one @context")
     if named:
         return _inner(named.pop(), office, view)
-    if request.content_type == _LD_JSON:
+    if body is not None and request.content_type == _LD_JSON:
         return None
     asked = request.query.get("type", request.match_info.get("type", ""))
     if not asked and request.match_info.get("id", "").startswith("urn:ngsi-ld:"):
@@ -216,7 +218,12 @@ async def _body(request: web.Request, office: Office, view: View) -> dict[str, A
     """Return a request's body; its @context is one that the portal has, its endpoint one that is allowed."""
     if request.method not in {"POST", "PATCH"}:
         return None
-    sent = await request.read()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            sent = await request.read()
+    except TimeoutError as error:
+        detail = f"the body did not come within {_BODY_S:.0f} s"
+        raise _RefusedError(status=408, title="Too slow", detail=detail) from error
     try:
         body = orjson.loads(sent)
     except orjson.JSONDecodeError as error:
@@ -231,6 +238,8 @@ async def _body(request: web.Request, office: Office, view: View) -> dict[str, A
         body["@context"] = [_inner(each, office, view) for each in several]
     if "/subscriptions" in request.path:
         _check_endpoint(body, office.endpoints.get(view.name, ()))
+        if isinstance(body.get("jsonldContext"), str):  # the broker would fetch it, from wherever it is
+            body["jsonldContext"] = _inner(body["jsonldContext"], office, view)
     return body
 
 

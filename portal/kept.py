@@ -30,6 +30,8 @@ _SMALL, _QUICK = 6, 4
 _COMPRESSIBLE = ("text/", "application/json", "application/vnd.", "image/svg+xml")
 _COMPRESSIBLE_ENDS = ("+json", "+xml", "/xml", "javascript", "turtle")
 _VARIED = ("Accept", "Accept-Language", "Link", "Prefer")
+#: What decides on who is shown what.
+KEYS = ("X-API-Key", "Authorization")
 _OK = 200
 
 
@@ -131,7 +133,7 @@ def kept(store: Kept) -> Middleware:
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method not in {"GET", "HEAD"} or "Range" in request.headers:
             return await handler(request)
-        personal = "X-API-Key" in request.headers or "Authorization" in request.headers
+        personal = any(name in request.headers for name in KEYS)
         asked = (request.method, request.path_qs, *(request.headers.get(name, "") for name in _VARIED))
         clock = asyncio.get_running_loop().time
         if personal:
@@ -207,7 +209,7 @@ async def _respond(request: web.Request, answer: Answer) -> web.Response:
             headers.append(("ETag", answer.etag))
         if "cache-control" not in names:
             headers.append(("Cache-Control", f"public, max-age={FRESH_S:.0f}"))
-        headers.append(("Vary", ", ".join(("Accept-Encoding", *_VARIED))))
+        headers.append(("Vary", ", ".join(("Accept-Encoding", *_VARIED, *KEYS))))
         if _not_modified(request, answer):
             kept = [pair for pair in headers if pair[0].lower() not in {"content-type", "content-encoding"}]
             return web.Response(status=304, headers=kept)

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from portal.office import digest
+from portal.office import OFFICE, digest, shown_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,13 +49,11 @@ class Limiter:
 
     def wait(self, request: web.Request) -> float:
         """Count a request; return for how many seconds its sender has to wait, 0 if it may go on."""
-        key = request.headers.get("X-API-Key") or request.headers.get("Authorization")
-        more = self._keyed if key else 1.0
-        # Whoever makes up keys is counted by address as well, for the keys are only known further in.
-        readers: list[tuple[bytes | str, float]] = [(self._address(request), self._keyed if key else 1.0)]
-        if key:
-            readers.append((digest(key), more))
-        return max(self._count(reader, more) for reader, more in readers)
+        key = shown_key(request)
+        partner = None if key is None else digest(key)
+        if partner is None or partner not in request.app[OFFICE].partners:
+            return self._count(self._address(request), 1.0)  # whoever makes up keys is one of the public
+        return self._count(partner, self._keyed)
 
     def _count(self, reader: bytes | str, more: float) -> float:
         now, full, rate = self._clock(), self._full * more, self._rate * more
@@ -74,7 +72,10 @@ class Limiter:
     def _address(self, request: web.Request) -> str:
         address = request.remote or ""
         if self._behind_proxy:
-            address = request.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
+            # A proxy may add a header of its own to those that the reader made up: the last one counts.
+            address = (
+                ",".join(request.headers.getall("X-Forwarded-For", [address])).rpartition(",")[2].strip()
+            )
         try:
             found = ipaddress.ip_address(address)
         except ValueError:

@@ -58,16 +58,22 @@ class Office:
         Raises:
             UnknownKeyError: the key is nobody's.
         """
-        key = request.headers.get("X-API-Key")
-        if key is None:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            key = token.strip() if scheme.lower() == "bearer" else None
+        key = shown_key(request)
         if key is None:
             return self.public
         view = self.partners.get(digest(key))
         if view is None:
             raise UnknownKeyError
         return view
+
+
+def shown_key(request: web.Request) -> str | None:
+    """Return the key that a request shows; None: it shows none."""
+    key = request.headers.get("X-API-Key")
+    if key is None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else None
+    return key
 
 
 def digest(key: str) -> bytes:

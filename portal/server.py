@@ -18,12 +18,12 @@ from aiohttp import web
 from broker.client import BrokerUnavailableError, NgsiLdError
 from ontology.loader import context, core_context, subjects
 from portal import gateway, static_files
-from portal.kept import Kept, kept, let_streams_go
+from portal.kept import KEYS, Kept, kept, let_streams_go
 from portal.office import OFFICE, Office, UnknownKeyError
 from portal.problems import problem, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -66,6 +66,7 @@ def portal_app(
     *,
     limiter: Limiter | None = None,
     private: Iterable[web.AbstractRouteDef] = (),
+    prepared: Callable[[], bool] | None = None,
 ) -> web.Application:
     """Return the application.
 
@@ -74,11 +75,15 @@ def portal_app(
         interfaces: the `routes` of each.
         limiter: says who has asked too much; None: nobody is limited.
         private: routes for the broker's notifications, which are neither limited nor kept.
+        prepared: says whether what is in the tenants was published by the rules of now; nothing is shown
+            before.
     """
+    private = tuple(private)
+    inner = {route.path for route in private if isinstance(route, web.RouteDef)}
     middlewares: list[Middleware] = [_preflight]
     if limiter is not None:
-        middlewares.append(_limits(limiter))
-    middlewares += [_errors, kept(Kept(_CACHE_BYTES))]
+        middlewares.append(_limits(limiter, inner))
+    middlewares += [_errors, _not_before(prepared, inner), kept(Kept(_CACHE_BYTES))]
     app = web.Application(middlewares=[web.middleware(each) for each in middlewares], client_max_size=_BODY)
     app.on_response_prepare.extend((_add_headers, let_streams_go))
     app[OFFICE] = office
@@ -118,12 +123,18 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     for name, value in {**_SAFE, **_CORS}.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "Volme"
+    if any(name in request.headers for name in KEYS):
+        # Caches on the way must not give what a key shows to others, whatever the interface said.
+        said = [part.strip() for part in response.headers.get("Cache-Control", "no-cache").split(",")]
+        response.headers["Cache-Control"] = ", ".join(["private", *(p for p in said if p != "public")])
     if request.app[OFFICE].url.startswith("https://"):
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
-def _limits(limiter: Limiter) -> Middleware:
+def _limits(limiter: Limiter, inner: Collection[str]) -> Middleware:
     async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _canonical(request) in inner:
+            return await handler(request)
         wait = limiter.wait(request)
         if wait > 0:
             return problem(
@@ -135,6 +146,21 @@ def _limits(limiter: Limiter) -> Middleware:
         return await handler(request)
 
     return limit
+
+
+def _canonical(request: web.Request) -> str:
+    """Return the path of the route that a request has found; empty: none."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
+
+
+def _not_before(prepared: Callable[[], bool] | None, inner: Collection[str]) -> Middleware:
+    async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if prepared is None or prepared() or _canonical(request) in inner:
+            return await handler(request)
+        return unavailable("What is published is being put in order after a change.", 10)
+
+    return wait
 
 
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,8 +14,10 @@ from urllib.parse import quote
 import orjson
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from broker.client import NgsiLdClient
+from portal import gateway
 from portal.limits import Limiter
 from portal.office import digest
 from portal.server import portal_app
@@ -25,8 +28,6 @@ from tests.portal_city import HAGEN, City, at, context_of, published_city, said,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
-
-    from aiohttp import web
 
     from portal.office import Office
 
@@ -238,8 +239,6 @@ async def test_headers_that_keep_browsers_safe(city: City) -> None:
 
 
 def _failing(_: Office) -> Iterable[web.AbstractRouteDef]:
-    from aiohttp import web  # noqa: PLC0415 - this test's alone
-
     async def fail(_: web.Request) -> web.Response:
         msg = "inner words"
         raise RuntimeError(msg)
@@ -277,3 +276,81 @@ async def test_the_broker_is_away(postgres: str, tmp_path: Path) -> None:
             status, headers, body = await ask(city, "GET", f"{API}/entities?type=FloodMonitoring")
             assert (status, headers["Retry-After"]) == (503, "10")
             assert "127.0.0.1" not in str(body)
+
+
+async def test_what_a_key_shows_is_in_no_cache_on_the_way(city: City) -> None:
+    for headers in ({"X_API_Key": PARTNER}, {"Authorization": f"Bearer {PARTNER}"}):
+        _, got, _ = await ask(city, "GET", f"{API}/entities?type=ParkingSpot", **headers)
+        assert "private" in got["Cache-Control"]
+        assert "public" not in got["Cache-Control"]
+    _, got, _ = await ask(city, "GET", f"{API}/entities?type=ParkingSpot")
+    assert {"X-API-Key", "Authorization"} <= set(got["Vary"].split(", "))
+
+
+async def test_no_reader_decides_what_others_get(city: City) -> None:
+    """A header that the kept answers are not told apart by does not change the answer."""
+    path = f"{API}/entities?type=FloodMonitoring&attrs=name"
+    _, _, found = await ask(city, "GET", path, Content_Type="application/ld+json")
+    assert found
+    assert (await ask(city, "GET", path))[2] == found
+
+
+async def test_the_broker_fetches_no_context_that_a_partner_names(city: City) -> None:
+    async with listening() as elsewhere:
+        body = {
+            "type": "Subscription",
+            "entities": [{"type": "ParkingSpot"}],
+            "jsonldContext": elsewhere.at("/context.jsonld"),
+            "notification": {"endpoint": {"uri": f"{city.office.endpoints['traffic'][0]}spots"}},
+        }
+        status, _, refusal = await ask(city, "POST", f"{API}/subscriptions", body, X_API_Key=PARTNER)
+        assert status == 400
+        assert "LdContextNotAvailable" in refusal["type"]
+
+
+async def test_a_body_that_does_not_come(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_BODY_S", 0.2)
+    host, port = city.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST {API}/entityOperations/query HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n"
+        "Content-Type: application/json\r\n\r\n{".encode()
+    )
+    async with asyncio.timeout(10):
+        assert b" 408 " in await reader.readline()
+    writer.close()
+
+
+async def test_who_counts_as_whom(postgres: str, tmp_path: Path) -> None:
+    """Made-up keys and addresses win nothing; the broker's notifications are not counted."""
+    taken: list[str] = []
+
+    async def notified(request: web.Request) -> web.Response:
+        taken.append(request.match_info["dataset"])
+        return web.Response()
+
+    async with published_city(postgres, tmp_path, entities=()) as city:
+        limiter = Limiter(each_minute=1, at_once=2, behind_proxy=True)
+        private = [web.post("/notified/{token}/{dataset}", notified)]
+        async with serving_app(city, portal_app(city.office, (), limiter=limiter, private=private)):
+            assert city.session is not None
+            for number in range(5):
+                async with city.session.post(f"{city.url}/notified/t/pegel") as answer:
+                    assert answer.status == 200
+                headers = [
+                    ("X-Forwarded-For", f"198.51.100.{number}"),
+                    ("X-Forwarded-For", "203.0.113.1"),
+                    ("X-API-Key", f"made-up-{number}"),
+                ]
+                async with city.session.get(f"{city.url}{API}/types", headers=headers) as answer:
+                    assert answer.status == (401 if number < 2 else 429)
+    assert len(taken) == 5
+
+
+async def test_nothing_is_shown_that_other_rules_published(city: City) -> None:
+    prepared = False
+    other = replace(city)
+    async with serving_app(other, portal_app(city.office, (), prepared=lambda: prepared)):
+        assert (await ask(other, "GET", f"{API}/entities?type=FloodMonitoring"))[0] == 503
+        prepared = True
+        assert (await ask(other, "GET", f"{API}/entities?type=FloodMonitoring"))[0] == 200
