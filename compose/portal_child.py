@@ -50,7 +50,11 @@ class PortalChild:
         pause = _FIRST_PAUSE_S
         while True:
             began = loop.time()
-            code = await self._once()
+            try:
+                code = await self._once()
+            except OSError as error:  # no memory or no more processes: the sensors' way goes on without it
+                log.error("portal.not_started", reason=str(error))  # noqa: TRY400 - where does not matter
+                code = -1
             pause = _FIRST_PAUSE_S if loop.time() - began > _WELL_S else min(2 * pause, _LONGEST_PAUSE_S)
             log.error("portal.ended", code=code, again_in_seconds=pause)
             await asyncio.sleep(pause)

@@ -338,9 +338,10 @@ class Projection:
             for name, rule in each.rules.items()
             if rule.timed
         }
+        now = now_public(entity, dataset, self.public_id)  # of what it has, a rule may leave nothing now
         for name in known.attributes.keys() - timed:
             digest, observed, there = known.attributes[name]
-            left = _instances_of(entity.get(name, ()))
+            left = _instances_of((now if name in dataset.attributes else entity).get(name, ()))
             for dataset_id in there - left:
                 await self._delete_instance(dataset, entity_id, name, dataset_id)
             if left & there:

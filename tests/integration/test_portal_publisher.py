@@ -423,3 +423,16 @@ async def test_what_waited_of_an_entity_that_is_gone(town: Town) -> None:
         with pytest.raises(BrokerUnavailableError):
             await projection.keep_only(dataset, ())
         assert projection.waiting == 0
+
+
+async def test_what_a_rule_leaves_nothing_of_any_more(town: Town) -> None:
+    dataset = crowds("name", "address", rules={"address": Rule(keep=("addressLocality",))})
+    await town.tell(crowd("a", 1, address=said({"addressLocality": "Hagen", "streetAddress": "secret"})))
+    async with town.publishing(dataset) as view:
+        assert (await shown(view, dataset))["a"]["address"] == {"addressLocality": "Hagen"}
+        await town.tell(crowd("a", 1, address=said({"streetAddress": "secret"})))
+
+        async def gone() -> bool:
+            return "address" not in (await shown(view, dataset))["a"]
+
+        await until(gone)
