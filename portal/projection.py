@@ -73,6 +73,8 @@ class Projection:
         self._live = live
         self._known: dict[str, _Known] = {}
         self._pending: dict[tuple[str, str], dict[tuple[str, datetime], Instance]] = {}
+        #: Datasets of which entities were taken out because another dataset has lost them.
+        self.disturbed: set[str] = set()
         self._untimed: dict[tuple[str, str, str, str | None], int] = {}
         self._several = {name for name in view.types if sum(d.type == name for d in view.datasets) > 1}
 
@@ -194,17 +196,24 @@ class Projection:
         mark = None if known is None else known.attributes.get(name)
         return _LONG_AGO if mark is None else mark[1]
 
-    async def publish_due(self, now: datetime) -> int:
+    async def publish_due(
+        self, now: datetime, *, held: Collection[str] = (), only: Dataset | None = None
+    ) -> int:
         """Publish what waited and has come to be public; return how many entities had changed.
+
+        Args:
+            now: with a time zone.
+            held: names of datasets of which means wait, for not all that belongs to them is read.
+            only: of this dataset alone; None: of all.
 
         Raises:
             NgsiLdError: the broker is away, or refuses; what is due stays due.
         """
         changed = 0
-        for dataset in self.view.datasets:
+        for dataset in self.view.datasets if only is None else (only,):
             for name, rule in dataset.rules.items():
                 kept = self._pending.get((dataset.name, name))
-                if not kept:
+                if not kept or (rule.least is not None and dataset.name in held):
                     continue
                 length = rule.wait if rule.period is None else rule.period + rule.wait
                 over = {key: each for key, each in kept.items() if key[1] <= now - length}
@@ -314,9 +323,10 @@ class Projection:
             for entity_id, known in self._known.items()
             if dataset.name in known.datasets and entity_id not in wanted
         ]
-        for entity_id in gone:  # one that another dataset has too comes again with that dataset's next turn
+        for entity_id in gone:  # one that another dataset has too comes again with that dataset's next look
             await self._delete(entity_id, history=False)
             known = self._known.pop(entity_id)
+            self.disturbed |= known.datasets - {dataset.name}
             if self._live is not None:
                 self._live.tell(entity_id, tuple(sorted(known.datasets)), None)
         return len(gone)

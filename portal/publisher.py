@@ -47,6 +47,7 @@ _AT_ONCE = 100
 _HISTORY_AT_ONCE = 25
 _LATE = timedelta(minutes=1)
 _EXPIRES = timedelta(hours=2)
+_WINDOW = timedelta(days=7)  # of history that is in memory at a time, where means are made of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +109,8 @@ class Publisher:
         self._ids: dict[str, set[str]] = {}
         self._told: dict[str, set[str]] = {}  # what was notified while everything is looked at
         self._caught_up: set[str] = set()
+        # Means are of all entities: they wait until the past of all is read.
+        self._held = {_mark_of(each, d) for each in projections for d in each.view.datasets if _has_means(d)}
         self._subscribed = False
         self.ready = asyncio.Event()
         self.problem: str | None = None
@@ -210,6 +213,10 @@ class Publisher:
                 self.refused[dataset.name] = str(error)
             else:
                 self.refused.pop(dataset.name, None)
+        for projection in self._projections:
+            names, projection.disturbed = projection.disturbed & self._ids.keys(), set()
+            for name in sorted(names - self.refused.keys()):
+                await self._look_at(self._datasets[name])
         self.ready.set()
 
     async def _look_at(self, dataset: Dataset) -> None:
@@ -252,7 +259,8 @@ class Publisher:
     async def _publish_due(self) -> None:
         async with self._turn:
             for projection in self._projections:
-                await projection.publish_due(datetime.now(UTC))
+                held = {d.name for d in projection.view.datasets if _mark_of(projection, d) in self._held}
+                await projection.publish_due(datetime.now(UTC), held=held)
 
     def _of(self, dataset: Dataset) -> Iterable[Projection]:
         return (each for each in self._projections if dataset in each.view.datasets)
@@ -303,29 +311,47 @@ class Publisher:
         await self.ready.wait()
         for projection in self._projections:
             for dataset in projection.view.datasets:
-                mark = f"{projection.view.name}/{dataset.name}"
+                mark = _mark_of(projection, dataset)
                 until = self._notes["until"].get(mark)
                 now = datetime.now(UTC)
                 try:
                     if until is None:
-                        await self._add_history(projection, dataset, now - self._pace.history, now)
+                        await self._add_past(projection, dataset, now - self._pace.history, now)
                     else:
                         since = moment_of(until)
                         if mark not in self._caught_up and (longest := _longest_wait(dataset)):
                             # What waited when the portal ended was nowhere but in its memory.
-                            await self._add_history(projection, dataset, since - longest, now)
+                            await self._add_past(projection, dataset, since - longest, now)
                         elif since < now - timedelta(seconds=2 * self._pace.late):
-                            await self._add_history(projection, dataset, since, now)
+                            await self._add_past(projection, dataset, since, now)
                         await self._add_history(projection, dataset, since, now, late=True)
                 except NotSupportedError as error:
                     log.info("portal.history.none", reason=str(error))
+                    self._held.clear()
                     return
                 except BrokerRefusalError as error:
                     log.warning("portal.history.refused", dataset=dataset.name, reason=str(error))
+                    self._held.discard(mark)
                     continue
+                self._held.discard(mark)
                 self._caught_up.add(mark)
                 self._notes["until"][mark] = rfc3339(now)
                 self._write_notes()
+
+    async def _add_past(
+        self, projection: Projection, dataset: Dataset, start: datetime, end: datetime
+    ) -> None:
+        """Publish what was observed between two moments; means in order of time, each of all entities."""
+        if not _has_means(dataset):
+            await self._add_history(projection, dataset, start, end)
+            return
+        self._held.add(_mark_of(projection, dataset))
+        while start < end:
+            until = min(start + _WINDOW, end)
+            await self._add_history(projection, dataset, start, until)
+            async with self._turn:
+                await projection.publish_due(until, only=dataset)
+            start = until
 
     async def _add_history(
         self, projection: Projection, dataset: Dataset, start: datetime, end: datetime, *, late: bool = False
@@ -382,6 +408,14 @@ class Publisher:
 def _places(dataset: Dataset) -> tuple[str, ...]:
     """Return what has to be read beside the attributes to know the square of an entity."""
     return ("location",) if any(rule.least and rule.metres for rule in dataset.rules.values()) else ()
+
+
+def _mark_of(projection: Projection, dataset: Dataset) -> str:
+    return f"{projection.view.name}/{dataset.name}"
+
+
+def _has_means(dataset: Dataset) -> bool:
+    return any(rule.least is not None for rule in dataset.rules.values())
 
 
 def _longest_wait(dataset: Dataset) -> timedelta:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -436,3 +437,23 @@ async def test_what_a_rule_leaves_nothing_of_any_more(town: Town) -> None:
             return "address" not in (await shown(view, dataset))["a"]
 
         await until(gone)
+
+
+async def test_means_of_the_past_are_of_all(town: Town) -> None:
+    """Of more entities than are read at a time, and of periods before the one that is now."""
+    dataset = crowds("name", "peopleCount", rules={"peopleCount": Rule(every="PT15M", least=5)})
+    first = NOW.replace(minute=0, second=0) - timedelta(hours=2)
+    second = first + timedelta(minutes=30)
+    for moment, factor in ((first, 1), (second, 2)):
+        await town.tell(*(crowd(f"{number:02}", factor * number, moment) for number in range(30)))
+    async with town.publishing(dataset, pace=replace(FAST, due=0.001)) as view:
+
+        async def complete() -> bool:
+            found = [
+                (each.observed_at, each.value)
+                async for part in view.observations(dataset, start=first, end=NOW)
+                for each in part
+            ]
+            return sorted(found) == [(first, 14.5)] * 30 + [(second, 29)] * 30
+
+        await until(complete)
