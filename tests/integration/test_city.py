@@ -302,4 +302,5 @@ async def test_every_vector_arrives_with_the_vendors_values(
             entity = f"urn:ngsi-ld:{type_name}:hagen:{dev_eui}"
             if entity not in seen:
                 seen[entity] = keyvalues(await client.entities.get(entity, asdict=True))
-            assert seen[entity][attribute] == pytest.approx(value, abs=1e-6), (device, attribute)
+            # Ours is rounded to a part of what the sensor resolves.
+            assert seen[entity][attribute] == pytest.approx(value, abs=1e-4), (device, attribute)
