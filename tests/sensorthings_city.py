@@ -93,16 +93,16 @@ async def sensorthings_service(
 @asynccontextmanager
 async def serving_city(city: City) -> AsyncIterator[Service]:
     """Serve a city at the address that the links in its answers name."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    city.office = replace(city.office, url=url)
-    app = web.Application()
-    app.add_routes(sensorthings.routes(city.office))
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Service(city=city, url=f"{url}{sensorthings.PATH}", session=session)
-    finally:
-        await runner.cleanup()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        city.office = replace(city.office, url=url)
+        app = web.Application()
+        app.add_routes(sensorthings.routes(city.office))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield Service(city=city, url=f"{url}{sensorthings.PATH}", session=session)
+        finally:
+            await runner.cleanup()
