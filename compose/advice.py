@@ -36,7 +36,7 @@ class Advice:
 
 
 #: What to do about dead letters, by kind: German, English.
-TODO: Mapping[str, tuple[str, str]] = {
+REMEDIES: Mapping[str, tuple[str, str]] = {
     "unknown-device": (
         "`volme devices pending` zeigt sie mit einem Vorschlag; `volme devices approve` stellt Wartendes zu.",
         "`volme devices pending` lists them with a proposal; `volme devices approve` delivers what waits.",
@@ -114,7 +114,7 @@ def letters(counts: Mapping[str, int]) -> Iterator[Advice]:
     """Return what to do about dead letters, by how many there are of a kind."""
     for kind, number in sorted(counts.items(), key=lambda item: -item[1]):
         if number:
-            do_de, do_en = TODO.get(kind, tuple(text.format(kind=kind) for text in _REPLAY))
+            do_de, do_en = REMEDIES.get(kind, tuple(text.format(kind=kind) for text in _REPLAY))
             yield Advice(
                 level="notice",
                 de=f"{number} nicht zustellbare Nachrichten der Art „{kind}“",

@@ -256,6 +256,7 @@ class Projection:
             )
 
     async def _write(self, dataset: Dataset, found: Mapping[str, Mapping[str, list[dict[str, Any]]]]) -> int:
+        now = datetime.now(UTC)
         updates: dict[str, dict[str, Any]] = {}
         marks: dict[str, dict[str, _Mark]] = {}
         for entity_id, attributes in found.items():
@@ -264,8 +265,9 @@ class Projection:
             for name, bodies in attributes.items():
                 mark = _mark(bodies)
                 before = known.attributes.get(name) if known else None
-                # What was read before and written after a newer value must not overtake it.
-                if before is None or (before[0] != mark[0] and mark[1] >= before[1]):
+                # What was read before and written after a newer value must not overtake it; a time that
+                # has not come is no newer value.
+                if before is None or (before[0] != mark[0] and (mark[1] >= before[1] or before[1] > now)):
                     changed[name] = bodies[0] if len(bodies) == 1 else bodies
                     # Instances that are not sent again stay, until `drop_attributes` finds them gone.
                     there = before[2] if before else frozenset()

@@ -107,6 +107,7 @@ class Publisher:
         self._turn = asyncio.Lock()
         self._notified: asyncio.Queue[tuple[str, list[dict[str, Any]]]] = asyncio.Queue(maxsize=1000)
         self._ids: dict[str, set[str]] = {}
+        self._locations: dict[str, dict[str, Any]] = {}  # by dataset and entity, where squares matter
         self._told: dict[str, set[str]] = {}  # what was notified while everything is looked at
         self._caught_up: set[str] = set()
         # Means are of all entities: they wait until the past of all is read.
@@ -221,17 +222,21 @@ class Publisher:
 
     async def _look_at(self, dataset: Dataset) -> None:
         ids = self._told[dataset.name] = set()
+        locations: dict[str, Any] = {}
+        by_square = _by_square(dataset)
         some: list[dict[str, Any]] = []
         async for entity in self._city.query(
             type=dataset.type, q=dataset.filter, context=self._context_of(dataset.type)
         ):
             ids.add(str(entity["id"]))
+            if by_square and "location" in entity:
+                locations[str(entity["id"])] = entity["location"]
             some.append(entity)
             if len(some) >= _AT_ONCE:
                 await self._publish(dataset, some, whole=True)
                 some = []
         await self._publish(dataset, some, whole=True)
-        self._ids[dataset.name] = ids
+        self._ids[dataset.name], self._locations[dataset.name] = ids, locations
         async with self._turn:
             for projection in self._of(dataset):
                 await projection.keep_only(dataset, ids)
@@ -362,7 +367,7 @@ class Publisher:
             params = {
                 "type": dataset.type,
                 "id": ",".join(ids[first : first + _HISTORY_AT_ONCE]),
-                "attrs": ",".join(dict.fromkeys((*dataset.attributes, *_places(dataset)))),
+                "attrs": ",".join(dataset.attributes),
             }
             if late:
                 params["timeproperty"] = "modifiedAt"
@@ -377,6 +382,7 @@ class Publisher:
         self, projection: Projection, dataset: Dataset, entity: Mapping[str, Any], before: datetime | None
     ) -> None:
         attributes: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        place = {"location": self._locations.get(dataset.name, {}).get(str(entity["id"]))}
         for name in dataset.attributes:
             rule = dataset.rules.get(name)
             bodies = entity.get(name, ())
@@ -386,8 +392,7 @@ class Publisher:
                 if before is not None and moment_of(str(body["observedAt"])) >= before:
                     continue
                 if rule is not None and rule.timed:
-                    place = {other: entity[other] for other in _places(dataset) if other in entity}
-                    kept = {"id": entity["id"], name: body, **place}
+                    kept = {"id": entity["id"], **place, name: body}
                     projection.keep(dataset, kept, late=before is not None)
                     continue
                 left = less(body, rule, projection.public_id)
@@ -405,9 +410,9 @@ class Publisher:
         part.replace(self._notes_file)
 
 
-def _places(dataset: Dataset) -> tuple[str, ...]:
-    """Return what has to be read beside the attributes to know the square of an entity."""
-    return ("location",) if any(rule.least and rule.metres for rule in dataset.rules.values()) else ()
+def _by_square(dataset: Dataset) -> bool:
+    """Say whether entities are taken together by where they lie, which history does not say."""
+    return any(rule.least and rule.metres for rule in dataset.rules.values())
 
 
 def _mark_of(projection: Projection, dataset: Dataset) -> str:

@@ -111,8 +111,10 @@ async def _notifications() -> AsyncIterator[tuple[str, list[Publisher]]]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/notify", publishers
-    await runner.cleanup()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/notify", publishers
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -459,3 +461,33 @@ async def test_means_of_the_past_are_of_all(town: Town) -> None:
             return sorted(found) == [(first, 14.5)] * 30 + [(second, 29)] * 30
 
         await until(complete)
+
+
+async def test_means_of_the_past_are_of_a_square(town: Town) -> None:
+    """Where an entity lies is not in what was observed: it is that of now."""
+    dataset = crowds("name", "peopleCount", rules={"peopleCount": Rule(every="PT15M", least=3, metres=1000)})
+    first = NOW.replace(minute=0, second=0) - timedelta(hours=2)
+    near = [crowd(f"{number}", number, first) for number in range(4)]
+    far = [crowd(f"{number}", 99, first, location=at(7.6, 51.3)) for number in (7, 8)]
+    await town.tell(*near, *far)
+    async with town.publishing(dataset) as view:
+
+        async def complete() -> bool:
+            parts = view.observations(dataset, start=first, end=NOW)
+            return sorted([each.value async for part in parts for each in part]) == [1.5] * 4
+
+        await until(complete)
+
+
+async def test_a_moment_that_has_not_come_keeps_nothing_away(town: Town) -> None:
+    """A clock that was years ahead has been set right."""
+    dataset = crowds()
+    await town.tell(crowd("markt", 1, NOW + timedelta(days=400)))
+    async with town.publishing(dataset) as view:
+        assert (await shown(view, dataset))["markt"]["peopleCount"] == 1
+        await town.tell(crowd("markt", 2, NOW))
+
+        async def right() -> bool:
+            return (await shown(view, dataset))["markt"]["peopleCount"] == 2
+
+        await until(right)
