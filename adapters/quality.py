@@ -17,16 +17,16 @@ What is derived from a flagged reading has its flag.
 
 from __future__ import annotations
 
-from array import array
 from datetime import timedelta
 from functools import cache
+from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from adapters.derive import DERIVATIONS, VARIANTS
 from ontology.loader import quantities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from models.reading import Reading
@@ -36,12 +36,11 @@ RANGE, CLOCK, RATE, STUCK = "range", "clock", "rate", "stuck"
 #: How far a device's clock may be ahead of ours; beyond a day it is no time at all.
 _AHEAD: Final = timedelta(minutes=5)
 # Of messages of one time that come later than this after each other, the clock stands still.
-_STANDS_S: Final = 60.0
-# So often at least a value has to come again before it is stuck.
+_STANDS: Final = timedelta(minutes=1)
+# A value is stuck only if it came again and again: the last time within this part of how long it may stay.
 _OFTEN: Final = 5
-_FLAGS: Final = (None, RATE, STUCK)
-# Of each quantity that is watched: value, when it was observed, since when it is so, how often, its flag.
-_VALUE, _AT, _SINCE, _TIMES, _FLAG, _WIDTH = range(6)
+_RATE, _STUCK = 1, 2
+_FLAGS: Final = {_RATE: RATE, _STUCK: STUCK}
 
 
 class Limit(NamedTuple):
@@ -50,13 +49,12 @@ class Limit(NamedTuple):
     Attributes:
         rate: the greatest change in a minute, in its unit; None: there is no limit.
         stuck: seconds that it never stays the same; None: it may.
-        low, high: at these values, and at zero, it may stay: the sensor's range ends there.
+        ends: values at which it may stay: zero, and where the sensor's range ends.
     """
 
     rate: float | None
     stuck: float | None
-    low: float | None
-    high: float | None
+    ends: frozenset[float]
 
 
 @cache
@@ -66,100 +64,98 @@ def limits() -> Mapping[str, Limit]:
         name: Limit(
             rate=quantity.rate,
             stuck=None if quantity.stuck is None else quantity.stuck * 3600,
-            low=quantity.low,
-            high=quantity.high,
+            ends=frozenset({0.0, *(end for end in (quantity.low, quantity.high) if end is not None)}),
         )
         for name, quantity in quantities().items()
         if quantity.rate is not None or quantity.stuck is not None
     }
 
 
+class _Together:
+    """Quantities that devices measure together, and what each device said of them last.
+
+    A state is packed, for a city has a hundred thousand devices: when it was observed, the flags, the values,
+    and since when each is what it is.
+    """
+
+    __slots__ = ("_flags", "_layout", "_limits", "_names", "_states")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._limits = tuple(limits()[name] for name in names)
+        self._layout = Struct(f"={2 + 2 * len(names)}d")
+        self._states: dict[str, bytes] = {}
+        self._flags: dict[int, Mapping[str, str]] = {}
+
+    def look(self, device_id: str, at: float, values: Sequence[float]) -> Mapping[str, str] | None:
+        """See `Recent.look`."""
+        packed = self._states.get(device_id)
+        if packed is None:
+            self._states[device_id] = self._layout.pack(at, 0, *values, *[at] * len(values))
+            return None
+        last, known, *rest = self._layout.unpack(packed)
+        if at <= last:
+            return self._told(int(known)) if at == last and known else None
+        since = rest[len(values) :]
+        passed, flags = at - last, 0
+        minutes = passed / 60 if passed > 60 else 1.0  # noqa: PLR2004 - seconds of a minute
+        compared = zip(values, rest, self._limits, strict=False)  # behind the values, `rest` has their times
+        for place, (value, before, (rate, stuck, ends)) in enumerate(compared):
+            if value != before:
+                since[place] = at
+                if rate is not None and not -rate * minutes <= value - before <= rate * minutes:
+                    flags |= _RATE << 2 * place
+            elif stuck is not None and at - since[place] > stuck >= _OFTEN * passed and value not in ends:
+                flags |= _STUCK << 2 * place
+        self._states[device_id] = self._layout.pack(at, flags, *values, *since)
+        return self._told(flags) if flags else None
+
+    def _told(self, flags: int) -> Mapping[str, str]:
+        found = self._flags.get(flags)
+        if found is None:
+            bits = ((name, flags >> 2 * place & 3) for place, name in enumerate(self._names))
+            found = self._flags[flags] = {name: _FLAGS[bit] for name, bit in bits if bit}
+        return found
+
+
 class Recent:
     """What devices said before, of the quantities that are watched. After a start it begins anew."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[tuple[str, ...], array[float]]] = {}
-        self._clocks: dict[str, tuple[float, float]] = {}
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._together: dict[tuple[str, ...], _Together] = {}
+        self._clocks: dict[str, tuple[datetime, datetime]] = {}
 
     def look(
-        self, device_id: str, at: float, values: Sequence[tuple[str, float]]
+        self, device_id: str, at: float, names: tuple[str, ...], values: Sequence[float]
     ) -> Mapping[str, str] | None:
         """Enter what a device measured, and return the flags by quantity; None: there are none.
 
-        The same again has the same flags; what is older than known is not looked at.
+        It is compared with what the device said before of the same quantities. The same again has the same
+        flags; what is older than known is not looked at.
 
         Args:
             device_id: of the device.
             at: when it was observed, in seconds since 1970.
-            values: of quantities in `limits`.
+            names: of quantities in `limits`, sorted.
+            values: of each.
         """
-        names, seen = self._state(device_id, values)
-        flags: dict[str, str] | None = None
-        for name, value in values:
-            place = names.index(name) * _WIDTH
-            before = seen[place + _AT]
-            if at > before:
-                _enter(seen, place, value, at, limits()[name])
-            elif at < before:
-                continue
-            flag = _FLAGS[int(seen[place + _FLAG])]
-            if flag is not None:
-                flags = {**(flags or {}), name: flag}
-        return flags
-
-    def _state(
-        self, device_id: str, values: Sequence[tuple[str, float]]
-    ) -> tuple[tuple[str, ...], array[float]]:
-        found = self._seen.get(device_id)
-        names = () if found is None else found[0]
-        more = tuple([name for name, _ in values if name not in names])
-        if found is not None and not more:
-            return found
-        names = self._names.setdefault((*names, *more), (*names, *more))
-        seen = array("d") if found is None else found[1]
-        seen.extend([0.0] * _WIDTH * len(more))
-        self._seen[device_id] = found = names, seen
-        return found
+        together = self._together.get(names)
+        if together is None:
+            together = self._together[names] = _Together(names)
+        return together.look(device_id, at, values)
 
     def clock_is_wrong(self, uplink: Uplink, device_id: str, received_at: datetime) -> bool:
         """Say whether a device's own clock is ahead, or stands still."""
         if not uplink.device_time:
             return False
-        if uplink.observed_at > received_at + _AHEAD:
+        observed_at = uplink.observed_at
+        if observed_at > received_at + _AHEAD:
             return True
-        observed, received = uplink.observed_at.timestamp(), received_at.timestamp()
         before = self._clocks.get(device_id)
-        if before is None or before[0] != observed:
-            self._clocks[device_id] = observed, received
+        if before is None or before[0] != observed_at:
+            self._clocks[device_id] = observed_at, received_at
             return False
-        return received - before[1] > _STANDS_S
-
-    def forget(self, device_ids: Iterable[str]) -> None:
-        """Forget devices."""
-        for device_id in device_ids:
-            self._seen.pop(device_id, None)
-            self._clocks.pop(device_id, None)
-
-
-def _enter(seen: array[float], place: int, value: float, at: float, limit: Limit) -> None:
-    before, since = seen[place + _VALUE], seen[place + _AT]
-    flag = 0
-    if since and limit.rate is not None:
-        minutes = max((at - since) / 60, 1.0)
-        flag = 1 if abs(value - before) > limit.rate * minutes else 0
-    if since and value == before:
-        seen[place + _TIMES] += 1
-        if (
-            limit.stuck is not None
-            and at - seen[place + _SINCE] > limit.stuck
-            and seen[place + _TIMES] >= _OFTEN
-            and value not in (0, limit.low, limit.high)
-        ):
-            flag = 2
-    else:
-        seen[place + _SINCE], seen[place + _TIMES] = at, 1
-    seen[place + _VALUE], seen[place + _AT], seen[place + _FLAG] = value, at, flag
+        return received_at - before[1] > _STANDS
 
 
 def out_of_range(reading: Reading) -> bool:

@@ -103,7 +103,8 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
         alone: of these, the ones that are not derived: name, position of the value, unit.
         cells: how each value becomes one of an attribute.
         numbers: the cells, where all of them are numbers: that is quicker.
-        watched: quantities of which it is looked at how they change, and positions of their values.
+        watched: quantities of which it is looked at how they change, sorted.
+        places: positions of their values.
         parts: the entities.
     """
 
@@ -113,7 +114,8 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
     alone: tuple[tuple[str, int, str | None], ...]
     cells: tuple[_Number | _Other, ...]
     numbers: tuple[_Number, ...] | None
-    watched: tuple[tuple[str, int], ...]
+    watched: tuple[str, ...]
+    places: tuple[int, ...]
     parts: tuple[_Part, ...]
 
     def fill(
@@ -175,8 +177,8 @@ class Shape(Struct, frozen=True, kw_only=True, gc=False):
 
     def _flagged(self, values: Sequence[Any], at: datetime, plan: Plan, recent: Recent) -> bool:
         """Say whether something changed as it never does: the whole way flags it."""
-        seen = [(name, values[index]) for name, index in self.watched]
-        return recent.look(plan.device.id, at.timestamp(), seen) is not None
+        seen = [values[index] for index in self.places]
+        return recent.look(plan.device.id, at.timestamp(), self.watched, seen) is not None
 
     def _write(self, values: Sequence[Any]) -> list[bytes] | None:
         """Return the attributes' values as JSON."""
@@ -312,6 +314,7 @@ def make_shape(
         parts.append(part)
         cells += fed[entity].values()
     numbers = tuple(cell for cell in cells if isinstance(cell, tuple))
+    watched = tuple(sorted(last.keys() & watched_limits().keys()))
     return Shape(
         steps=steps,
         count=len(last),
@@ -321,7 +324,8 @@ def make_shape(
         ),
         cells=tuple(cells),
         numbers=numbers if cells and len(numbers) == len(cells) else None,
-        watched=tuple((name, index) for name, index in last.items() if name in watched_limits()),
+        watched=watched,
+        places=tuple(last[name] for name in watched),
         parts=tuple(parts),
     )
 

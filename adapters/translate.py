@@ -453,12 +453,14 @@ def _flag_changes(done: Translation, uplink: Uplink, device: Device, world: Worl
     wrong_clock = _clock_is_wrong(done, uplink, world)
     flagged: list[Reading] = []
     for some in by_moment(done.readings) if done.readings else ():
-        watched = [
-            (each.quantity, float(each.value))
+        watched = {
+            each.quantity: float(each.value)
             for each in some
             if each.quantity in limits() and each.quality is None
-        ]
-        flags = dict(world.recent.look(device.id, some[0].observed_at.timestamp(), watched) or {})
+        }
+        names, at = tuple(sorted(watched)), some[0].observed_at.timestamp()
+        seen = world.recent.look(device.id, at, names, [watched[name] for name in names]) if names else None
+        flags = dict(seen or {})
         for each in some:
             if each.codec == "derived" and each.quantity not in flags:
                 inherited = next((flags[name] for name in sources_of(each.quantity) if name in flags), None)
