@@ -37,8 +37,7 @@ from compose.telemetry import configure_logs
 from models.types import TYPES
 from models.values import rfc3339
 from ontology.loader import context, core_context, subjects
-from portal.datasets import load_catalogue
-from portal.exports.tables import BERLIN
+from portal.datasets import ZONE, load_catalogue
 from portal.interfaces import INTERFACES
 from portal.live import Live
 from portal.live_events import end_streams
@@ -135,7 +134,7 @@ ROWS = (
     Row(name="file: CSV of now, other", path=lambda number: f"/files/wetter/current.csv?{number}"),
     Row(
         name="file: CSV of today, from the disk",
-        path=lambda _: f"/files/wetter/{datetime.now(BERLIN):%Y-%m-%d}.csv",
+        path=lambda _: f"/files/wetter/{datetime.now(ZONE):%Y-%m-%d}.csv",
     ),
 )
 

@@ -20,10 +20,10 @@ from aiohttp import web
 from broker.client import BrokerUnavailableError
 from models.ngsild import keyvalues
 from models.values import rfc3339
-from portal.catalogue_state import SIMULATION, observed, records_of
+from portal.catalogue_state import observed, records_of
 from portal.open_data.rendering import TEMPLATES
 from portal.problems import unavailable
-from portal.views import moment_of
+from portal.views import SIMULATION, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

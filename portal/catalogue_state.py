@@ -22,7 +22,7 @@ import structlog
 
 from models.values import rfc3339
 from portal.files import files_of
-from portal.views import moment_of, value_of
+from portal.views import SIMULATION, moment_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: `source` of what the simulator makes.
-SIMULATION: Final = "simulation"
 _MEMORY: Final = "catalogue.json"
 
 

@@ -12,6 +12,7 @@ import re
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -36,6 +37,9 @@ Longitude = Annotated[float, Field(ge=-180, le=180)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 
 Model: TypeAlias = type[Entity]
+
+#: The city's own clock: days, months and what people read go by it.
+ZONE = ZoneInfo("Europe/Berlin")
 
 Theme = Literal[
     "AGRI", "ECON", "EDUC", "ENER", "ENVI", "GOVE", "HEAL", "INTR", "JUST", "REGI", "SOCI", "TECH", "TRAN"

@@ -40,7 +40,7 @@ LICENCES: Mapping[str, tuple[str, str]] = {
 }
 """Title and address of the licence's text, by its code."""
 
-#: Labels of attributes that no quantity of the vocabulary becomes.
+#: Labels of attributes that no quantity of the vocabulary becomes, or several.
 _LABELS: Mapping[str, tuple[str, str]] = {
     "name": ("Name", "name"),
     "source": ("Quelle", "source"),
@@ -62,6 +62,14 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "dangerLevel": ("Gefahrenschwelle der Messstelle", "danger threshold of the station"),
     "fillingLevel": ("Füllstand", "fill level"),
     "totalConsumption": ("Zählerstand", "meter reading"),
+    "totalSpotNumber": ("Stellplätze", "spots"),
+    "availableSpotNumber": ("Freie Stellplätze", "free spots"),
+    "occupiedSpotNumber": ("Belegte Stellplätze", "occupied spots"),
+    "address": ("Adresse", "address"),
+    "description": ("Beschreibung", "description"),
+    "subCategory": ("Unterart", "subcategory"),
+    "severity": ("Schwere", "severity"),
+    "dateIssued": ("Gemeldet am", "issued at"),
 }
 
 

@@ -26,6 +26,7 @@ from aiohttp import web
 
 from broker.client import NgsiLdError
 from ontology.loader import areas
+from portal.datasets import ZONE
 from portal.described import LICENCES, privacy_text, shown
 from portal.pages_assets import assets
 from portal.pages_cards import Sparks, card, cards, curve_of, parking, sentence, telling
@@ -33,7 +34,7 @@ from portal.pages_list import DISTRICT, PAGE, QUERY, SORT, TOPIC, Asked, listed
 from portal.pages_outline import WIDTH, marks, outline
 from portal.pages_rules import DASHBOARD, rules
 from portal.pages_stations import Collector
-from portal.pages_text import ZONE, languages
+from portal.pages_text import languages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

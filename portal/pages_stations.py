@@ -31,7 +31,7 @@ from broker.client import NgsiLdError, NotSupportedError
 from models.types import attribute_unit
 from models.values import rfc3339
 from portal.pages_rules import rules
-from portal.views import moment_of, value_of
+from portal.views import SIMULATION, moment_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -311,7 +311,7 @@ def _station(dataset: Dataset, theme: str, entity: Mapping[str, Any], means: Mea
         name=_SIMULATED.sub("", text),
         district=area if isinstance(area, str) else None,
         position=_position(entity.get("location")),
-        simulated=source == "simulation",
+        simulated=source == SIMULATION,
         values=values,
         verdict=rules().judge(dataset.type, judged, {key: value.unit for key, value in values.items()}),
         trend=trend,

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
+from portal.datasets import ZONE
 from portal.described import label, shown
 from portal.pages_rules import DASHBOARD
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from portal.pages_stations import Value
 
 #: Where the city's clocks are set.
-ZONE = ZoneInfo("Europe/Berlin")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _AGES = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
 

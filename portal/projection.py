@@ -383,11 +383,6 @@ class Projection:
                 log.debug("portal.entity.gone_already", entity=entity_id)
 
     @property
-    def published(self) -> int:
-        """How many entities are in the tenant."""
-        return len(self._known)
-
-    @property
     def waiting(self) -> int:
         """How many values wait to be published."""
         return sum(map(len, self._pending.values()))

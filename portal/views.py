@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from broker.client import NgsiLdClient
     from portal.datasets import Dataset
 
+#: `source` of what the simulator makes.
+SIMULATION = "simulation"
 _ENTITIES_AT_ONCE = 25
 _SHORTEST = timedelta(milliseconds=1)
 

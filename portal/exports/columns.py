@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from models.entity import TIME_ATTRIBUTES
 from models.types import attributes as attributes_of
 from ontology.loader import context, quantities, units
+from portal.described import label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,39 +30,13 @@ Kind = Literal["text", "number", "integer", "boolean", "moment", "list", "struct
 ID, NAME, SOURCE, LOCATION = "id", "name", "source", "location"
 LONGITUDE, LATITUDE, TIME, QUALITY = "longitude", "latitude", "time", "quality"
 
-#: What the vocabulary of quantities has no word for.
+#: Of columns that are no attribute.
 _LABELS: Mapping[str, tuple[str, str]] = {
     ID: ("Kennung", "identifier"),
-    NAME: ("Name", "name"),
     LONGITUDE: ("Längengrad", "longitude"),
     LATITUDE: ("Breitengrad", "latitude"),
     TIME: ("Zeitpunkt", "time of observation"),
     QUALITY: ("Qualität", "quality"),
-    LOCATION: ("Ort", "place"),
-    SOURCE: ("Quelle", "source"),
-    "areaServed": ("Gebiet", "area"),
-    "address": ("Adresse", "address"),
-    "category": ("Art", "category"),
-    "subCategory": ("Unterart", "subcategory"),
-    "dateIssued": ("Gemeldet am", "issued at"),
-    "dateObserved": ("Beobachtet am", "observed at"),
-    "observationDateTime": ("Beobachtet am", "observed at"),
-    "dateObservedFrom": ("Messbeginn", "measured from"),
-    "dateObservedTo": ("Messende", "measured to"),
-    "description": ("Beschreibung", "description"),
-    "meterType": ("Zählerart", "type of meter"),
-    "refParkingSite": ("Parkplatz", "parking site"),
-    "severity": ("Schwere", "severity"),
-    "sonometerClass": ("Geräteklasse", "class of the sound level meter"),
-    "stationID": ("Messstelle", "station"),
-    "status": ("Status", "status"),
-    "storedWasteKind": ("Wertstoff", "kind of waste"),
-    "totalConsumption": ("Zählerstand", "meter reading"),
-    "alertLevel": ("Warnstufe", "alert level"),
-    "dangerLevel": ("Gefahrenstufe", "danger level"),
-    "totalSpotNumber": ("Stellplätze", "spots"),
-    "availableSpotNumber": ("Freie Stellplätze", "free spots"),
-    "occupiedSpotNumber": ("Belegte Stellplätze", "occupied spots"),
 }
 #: Numbers that somebody has set, and no sensor observes.
 _SET = frozenset({"alertLevel", "dangerLevel", "totalSpotNumber"})
@@ -178,7 +153,7 @@ def _renamed(column: Column) -> Column:
 
 
 def _own(name: str, kind: Kind) -> Column:
-    de, en = _LABELS[name]
+    de, en = _LABELS.get(name) or label("", name)  # what every type has is called the same everywhere
     return Column(name=name, de=de, en=en, kind=kind)
 
 
@@ -187,7 +162,7 @@ def _column(dataset: Dataset, attribute: Attribute) -> Column:
     kind = _kind(dataset.model.model_fields[attribute.field].annotation)
     if kind == "integer" and rule is not None and rule.least is not None:
         kind = "number"  # a mean
-    de, en = _label(dataset.type, name)
+    de, en = label(dataset.type, name)
     return Column(
         name=name,
         de=de,
@@ -208,28 +183,21 @@ def _terms(dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _label(type_name: str, name: str) -> tuple[str, str]:
-    labels = _quantity_labels().get((type_name, name), ())
-    if len(set(labels)) == 1:
-        return labels[0]
-    return _LABELS.get(name, (name, name))
-
-
 @cache
-def _quantity_labels() -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
-    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    for quantity in quantities().values():
-        for type_name, target in quantity.targets.items():
-            key = type_name, target.attribute
-            found[key] = (*found.get(key, ()), (quantity.label_de, quantity.label_en))
-    return found
+def _fed() -> frozenset[tuple[str, str]]:
+    """Return types and attributes that a quantity becomes."""
+    return frozenset(
+        (type_name, target.attribute)
+        for quantity in quantities().values()
+        for type_name, target in quantity.targets.items()
+    )
 
 
 def _is_measured(dataset: Dataset, attribute: Attribute) -> bool:
     """Say whether an attribute is of the kind that sensors observe, and not one that describes."""
     if attribute.name in {*TIME_ATTRIBUTES, *_SET} or attribute.kind != "Property":
         return False
-    if attribute.unit is not None or (dataset.type, attribute.name) in _quantity_labels():
+    if attribute.unit is not None or (dataset.type, attribute.name) in _fed():
         return True
     return _kind(dataset.model.model_fields[attribute.field].annotation) in {"number", "integer", "boolean"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ontology.loader import units
 from portal.exports.columns import ID, LATITUDE, LONGITUDE, QUALITY, TIME
-from portal.exports.tables import ZONE
+from portal.exports.tables import TIME_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ def _columns(sheet: Sheet, *, german: bool) -> Iterator[dict[str, Any]]:
         yield _column(column, german=german, required=column.name == ID)
         if german and column.name == TIME:
             label = {"de": "Abstand von UTC", "en": "offset from UTC"}
-            yield {"name": "timeZone", "titles": ZONE, "dc:title": _both(**label), "datatype": "string"}
+            yield {"name": "timeZone", "titles": TIME_ZONE, "dc:title": _both(**label), "datatype": "string"}
 
 
 def _column(column: Column, *, german: bool, required: bool) -> dict[str, Any]:

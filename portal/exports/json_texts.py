@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from portal.exports.columns import Sheet
     from portal.exports.rows import Row
 
-_QUALITY = "https://uri.etsi.org/ngsi-ld/default-context/quality"
 
-
-class _Listed:
+class _Listed(ABC):
     """Writes a document that is a list of objects between a head and a tail, a line each."""
 
     def __init__(self, sheet: Sheet) -> None:
@@ -44,13 +43,13 @@ class _Listed:
         """Write the tail."""
         return b"\n]}\n"
 
+    @abstractmethod
     def head(self) -> bytes:
         """Return what stands before the objects."""
-        raise NotImplementedError
 
+    @abstractmethod
     def objects(self, rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
         """Return rows as objects."""
-        raise NotImplementedError
 
 
 class GeoJson(_Listed):
@@ -85,7 +84,7 @@ class JsonLd(_Listed):
         """Return the context, and what stands before the entities."""
         known: dict[str, Any] = context(self._sheet.dataset.model.subject)["@context"]
         names = (self._sheet.dataset.type, *self._sheet.dataset.attributes)
-        terms = {QUALITY: _QUALITY, **{name: known[name] for name in (*names, QUALITY) if name in known}}
+        terms = {name: known[name] for name in (*names, QUALITY) if name in known}
         contexts = orjson.dumps([terms, core_context()["@context"]])
         return b'{"@context":' + contexts + b',"@graph":['
 

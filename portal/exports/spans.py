@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from portal.exports.tables import BERLIN
+from portal.datasets import ZONE
 
 _NAME = re.compile(r"(?P<stem>current|\d{4}-\d\d(?:-\d\d)?)\.(?P<extension>[a-z.]{1,12})")
 _FIRST_YEAR = 2000
@@ -70,7 +70,7 @@ class Span:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=BERLIN).astimezone(UTC)
+    return datetime.combine(day, time(), tzinfo=ZONE).astimezone(UTC)
 
 
 def read_name(name: str) -> tuple[Span | None, str] | None:
@@ -100,7 +100,7 @@ def read_span(stem: str) -> Span | None:
 
 def today(now: datetime) -> date:
     """Return which day it is in the city."""
-    return now.astimezone(BERLIN).date()
+    return now.astimezone(ZONE).date()
 
 
 def last_days(now: datetime, count: int) -> list[Span]:

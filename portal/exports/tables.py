@@ -14,8 +14,8 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
+from portal.datasets import ZONE
 from portal.exports.columns import TIME
 from portal.exports.rows import flags
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from portal.exports.columns import Sheet
     from portal.exports.rows import Row
 
-BERLIN = ZoneInfo("Europe/Berlin")
 #: Header of the column beside the local time that says how far it is from UTC.
-ZONE = "Zeitzone"
+TIME_ZONE = "Zeitzone"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide signs count too
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LISTED = "|"
@@ -109,14 +108,14 @@ class German(Machine):
     def begin(self) -> bytes:
         """Write the header, behind a mark by which Excel knows UTF-8."""
         header = [column.german for column in self._sheet.all]
-        header.insert([column.name for column in self._sheet.all].index(TIME) + 1, ZONE)
+        header.insert([column.name for column in self._sheet.all].index(TIME) + 1, TIME_ZONE)
         return "\ufeff".encode() + self._written([header])
 
     def time(self, moment: datetime | None) -> Sequence[str]:
         """Write local time and, in a cell of its own, how far that is from UTC."""
         if moment is None:
             return "", ""
-        text = moment.astimezone(BERLIN).isoformat(sep=" ")
+        text = moment.astimezone(ZONE).isoformat(sep=" ")
         local, offset = text[:-6], text[-6:]
         return local.rstrip("0").replace(".", ",") if "." in local else local, f"UTC{offset}"
 

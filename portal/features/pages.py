@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from portal.datasets import ZONE
 from portal.views import moment_of
 
 if TYPE_CHECKING:
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from portal.features.asked import Asked, Language
     from portal.features.columns import Column
 
-_CITY: Final = ZoneInfo("Europe/Berlin")
-
 
 def moment(value: str, language: Language) -> str:
     """Return a moment as people read it, in the city's time; anything else as it is."""
     try:
-        local = moment_of(value).astimezone(_CITY)
+        local = moment_of(value).astimezone(ZONE)
     except (ValueError, OverflowError):
         return value
     form = "%d.%m.%Y, %H:%M Uhr" if language == "de" else "%d %b %Y, %H:%M"

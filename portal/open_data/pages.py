@@ -22,13 +22,13 @@ from models.types import attribute_unit
 from ontology.loader import areas, units
 from portal.catalogue import NEGOTIATED, CataloguePublisher, preferred
 from portal.catalogue_graph import description_of
-from portal.catalogue_state import SIMULATION, records_of
+from portal.catalogue_state import records_of
 from portal.described import LICENCES, label, shown
 from portal.open_data import words
 from portal.open_data.calls import calls, measured
 from portal.open_data.rendering import page
 from portal.problems import problem, unavailable
-from portal.views import moment_of
+from portal.views import SIMULATION, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
-from zoneinfo import ZoneInfo
 
-from portal.datasets import Text
+from portal.datasets import ZONE, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 Language = Literal["de", "en"]
 
 #: Where the city's clocks are set.
-ZONE: Final = ZoneInfo("Europe/Berlin")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: From so many seconds on, an age is said in this unit.
 _AGES: Final = (

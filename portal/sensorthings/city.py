@@ -11,6 +11,7 @@ platform's stations stand still. What is simulated says so, wherever it is shown
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -20,8 +21,9 @@ from models.ngsild import keyvalues
 from models.types import TYPES
 from models.values import rfc3339
 from ontology.loader import context, quantities, units
+from portal.described import label
 from portal.sensorthings.model import KINDS, Node, Seen, Stream
-from portal.views import moment_of, value_of
+from portal.views import SIMULATION, moment_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -166,7 +168,7 @@ class _Builder:
         }
         plain = keyvalues({"type": datasets[0].type, **body})
         measured = {name: each for name, each in body.items() if _measured(name, each)}
-        simulated = plain.get("source") == "simulation"
+        simulated = plain.get("source") == SIMULATION
         thing = self._thing(entity_id, datasets, plain, measured.keys(), simulated=simulated)
         feature = self._place(thing, plain.get("location"))
         streams: list[Node] = []
@@ -323,18 +325,18 @@ class _Builder:
         if known is not None:
             return known
         quantity = _quantities().get((type_name, name))
-        label = quantity.label_de if quantity else name
-        properties: dict[str, Any] = {"attribute": name, "type": type_name}
+        german, english = label(type_name, name)
+        properties: dict[str, Any] = {"attribute": name, "type": type_name, "label_en": english}
         if quantity is not None:
-            properties |= {"quantity": quantity.name, "label_en": quantity.label_en}
+            properties["quantity"] = quantity.name
         return self._put(
             Node(
                 kind=KINDS["ObservedProperties"],
                 id=node_id,
                 body={
-                    "name": label,
+                    "name": german,
                     "definition": _iri(type_name, name),
-                    "description": f"{label} ({quantity.label_en})" if quantity else f"{type_name}.{name}",
+                    "description": f"{german} ({english})",
                     "properties": properties,
                 },
                 links={"Datastreams": []},
@@ -417,12 +419,14 @@ def _unit(code: Any) -> dict[str, str | None]:
 
 @cache
 def _quantities() -> Mapping[tuple[str, str], Quantity]:
-    """Return the quantity that an attribute of a type takes, the first where it is several."""
-    return {
-        (type_name, target.attribute): quantity
-        for quantity in reversed(list(quantities().values()))
+    """Return the quantity that an attribute of a type takes, where it takes one alone."""
+    fed = [
+        ((type_name, target.attribute), quantity)
+        for quantity in quantities().values()
         for type_name, target in quantity.targets.items()
-    }
+    ]
+    times = Counter(place for place, _ in fed)
+    return {place: quantity for place, quantity in fed if times[place] == 1}
 
 
 def _iri(type_name: str, name: str) -> str:
