@@ -10,15 +10,12 @@ from the broker's history. Nothing is kept here that could not be read again, bu
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
 
 from broker.client import (
@@ -29,6 +26,7 @@ from broker.client import (
     NotSupportedError,
 )
 from models.values import rfc3339
+from portal.notes import Notes, fingerprint
 from portal.privacy import less
 from portal.views import View, moment_of
 
@@ -97,9 +95,8 @@ class Publisher:
         self._projections = tuple(projections)
         self._context_of = context_of
         self._endpoint = endpoint
-        self._notes_file = notes
         self._pace = pace or Pace()
-        self._notes = _read_notes(notes)
+        self._notes = Notes(notes)
         self._datasets = {d.name: d for each in projections for d in each.view.datasets}
         self._source = View(
             name="city", datasets=tuple(self._datasets.values()), client=city, context_of=context_of
@@ -153,9 +150,9 @@ class Publisher:
 
     def _outdated(self, projection: Projection) -> dict[str, str]:
         """Return the types that were published by other rules, and the digest of those of now."""
-        view, rules = projection.view, self._notes["rules"].get(projection.view.name, {})
+        view, rules = projection.view, self._notes.rules.get(projection.view.name, {})
         wanted = {
-            name: _fingerprint([d for d in view.datasets if d.type == name], projection.hidden)
+            name: fingerprint([d for d in view.datasets if d.type == name], projection.hidden)
             for name in sorted({*view.types, *rules})
         }
         return {name: digest for name, digest in wanted.items() if rules.get(name) != digest}
@@ -164,19 +161,19 @@ class Publisher:
         """Empty what was published by other rules, and read what is published."""
         for projection in self._projections:
             view = projection.view
-            rules = self._notes["rules"].setdefault(view.name, {})
+            rules = self._notes.rules.setdefault(view.name, {})
             for type_name, wanted in self._outdated(projection).items():
                 number = await projection.forget(type_name)
                 if number:
                     log.info("portal.rules.changed", view=view.name, type=type_name, withdrawn=number)
                 for dataset in view.datasets:
                     if dataset.type == type_name:
-                        self._notes["until"].pop(f"{view.name}/{dataset.name}", None)
+                        self._notes.until.pop(_mark_of(projection, dataset), None)
                 if type_name in view.types:
                     rules[type_name] = wanted
                 else:
                     del rules[type_name]
-                self._write_notes()
+                self._notes.write()
             await projection.remember()
         self.prepared.set()
 
@@ -317,7 +314,7 @@ class Publisher:
         for projection in self._projections:
             for dataset in projection.view.datasets:
                 mark = _mark_of(projection, dataset)
-                until = self._notes["until"].get(mark)
+                until = self._notes.until.get(mark)
                 now = datetime.now(UTC)
                 try:
                     if until is None:
@@ -340,8 +337,8 @@ class Publisher:
                     continue
                 self._held.discard(mark)
                 self._caught_up.add(mark)
-                self._notes["until"][mark] = rfc3339(now)
-                self._write_notes()
+                self._notes.until[mark] = rfc3339(now)
+                self._notes.write()
 
     async def _add_past(
         self, projection: Projection, dataset: Dataset, start: datetime, end: datetime
@@ -401,14 +398,6 @@ class Publisher:
         entity_id = projection.public_id(str(entity["id"]), dataset.type)
         await projection.add_history(dataset, entity_id, attributes)
 
-    # ---- how far it got
-
-    def _write_notes(self) -> None:
-        self._notes_file.parent.mkdir(parents=True, exist_ok=True)
-        part = self._notes_file.with_suffix(".part")
-        part.write_bytes(orjson.dumps(self._notes, option=orjson.OPT_INDENT_2))
-        part.replace(self._notes_file)
-
 
 def _by_square(dataset: Dataset) -> bool:
     """Say whether entities are taken together by where they lie, which history does not say."""
@@ -427,29 +416,3 @@ def _longest_wait(dataset: Dataset) -> timedelta:
     """Return how long after it was observed the last of a dataset is published."""
     waits = (rule.wait + (rule.period or timedelta()) for rule in dataset.rules.values())
     return max(waits, default=timedelta())
-
-
-def _fingerprint(datasets: Iterable[Dataset], hidden: Sequence[str]) -> str:
-    """Return a digest of all that decides on what of a type is published; empty: nothing is.
-
-    Which ids are hidden counts, of any type: relationships lead to them.
-    """
-    said: list[Any] = [
-        each.model_dump(mode="json", include={"name", "type", "attributes", "rules", "filter", "ids"})
-        for each in datasets
-    ]
-    if said and hidden:
-        said.append(list(hidden))
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() if said else ""
-
-
-def _read_notes(file: Path) -> dict[str, dict[str, Any]]:
-    notes: dict[str, dict[str, Any]] = {"rules": {}, "until": {}}
-    try:
-        read = orjson.loads(file.read_bytes())
-    except FileNotFoundError:
-        return notes
-    except orjson.JSONDecodeError:
-        log.warning("portal.notes.unreadable", file=str(file))
-        return notes
-    return {name: read.get(name, {}) for name in notes} if isinstance(read, dict) else notes

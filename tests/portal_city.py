@@ -22,6 +22,7 @@ from portal.live import Live
 from portal.office import OFFICE, Office
 from portal.views import View
 from tests.embedded_serving import own_database, serving
+from tests.http_serving import served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -189,14 +190,5 @@ async def serving_routes(
 @asynccontextmanager
 async def serving_app(city: City, app: web.Application) -> AsyncIterator[City]:
     """Serve an application on a port of its own."""
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        city.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with aiohttp.ClientSession() as session:
-            city.session = session
-            yield city
-    finally:
-        await runner.cleanup()
+    async with served(app) as city.url, aiohttp.ClientSession() as city.session:
+        yield city

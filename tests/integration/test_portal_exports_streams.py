@@ -25,6 +25,7 @@ from portal.live import Live
 from portal.office import Office
 from portal.views import View
 from tests.embedded_serving import own_database, serving
+from tests.http_serving import served
 from tests.portal_city import HAGEN, City, context_of, measured, serving_routes
 
 if TYPE_CHECKING:
@@ -120,16 +121,8 @@ async def failing_front(broker: NgsiLdClient, after: int) -> AsyncIterator[NgsiL
 
         app = web.Application()
         app.router.add_get("/{any:.*}", pass_on)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with NgsiLdClient(url, kind="embedded", tenant="public") as client:
-                yield client
-        finally:
-            await runner.cleanup()
+        async with served(app) as url, NgsiLdClient(url, kind="embedded", tenant="public") as client:
+            yield client
 
 
 async def test_a_file_that_breaks_off_is_seen_to_and_not_kept(city: City, tmp_path: Path) -> None:

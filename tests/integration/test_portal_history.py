@@ -18,6 +18,7 @@ from broker.client import BrokerFailureError, NgsiLdClient
 from ontology.loader import context
 from portal.history import History
 from tests.embedded_serving import own_database, serving
+from tests.http_serving import served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -81,16 +82,8 @@ async def silent_about_ranges(broker: NgsiLdClient, most: int = 10**9) -> AsyncI
 
         app = web.Application()
         app.router.add_get("/{any:.*}", pass_on)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with NgsiLdClient(url, kind="scorpio", tenant="history") as client:
-                yield client
-        finally:
-            await runner.cleanup()
+        async with served(app) as url, NgsiLdClient(url, kind="scorpio", tenant="history") as client:
+            yield client
 
 
 async def read(client: NgsiLdClient, ids: Sequence[str] = IDS) -> list[tuple[str, datetime, float]]:

@@ -21,6 +21,7 @@ from portal.projection import Projection
 from portal.publisher import Pace, Publisher
 from portal.views import View
 from tests.embedded_serving import own_database, serving
+from tests.http_serving import served
 from tests.portal_city import CONTEXTS, at, context_of, measured, said
 
 if TYPE_CHECKING:
@@ -107,14 +108,8 @@ async def _notifications() -> AsyncIterator[tuple[str, list[Publisher]]]:
 
     app = web.Application()
     app.router.add_post("/notify/{dataset}", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/notify", publishers
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/notify", publishers
 
 
 @pytest.fixture
