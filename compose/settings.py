@@ -355,6 +355,17 @@ class Settings(_Section):
                 raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _what_is_published_has_a_tenant_of_its_own(self) -> Settings:
+        tenants = {self.portal.tenant, *(f"{self.portal.tenant}-{each.name}" for each in self.portal.partner)}
+        if self.portal.datasets is not None and (self.broker.tenant or "").lower() in tenants:
+            msg = (
+                f"portal.tenant leads to the city's own tenant “{self.broker.tenant}” (broker.tenant):"
+                " what is published would overwrite the city's entities"
+            )
+            raise ValueError(msg)
+        return self
+
     def check_secrets(self) -> None:
         """Read every secret once.
 

@@ -87,6 +87,7 @@ def test_a_wildcard_address_does_not_say_where_the_contexts_are(tmp_path: Path) 
         ('[broker]\nurl = "http://volme:secret@orion:1026"', "broker.url"),
         ('[postgres]\nurl = "postgresql://volme:secret@db/volme"', "postgres.url"),
         ('[broker]\nurl = "http://orion-ld:1026"', "cannot reach Volme's contexts"),
+        ('[broker]\ntenant = "Public"\n[portal]\ndatasets = "x.toml"', "the city's own tenant"),
         ('[[webhook]]\nname = "a"\ntoken = "secret"', "webhook “a”.token"),
         ('[[webhook]]\nname = "a"\ntoken = {}', "either"),
         ('[[plain]]\nsource = "nowhere"\ntopic = "a/{device}"', "nowhere"),
