@@ -115,6 +115,9 @@ class VolmeCollector(Collector):
 
 def _bridge(state: BridgeState) -> Iterator[Metric]:
     """Give what the bridge did since the start."""
+    yield CounterMetricFamily(
+        "volme_messages_translated", "Messages on their way to the broker, or settled", value=state.translated
+    )
     yield CounterMetricFamily("volme_batches", "Batches sent to the broker", value=state.batches)
     answers = CounterMetricFamily(
         "volme_broker_answers", "Answers of the broker to batches, by status", labels=["status"]

@@ -121,7 +121,18 @@ async def test_a_station_shows_its_course(visitor: Desk, tmp_path: Path) -> None
     assert (await download.value).suggested_filename == "AirQualityObserved_hagen_ring-pm10.csv"
 
 
-async def test_an_own_range_and_a_counter(visitor: Desk) -> None:
+async def test_a_counter_shows_what_was_used(visitor: Desk) -> None:
+    """Not its reading, which only rises: bars, a table in the same numbers, and words that say so."""
+    page = await (await visitor()).visit("/station/ACMeasurement:hagen:zaehler")
+    await page.wait_for_selector("#chart canvas")
+    summary = await page.locator("#chart-summary").inner_text()
+    assert "Verbrauch je" in summary
+    cells = await page.locator("#chart-details tbody td:first-of-type").all_text_contents()
+    assert len(cells) >= 18
+    assert {cell.split()[0].split(",")[0] for cell in cells} == {"2"}
+
+
+async def test_an_own_range(visitor: Desk) -> None:
     page = await (await visitor()).visit(f"/station/{GAUGE}")
     await page.wait_for_selector("#chart canvas")
     await page.get_by_label("Eigener").check()
