@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
+import re
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -20,7 +22,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-import aiohttp
 import asyncpg
 import orjson
 import uvloop
@@ -29,6 +30,7 @@ from aiohttp import web
 from benchmarks.parts import BenchmarkError, helper, processor_seconds
 from broker.embedded.server import EmbeddedBroker, EmbeddedSettings
 from compose.telemetry import configure_logs
+from compose.wiring import GC_THRESHOLDS
 from ontology.loader import core_context
 from store.postgres import pool as open_pool
 
@@ -41,6 +43,8 @@ _BATCH = 200
 _PAGE = 100
 _CONNECTIONS = 8
 _SUBSCRIPTIONS = 1_000
+_ROOT = "/ngsi-ld/v1"
+_LENGTH = re.compile(rb"(?i)\r\nContent-Length: *(\d+)")
 _TABLES = """
 CREATE TABLE bare (id text PRIMARY KEY, type text, doc jsonb, place point);
 CREATE TABLE bare_history (id text, name text, at timestamptz, doc jsonb);
@@ -98,10 +102,8 @@ async def embedded(stage: Stage, *, quick: bool) -> None:
     ) as pool:
         await pool.execute(_TABLES)
         bare = await _measure(_Bare(pool), sizes, base)
-    async with _served(await stage.postgres.database("bench_entities")) as (url, pid):
-        connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            broker = _Broker(session, url)
+    async with _served(await stage.postgres.database("bench_entities")) as (port, pid):
+        with contextlib.closing(_Broker(port)) as broker:
             own = await _measure(broker, sizes, lambda: base() + processor_seconds(pid))
             for number in range(_SUBSCRIPTIONS):
                 await broker.subscribe(number)
@@ -186,9 +188,16 @@ def _place(number: int) -> tuple[float, float]:
 
 
 class _Broker:
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
-        self._url = f"{url}/ngsi-ld/v1"
+    """The broker over HTTP/1.1, by a client that does little, so that the broker is what is measured."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    def close(self) -> None:
+        """Close the connections."""
+        for _, writer in self._idle:
+            writer.close()
 
     async def write(self, entities: list[dict[str, Any]]) -> None:
         await self._post("/entityOperations/upsert?options=update", entities)
@@ -218,19 +227,26 @@ class _Broker:
         )
 
     async def _get(self, path: str) -> None:
-        async with self._session.get(self._url + path) as response:
-            await self._check(response)
+        await self._ask(f"GET {_ROOT}{path} HTTP/1.1\r\nHost: broker\r\n\r\n".encode())
 
     async def _post(self, path: str, body: Any) -> None:
-        headers = {"Content-Type": "application/json"}
-        async with self._session.post(self._url + path, data=orjson.dumps(body), headers=headers) as response:
-            await self._check(response)
+        content = orjson.dumps(body)
+        head = f"POST {_ROOT}{path} HTTP/1.1\r\nHost: broker\r\nContent-Type: application/json\r\n"
+        await self._ask(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
-        content = await response.read()
-        if response.status >= 300:
-            msg = f"the embedded broker answers {response.status}: {content[:200]!r}"
+    async def _ask(self, request: bytes) -> None:
+        reader, writer = self._idle.pop() if self._idle else await self._connect()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        content = await reader.readexactly(int(length[1])) if length else b""
+        self._idle.append((reader, writer))
+        if not head.startswith(b"HTTP/1.1 2"):
+            msg = f"the embedded broker answers {head.splitlines()[0]!r}: {content[:200]!r}"
             raise BenchmarkError(msg)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
 
 
 class _Bare:
@@ -284,16 +300,17 @@ class _Bare:
 
 
 @asynccontextmanager
-async def _served(dsn: str) -> AsyncIterator[tuple[str, int]]:
-    """Run the broker in a process of its own; yields its address and its id."""
+async def _served(dsn: str) -> AsyncIterator[tuple[int, int]]:
+    """Run the broker in a process of its own; yields its port and its id."""
     async with helper("embedded", dsn) as process:
         told = await process.line()
-        yield f"http://127.0.0.1:{told['port']}", told["pid"]
+        yield told["port"], told["pid"]
 
 
 async def _serve(dsn: str) -> None:
     """Be that process, until its input ends."""
     configure_logs("console", "warning")
+    gc.set_threshold(*GC_THRESHOLDS)  # as a platform has them
     async with open_pool(dsn, size=_CONNECTIONS) as pool, contextlib.AsyncExitStack() as stack:
         broker = EmbeddedBroker(pool, EmbeddedSettings(core_context=core_context()))
         await broker.start()

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _STOP_ASKED_S = 10.0
-_GC_THRESHOLDS = (100_000, 50, 100)
+GC_THRESHOLDS = (100_000, 50, 100)
 #: The name of the source that listens to the embedded MQTT broker.
 EMBEDDED_SOURCE = "mqtt"
 
@@ -73,7 +73,7 @@ async def running(settings: Settings, *, strict_ports: bool) -> AsyncIterator[Pl
     async with AsyncExitStack() as stack:
         stack.enter_context(claim(settings.data))
         # Messages are many short-lived objects and few cycles: the default looks for these too often.
-        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         addresses = choose_addresses(settings, strict=strict_ports)
         pool = await stack.enter_async_context(postgres(settings))
         await _claim_database(stack, pool)

@@ -44,6 +44,14 @@ CREATE TABLE IF NOT EXISTS public.volme_migrations (
 """
 
 
+async def _as_it_is(_connection: object) -> None:
+    """Leave a connection's session as it is when it comes back to the pool.
+
+    Who listens, or holds a lock beyond its transaction, ends that itself. To have PostgreSQL see to it
+    each time is a question and an answer more for every read.
+    """
+
+
 async def connect(dsn: str, *, size: int = 10, name: str = "volme", password: str | None = None) -> Pool:
     """Open a pool of at most `size` connections.
 
@@ -63,6 +71,7 @@ async def connect(dsn: str, *, size: int = 10, name: str = "volme", password: st
             max_size=size,
             password=password,
             command_timeout=_COMMAND_S,
+            reset=_as_it_is,
             server_settings={"application_name": name},
         )
     except (OSError, asyncpg.PostgresError, ValueError) as error:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded.filters import Filter
@@ -102,7 +103,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     view = shown.view
     if shown.attrs is not None and not any(iri in stored.attributes for iri in shown.attrs):
         raise NotFoundError(detail=f"the entity {entity_id} has none of these attributes")
-    if not show(stored, replace(view, joined=None)):
+    if (view.pick is not None or view.omit is not None) and not show(stored, replace(view, joined=None)):
         raise NotFoundError(detail=f"the entity {entity_id} has none of these members")
     body = await _bodies(parts, call, [stored], shown)
     flat = shown.join is not None and shown.join.how == "flat"
@@ -155,6 +156,8 @@ def shown_as(call: Call, given: Mapping[str, str], context: Context) -> Shown:
         BadRequestDataError: parameters are wrong, or contradict each other.
         NotSupportedError: an EntityMap is asked for.
     """
+    if not given:
+        return _usual(context)
     if given.get("entityMap", "false") != "false":
         raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
     attrs, join = attribute_names(given.get("attrs"), context), parse_join(given)
@@ -190,6 +193,12 @@ def shown_as(call: Call, given: Mapping[str, str], context: Context) -> Shown:
         geometry=LOCATION if geometry is None else context.expand(check_name(geometry, "geometryProperty")),
         dataset=next(iter(datasets)) if datasets is not None and len(datasets) == 1 else None,
     )
+
+
+@lru_cache(maxsize=64)
+def _usual(context: Context) -> Shown:
+    """Return how entities are shown to those who ask for nothing in particular."""
+    return Shown(view=View(context=context), attrs=None, join=None, geometry=LOCATION, dataset=None)
 
 
 def filter_of(

@@ -63,6 +63,7 @@ _NO_ATTRIBUTES = (
 )
 _IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
+_MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
 _PROOF = "ngsildproof"
 _QUOTED_NULL = orjson.dumps(NULL)
@@ -333,6 +334,8 @@ def _kind(given: dict[str, Any]) -> str | None:
 
 
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
+    if type(given) is dict and not how.simplified and (measured := _read_measurement(given)) is not None:
+        return measured
     if given is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
@@ -351,6 +354,27 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         else:
             iri = how.context.expand(_checked_name(member))
             instance[iri] = read_attribute(f"{name}.{member}", value, how, depth + 1)
+    return instance
+
+
+def _read_measurement(given: dict[str, Any]) -> Instance | None:
+    """Read what sensors send most: a number, perhaps with its unit and time; None: it is something else.
+
+    It says nothing that the longer way would not, which every other attribute takes.
+    """
+    value = given.get("value")
+    if type(value) not in _NUMBERS or given.get("type") != "Property" or not _MEASUREMENT.issuperset(given):
+        return None
+    instance: Instance = {"type": "Property", "value": value}
+    if "unitCode" in given:
+        unit = instance["unitCode"] = given["unitCode"]
+        if type(unit) is not str:
+            return None
+    if "observedAt" in given:
+        at = given["observedAt"]
+        if type(at) is not str or at == NULL:
+            return None
+        instance["observedAt"] = check_instant(at)
     return instance
 
 

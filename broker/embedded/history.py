@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -102,6 +103,10 @@ def entry_of(before: Before | None, after: Stored, changes: Changes, moment: dat
     news = before is None or before.types != after.types or before.scopes != after.scopes
     for iri in dict.fromkeys((*changes.created, *changes.updated, *changes.deleted)):
         old, new = known.get(iri, ()), after.attributes.get(iri, ())
+        if len(old) == len(new) == 1 and old[0].get("datasetId") == new[0].get("datasetId"):
+            if old[0] is not new[0] and not _unchanged(old[0], new[0]):
+                rows.append(row_of(iri, new[0], moment))
+            continue
         datasets = {instance.get("datasetId"): instance for instance in old}
         for instance in new:
             same = datasets.pop(instance.get("datasetId"), None)
@@ -131,8 +136,8 @@ def row_of(iri: str, instance: Instance, moment: datetime) -> Row:
     """Return an instance as it is stored; its own createdAt and modifiedAt are kept if it has any."""
     doc, digest = content(instance)
     observed_at = instance.get("observedAt")
-    at = moment.isoformat() if observed_at is None else _within_calendar(observed_at)
-    created_at = instance.get("createdAt") or moment.isoformat()
+    at = _text(moment) if observed_at is None else _within_calendar(observed_at)
+    created_at = instance.get("createdAt") or _text(moment)
     name = iri, instance.get("datasetId", "")
     return Row(name, WRITTEN if observed_at is None else OBSERVED, at, digest, created_at, doc)
 
@@ -152,13 +157,21 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
 
 def content(instance: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return an instance's JSON without times and datasetId, and the 64 bits that stand for it."""
-    kept = {
-        member: _bare(value) if ":" in member else value
-        for member, value in instance.items()
-        if member not in _APART
-    }
+    if RESERVED_MEMBERS.issuperset(instance):
+        kept = {member: value for member, value in instance.items() if member not in _APART}
+    else:
+        kept = {
+            member: _bare(value) if ":" in member else value
+            for member, value in instance.items()
+            if member not in _APART
+        }
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     return raw, int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
+
+
+@lru_cache(maxsize=16)
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
 
 
 def instant(text: str) -> datetime:

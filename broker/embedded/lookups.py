@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.merging import Stored
 
-    Asked: TypeAlias = dict[tuple[str, str], asyncio.Future[Stored | None]]
+    Asked: TypeAlias = dict[tuple[str, str], list[asyncio.Future[Stored | None]]]
 
 _MOST = 200  # entities in one look
 
@@ -35,14 +35,11 @@ class Lookups:
 
     async def get(self, tenant: str, entity_id: str) -> Stored | None:
         """Return an entity; None if there is none."""
-        key = (tenant, entity_id)
-        found = self._waiting.get(key)
-        if found is None:
-            found = self._waiting[key] = asyncio.get_running_loop().create_future()
-            found.add_done_callback(_heard)
+        found: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault((tenant, entity_id), []).append(found)
         if self._task is None:
             self._task = asyncio.create_task(self._look(), name="entities by id")
-        return await asyncio.shield(found)
+        return await found
 
     async def _look(self) -> None:
         """Answer all who wait."""
@@ -52,7 +49,7 @@ class Lookups:
                 try:
                     await self._answer(asked)
                 except BaseException as error:
-                    for each in asked.values():
+                    for each in (each for waiting in asked.values() for each in waiting):
                         if not each.done():
                             each.set_exception(error) if isinstance(error, Exception) else each.cancel()
                     if not isinstance(error, Exception):
@@ -67,10 +64,6 @@ class Lookups:
         for tenant, ids in by_tenant.items():
             entities = {entity.id: entity for entity in await self._read(tenant, ids)}
             for entity_id in ids:
-                asked[tenant, entity_id].set_result(entities.get(entity_id))
-
-
-def _heard(found: asyncio.Future[Stored | None]) -> None:
-    """Take note of a failure, also where whoever asked has gone."""
-    if not found.cancelled():
-        found.exception()
+                for each in asked[tenant, entity_id]:
+                    if not each.done():  # who asked may have gone
+                        each.set_result(entities.get(entity_id))

@@ -128,8 +128,9 @@ def replace(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
 def append(stored: Stored, fragment: Fragment, moment: datetime, *, overwrite: bool = True) -> Changes:
     """Add attributes, overwriting those that exist unless told not to (clauses 5.6.3 and 5.6.8)."""
     changes = Changes()
+    stamp = timestamp(moment)
     for iri, instances in fragment.attributes.items():
-        _put(stored, iri, instances, changes, timestamp(moment), overwrite=overwrite)
+        _put(stored, iri, instances, changes, stamp, overwrite=overwrite)
     _add_types(stored, fragment, changes)
     if fragment.scopes is not None:
         before = [] if overwrite else stored.scopes or []
@@ -390,6 +391,8 @@ def _stamp(instances: list[Instance], stamp: str, known: dict[str | None, Instan
         before = known.get(instance.get("datasetId")) if known else None
         instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
         instance["modifiedAt"] = stamp
+        if RESERVED_MEMBERS.issuperset(instance):  # it has no attributes of its own, as is the ordinary case
+            continue
         for member, nested in instance.items():
             if member not in RESERVED_MEMBERS:
                 _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)

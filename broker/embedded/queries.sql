@@ -67,6 +67,13 @@ FROM unnest(
 ) AS n(id, types, scopes, doc, west, south, east, north, created_at, modified_at, expires_at, due_at)
 WHERE e.tenant = $1 AND e.id = n.id
 
+-- name: refresh_entities
+-- Write attributes of entities that are locked, and that are and lie as they were.
+UPDATE ngsild.entities AS e
+SET doc = n.doc::jsonb, due_at = n.due_at, modified_at = $5
+FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS n(id, doc, due_at)
+WHERE e.tenant = $1 AND e.id = n.id
+
 -- name: delete_entities
 -- Remove entities; returns those that were there.
 DELETE FROM ngsild.entities WHERE tenant = $1 AND id = ANY($2::text[]) RETURNING id

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -152,15 +153,16 @@ async def read_call(
         ProblemError: one of many, each with its sentence.
     """
     given = _parameters(request, parameters)
-    media = negotiated(request.headers.getall("Accept", []), offered)
-    link = context_of(request.headers.getall("Link", []))
+    headers = request.headers
+    media = negotiated(tuple(headers.getall("Accept", ())), tuple(offered))
+    link = context_of(headers.getall("Link")) if "Link" in headers else None
     content, inline, declared = None, False, link
     if body:
         content, inline = await _body(request, taken)
         declared = _declared(content, link, inline=inline)
     return Call(
         path=request.path,
-        origin=str(request.url.origin()),
+        origin=f"{request.scheme}://{request.host}",
         tenant=_tenant(request),
         parameters=given,
         options=_options(given, options),
@@ -172,7 +174,8 @@ async def read_call(
     )
 
 
-def negotiated(accepts: Sequence[str], offered: Sequence[str]) -> str:
+@lru_cache(maxsize=256)
+def negotiated(accepts: tuple[str, ...], offered: tuple[str, ...]) -> str:
     """Return the offered media type that the client likes best; the first where it has no say.
 
     Raises:
@@ -259,7 +262,7 @@ def _echo_tenant(call: Call, response: web.Response) -> None:
 
 def _parameters(request: web.Request, known: Collection[str]) -> dict[str, str]:
     given: dict[str, str] = {}
-    for name, value in request.query.items():
+    for name, value in request.query.items() if request.query_string else ():
         if name in given:
             raise InvalidRequestError(detail=f"the parameter {name[:100]} stands there twice")
         if name not in known and name not in _EVERYWHERE:
@@ -284,7 +287,9 @@ def _options(given: Mapping[str, str], known: Collection[str]) -> frozenset[str]
 def _preferences(request: web.Request) -> dict[str, str]:
     """Return the preferences of a request; of those named twice the first counts (RFC 7240, 2)."""
     found: dict[str, str] = {}
-    for each in ",".join(request.headers.getall("Prefer", [])).split(","):
+    if "Prefer" not in request.headers:
+        return found
+    for each in ",".join(request.headers.getall("Prefer")).split(","):
         name, _, value = each.partition(";")[0].partition("=")
         found.setdefault(name.strip().lower(), value.strip().strip('"'))
     return found

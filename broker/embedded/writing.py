@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from broker.embedded import store
+from broker.embedded.geo import extent
 from broker.embedded.history import UnpreparedError, before_of, entry_of
 from broker.embedded.merging import Changes, now
 from broker.embedded.problems import NotFoundError, ProblemError
@@ -172,7 +173,7 @@ async def _apply_all(
         moment = now()  # not before it is our turn: of two writers the later one has the later moment
         entities.update(await _unexpired(connection, tenant, locked, moment))
         known = set(entities)
-        changed = set()
+        changed, remade = set(), set()
         for number, step in pending:
             stored = entities.get(step.entity_id)
             before = before_of(stored)
@@ -187,13 +188,17 @@ async def _apply_all(
             entities[step.entity_id] = after
             if changes.any:
                 changed.add(step.entity_id)
+                if changes.other or (before and extent(before.attributes) != extent(after.attributes)):
+                    remade.add(step.entity_id)
                 if record:
                     entries[number] = entry_of(before, after, changes, moment)
         fresh = [entities[entity_id] for entity_id in changed - known]
         inserted = await store.insert(connection, tenant, fresh) if fresh else set()
-        rewritten = [entities[entity_id] for entity_id in changed & known]
-        if rewritten:
-            await store.overwrite(connection, tenant, rewritten)
+        if remade & known:
+            await store.overwrite(connection, tenant, [entities[each] for each in remade & known])
+        if changed & known - remade:
+            refreshed = [entities[each] for each in (changed & known) - remade]
+            await store.refresh(connection, tenant, refreshed, moment)
         clashed = changed - known - inserted
         for entity_id in clashed:
             del entities[entity_id], befores[entity_id]
