@@ -170,9 +170,8 @@ class EntityReader:
         """
         if which.geo is not None or (order is not None and order.by_distance):
             if which.geo is not None and order is None and not count:
-                ids = await self._first(tenant, which, which.geo, offset + limit + 1)
-            else:
-                ids = await self._decided(tenant, which, order)
+                return await self._first(tenant, which, which.geo, limit=limit, offset=offset)
+            ids = await self._decided(tenant, which, order)
             found = {each.id: each for each in await self.get_many(tenant, ids[offset : offset + limit])}
             entities = [found[key] for key in ids[offset : offset + limit] if key in found]
             more = limit > 0 and len(ids) > offset + limit
@@ -206,7 +205,8 @@ class EntityReader:
     async def _decided(self, tenant: str, which: Filter, order: Order | None) -> list[str]:
         """Let SQL find what may match by its box, decide exactly here, and sort by distance."""
         parameters = Parameters(tenant)
-        where, instances = _places(which, parameters)
+        where, sure = _places(which, parameters)
+        instances = _instances(which, sure, parameters)
         geo = which.geo
         async with answered(self._pool) as connection:
             ranks = []
@@ -225,25 +225,39 @@ class EntityReader:
 
         return decide() if len(rows) < _IN_THREAD else await asyncio.to_thread(decide)
 
-    async def _first(self, tenant: str, which: Filter, geo: GeoQuery, wanted: int) -> list[str]:
-        """Return the first ids that a geographical query selects, in order, without reading all of them."""
-        found: list[str] = []
-        last, size = "", max(_CHUNK, wanted)
+    async def _first(self, tenant: str, which: Filter, geo: GeoQuery, *, limit: int, offset: int) -> Page:
+        """Read a page of what a geographical query selects, without reading all of it."""
+        found: list[Stored] = []
+        last, before = "", offset
         async with answered(self._pool) as connection:
             parameters = Parameters(tenant)
             inside = box_sql(geo, parameters)
             probe = f"SELECT count(*) FROM (SELECT FROM ngsild.entities AS e WHERE e.tenant = $1 AND {inside} LIMIT {_DENSE}) AS n"  # noqa: S608, E501 - SQL of our own alone
             near = await connection.fetchval(probe, *parameters.values, timeout=_QUERY_SECONDS)
             parameters = Parameters(tenant)
-            where, instances = _places(replace(which, dense=near == _DENSE), parameters)
+            where, sure = _places(replace(which, dense=near == _DENSE), parameters)
+            size = offset + limit + 1 if sure else max(_CHUNK, offset + limit + 1)
+            size = min(size, _DENSE)
             after = parameters.add(None)
-            statement = f"SELECT e.id, {instances} FROM ngsild.entities AS e WHERE e.tenant = $1 AND e.id > {after}::text AND {where} ORDER BY e.id LIMIT {parameters.add(size)}"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS}, {sure or 'false'} AS sure FROM ngsild.entities AS e WHERE e.tenant = $1 AND e.id > {after}::text AND {where} ORDER BY e.id LIMIT {parameters.add(size)}"  # noqa: S608, E501 - as above
             while True:
                 values = [last if value is None else value for value in parameters.values]
                 rows = await connection.fetch(statement, *values, timeout=_QUERY_SECONDS)
-                found += [row["id"] for row in rows if _lies(row, geo)]
-                if len(found) >= wanted or len(rows) < size:
-                    return found[:wanted]
+                for row in rows:
+                    if row["sure"] and before:
+                        before -= 1
+                        continue
+                    entity = _stored(row)
+                    if not (row["sure"] or geo.matches(entity.attributes.get(geo.attribute, []))):
+                        continue
+                    if before:
+                        before -= 1
+                        continue
+                    found.append(entity)
+                    if len(found) > limit:
+                        return Page(entities=found[:limit], total=None, more=limit > 0)
+                if len(rows) < size:
+                    return Page(entities=found, total=None, more=False)
                 last = rows[-1]["id"]
 
     async def check_pattern(self, pattern: str) -> None:
@@ -261,21 +275,26 @@ class EntityReader:
             return await connection.fetch(SQL[name], *arguments, timeout=_QUERY_SECONDS)
 
 
-def _places(which: Filter, parameters: Parameters) -> tuple[str, str]:
-    """Return the condition that a filter amounts to, and two columns for what SQL cannot decide of its place.
+def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
+    """Return the condition that a filter amounts to, and what says whether it decides of a place.
 
-    `sure` is whether it is decided, `instances` what has to be decided by.
+    None: it decides of none that `geo` asks for, only of the boxes around them.
     """
     where = f"{_ALIVE} AND {condition(which, parameters)}"
-    geo = which.geo
-    if geo is None:
-        return where, "true AS sure, NULL AS instances"
-    attribute = f"e.doc -> {parameters.add(geo.attribute)}::text"
-    near = near_sql(geo, parameters)
+    near = near_sql(which.geo, parameters)
     if near is None:
-        return where, f"false AS sure, {attribute} AS instances"
-    where += f" AND (e.extent IS NOT NULL AND (NOT {IS_POINT} OR {near}))"
-    return where, f"{IS_POINT} AS sure, CASE WHEN NOT {IS_POINT} THEN {attribute} END AS instances"
+        return where, None
+    return f"{where} AND (e.extent IS NOT NULL AND (NOT {IS_POINT} OR {near}))", IS_POINT
+
+
+def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
+    """Return two columns: whether it is decided that an entity lies as asked, and what to decide it by."""
+    if which.geo is None:
+        return "true AS sure, NULL AS instances"
+    attribute = f"e.doc -> {parameters.add(which.geo.attribute)}::text"
+    if sure is None:
+        return f"false AS sure, {attribute} AS instances"
+    return f"{sure} AS sure, CASE WHEN NOT {sure} THEN {attribute} END AS instances"
 
 
 def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
