@@ -51,6 +51,7 @@ from broker.embedded.problems import (
 from broker.embedded.requests import DefaultContexts, tenant_header
 from broker.embedded.store import SQL, EntityReader
 from broker.embedded.temporal_writing import TemporalWriter
+from broker.embedded.value_indexes import ValueIndexes
 from broker.embedded.writing import Writer
 from store.postgres import AWAY, migrate
 
@@ -137,6 +138,7 @@ class EmbeddedBroker:
         self._history = History(pool) if settings.history else None
         self._writer = Writer(pool, self._matcher, self._delivery, self._history)
         self._expiry = Expiry(pool, self._writer)
+        self._indexes = ValueIndexes(pool)
 
     async def start(self) -> None:
         """Bring the tables up to date and start to deliver notifications.
@@ -151,6 +153,7 @@ class EmbeddedBroker:
         await self._defaults.prepare(self._contexts)
         await self._delivery.start()
         self._expiry.start()
+        await self._indexes.start()
 
     async def forget_history(self, age: timedelta) -> Forgotten:
         """Remove what is older from history; to be called once a day or so."""
@@ -158,6 +161,7 @@ class EmbeddedBroker:
 
     async def close(self) -> None:
         """Stop delivering; what is not delivered stays queued for the next start."""
+        await self._indexes.close()
         await self._expiry.close()
         await self._delivery.close()
         await self._contexts.close()
@@ -171,7 +175,7 @@ class EmbeddedBroker:
             pool=self._pool,
             contexts=self._contexts,
             defaults=self._defaults,
-            reader=EntityReader(self._pool),
+            reader=EntityReader(self._pool, self._indexes),
             writer=self._writer,
             matcher=self._matcher,
             delivery=self._delivery,

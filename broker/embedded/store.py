@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from broker.embedded.entities import Attributes
     from broker.embedded.geo import GeoQuery
     from broker.embedded.ordering import Order, OrderKey
+    from broker.embedded.value_indexes import ValueIndexes
     from store.postgres import Connection, Pool
 
 SQL = queries("broker.embedded")
@@ -127,10 +129,16 @@ async def matching(
 
 
 class EntityReader:
-    """Reads entities."""
+    """Reads entities.
 
-    def __init__(self, pool: Pool) -> None:
+    Args:
+        pool: connections to the broker's database.
+        indexes: are told how long queries take.
+    """
+
+    def __init__(self, pool: Pool, indexes: ValueIndexes | None = None) -> None:
         self._pool = pool
+        self._indexes = indexes
         self._tenants: set[str] = {""}
         self._lookups = Lookups(self.get_many)
 
@@ -179,6 +187,8 @@ class EntityReader:
         parameters = Parameters(tenant)
         where = f"{_ALIVE} AND {condition(which, parameters)}"
         total = None
+        made = 0 if self._indexes is None else self._indexes.number
+        began = time.monotonic()
         async with answered(self._pool) as connection:
             if count:
                 statement = f"SELECT count(*) FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where}"  # noqa: S608 - `condition` writes SQL of its own alone
@@ -189,8 +199,10 @@ class EntityReader:
             if order is not None:
                 sorting = order_sql(order, await _collation(connection, order), parameters)
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
-            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window}"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
+        if which.q is not None and self._indexes is not None:
+            self._indexes.note(which.q, time.monotonic() - began)
         return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
     async def ids(self, tenant: str, which: Filter) -> list[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from broker.embedded.query import parse_q
 from broker.embedded.query_in_memory import meets
 from broker.embedded.store import insert, matching
 from broker.embedded.terms import Context
+from broker.embedded.value_indexes import ValueIndexes
 from ontology.loader import core_context
 from store.postgres import migrate
 from store.postgres import pool as open_pool
@@ -86,13 +88,24 @@ def queries() -> list[str]:
     return found
 
 
-async def test_memory_and_sql_are_of_one_mind(database: str) -> None:
+@pytest.mark.parametrize("indexed", [False, True])
+async def test_memory_and_sql_are_of_one_mind(database: str, indexed: bool) -> None:  # noqa: FBT001 - a parameter
     stored = entities()
     ids, patterns = [entity.id for entity in stored], Patterns()
-    async with open_pool(database, size=2) as pool:
+    async with open_pool(database, size=2) as pool, contextlib.AsyncExitStack() as stack:
         await migrate(pool, "broker.embedded")
+        if indexed:
+            indexes = ValueIndexes(pool)
+            await indexes.start()
+            stack.push_async_callback(indexes.close)
+            await pool.execute("INSERT INTO ngsild.tenants VALUES ('') ON CONFLICT DO NOTHING")
         async with pool.acquire() as connection:
             await insert(connection, "", stored)
+            if indexed:
+                indexes.note(parse_q("a==1|b==1|c==1", CONTEXT), 60)
+                await indexes.made()
+                assert indexes.number > 0
+                await connection.execute("SET enable_seqscan = off; SET enable_indexscan = off")
             for text in queries():
                 query = parse_q(text, CONTEXT)
                 (found,) = await matching(connection, "", ids, [Filter(q=query)])

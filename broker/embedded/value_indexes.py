@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The Volme contributors
+# SPDX-License-Identifier: EUPL-1.2
+"""Indexes on the values that queries compare, made by themselves where queries take long.
+
+An index costs something at each write, so there is none that nobody has asked for. What it holds is
+`ngsild.scalar` of one attribute; `filters.py` compares with the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import structlog
+
+from broker.embedded.filters import compares_scalar
+from broker.embedded.query import All, Any_, Compare, Not
+from store.postgres import AWAY
+from store.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broker.embedded.query import Query
+    from store.postgres import Pool
+
+log = structlog.get_logger(__name__)
+
+_SQL = queries("broker.embedded", "value_indexes.sql")
+# A query that takes less needs no index; one is made once queries have spent so much on an attribute.
+_SLOW_S = 0.01
+_WORTH_S = 2.0
+_MOST = 20
+_MADE_WITHIN_S = 3600.0
+
+
+class ValueIndexes:
+    """Makes the indexes.
+
+    Args:
+        pool: connections to the broker's database.
+
+    Attributes:
+        number: how many were made so far. A statement that names it is another one for PostgreSQL once there
+            is a further index, which forgets that a plan for any value was the best when there was none.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.number = 0
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Remove what an earlier run began and did not finish."""
+        for row in await self._pool.fetch(_SQL["unfinished"]):
+            await self._pool.execute(row["drop"])
+        self._task = asyncio.create_task(self._make_forever(), name="value indexes")
+
+    async def close(self) -> None:
+        """Stop; what is not finished is begun anew when it is wanted again."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def note(self, query: Query, seconds: float) -> None:
+        """Take note of how long a query took."""
+        if seconds < _SLOW_S:
+            return
+        for attribute in set(_compared(query)):
+            if len(self._spent) >= 100 * _MOST and attribute not in self._spent:
+                self._spent.clear()  # names that come and go are not to be remembered for ever
+            before = self._spent[attribute]
+            self._spent[attribute] = before + seconds
+            if before < _WORTH_S <= before + seconds:
+                self._wanted.put_nowait(attribute)
+
+    async def made(self) -> None:
+        """Wait until all that is wanted now is made, or was given up."""
+        await self._wanted.join()
+
+    async def _make_forever(self) -> None:
+        while True:
+            attribute = await self._wanted.get()
+            try:
+                await self._make(attribute)
+            except AWAY as error:
+                log.warning("query.index_failed", attribute=attribute, error=str(error))
+                self._spent.pop(attribute, None)
+            finally:
+                self._wanted.task_done()
+
+    async def _make(self, attribute: str) -> None:
+        name = f"entities_value_{blake2b(attribute.encode(), digest_size=8).hexdigest()}"
+        known = {row["name"] for row in await self._pool.fetch(_SQL["value_indexes"])}
+        if name in known or not await self._pool.fetchval(_SQL["has_attribute"], attribute):
+            return
+        if len(known) >= _MOST:
+            log.warning("query.index_refused", attribute=attribute, most=_MOST)
+            return
+        statement = await self._pool.fetchval(_SQL["index_statement"], name, attribute)
+        log.info("query.index_begun", attribute=attribute, index=name)
+        await self._pool.execute(statement, timeout=_MADE_WITHIN_S)
+        await self._pool.execute(_SQL["look_at_values"], timeout=_MADE_WITHIN_S)
+        self.number += 1
+        log.info("query.index_made", attribute=attribute, index=name)
+
+
+def _compared(query: Query) -> Iterator[str]:
+    """Return the attributes whose values an index would find."""
+    if isinstance(query, All | Any_):
+        for term in query.terms:
+            yield from _compared(term)
+    elif isinstance(query, Not):
+        return
+    elif isinstance(query, Compare) and compares_scalar(query):
+        yield query.path.attributes[0]

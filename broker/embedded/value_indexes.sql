@@ -1,0 +1,28 @@
+-- SPDX-FileCopyrightText: 2026 The Volme contributors
+-- SPDX-License-Identifier: EUPL-1.2
+
+-- name: value_indexes
+-- The indexes on values that there are.
+SELECT c.relname AS name
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indrelid = 'ngsild.entities'::regclass AND c.relname ~ '^entities_value_'
+
+-- name: unfinished
+-- Statements that remove what is left of indexes on values that were never finished.
+SELECT format('DROP INDEX CONCURRENTLY ngsild.%I', c.relname) AS drop
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indrelid = 'ngsild.entities'::regclass AND c.relname ~ '^entities_value_' AND NOT i.indisvalid
+
+-- name: has_attribute
+-- Whether any entity has an attribute.
+SELECT EXISTS (SELECT FROM ngsild.entities AS e WHERE e.doc ? $1::text)
+
+-- name: index_statement
+-- The statement that makes an index of a name on an attribute, whose IRI is quoted here; it hinders no writer.
+SELECT format(
+    'CREATE INDEX CONCURRENTLY %I ON ngsild.entities (tenant, ngsild.scalar(doc, %L::text))', $1::text, $2::text
+)
+
+-- name: look_at_values
+-- Let PostgreSQL know how many entities have which values.
+ANALYZE ngsild.entities
