@@ -15,9 +15,9 @@ import orjson
 
 from broker.embedded.filters import IS_POINT, Filter, Parameters, box_sql, condition, near_sql
 from broker.embedded.geo import extent
-from broker.embedded.lifetimes import due_at
+from broker.embedded.lifetimes import due_at, is_expired
 from broker.embedded.lookups import Lookups
-from broker.embedded.merging import Stored
+from broker.embedded.merging import Stored, now
 from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
 from broker.embedded.problems import (
     BadRequestDataError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from datetime import datetime
 
-    from broker.embedded.entities import Attributes
+    from broker.embedded.entities import Attributes, Instance
     from broker.embedded.geo import GeoQuery
     from broker.embedded.ordering import Order, OrderKey
     from broker.embedded.value_indexes import ValueIndexes
@@ -45,6 +45,7 @@ _CHUNK = 200  # entities whose places are decided together
 _DENSE = 2_000  # places in a search box, from which on it takes less time to go through the entities in order
 _COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at, e.expires_at"
 _ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"  # clause 4.22
+_UNEXPIRED = "(e.due_at IS NULL OR e.due_at > now())"  # nothing of it, its location neither
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -260,7 +261,7 @@ class EntityReader:
                         before -= 1
                         continue
                     entity = _stored(row)
-                    if not (row["sure"] or geo.matches(entity.attributes.get(geo.attribute, []))):
+                    if not (row["sure"] or _matches(entity.attributes.get(geo.attribute, []), geo)):
                         continue
                     if before:
                         before -= 1
@@ -296,7 +297,8 @@ def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
     near = near_sql(which.geo, parameters)
     if near is None:
         return where, None
-    return f"{where} AND (e.extent IS NOT NULL AND (NOT {IS_POINT} OR {near}))", IS_POINT
+    sure = f"({IS_POINT} AND {_UNEXPIRED})"
+    return f"{where} AND (e.extent IS NOT NULL AND (NOT {sure} OR {near}))", sure
 
 
 def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
@@ -310,7 +312,13 @@ def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
 
 
 def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
-    return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
+    return row["sure"] or _matches(orjson.loads(row["instances"] or "[]"), geo)
+
+
+def _matches(instances: list[Instance], geo: GeoQuery) -> bool:
+    """Say whether one of an attribute's instances lies as asked that has not expired (clause 4.22)."""
+    moment = now()
+    return geo.matches([each for each in instances if not is_expired(each, moment)])
 
 
 def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:

@@ -153,6 +153,23 @@ async def test_entities_and_attributes_expire(brokers: tuple[Client, str], clien
     assert [(row["id"], row["due_at"].isoformat()[:19]) for row in rows] == [("urn:t:2", long[:19])]
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "georel=near;maxDistance==100&geometry=Point&coordinates=[7.47,51.36]",
+        "georel=intersects&geometry=Point&coordinates=[7.47,51.36]",
+        "georel=near;maxDistance==100&geometry=Point&coordinates=[7.47,51.36]&count=true",
+    ],
+)
+async def test_a_place_that_has_expired_is_no_place(client: Client, where: str) -> None:
+    for name, moment in (("gone", soon(0)), ("there", soon(3600))):
+        place = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [7.47, 51.36]}}
+        entity = {"id": f"urn:t:{name}", "type": "Alert", "location": {**place, "expiresAt": moment}}
+        assert (await client.ask("POST", "/entities", entity)).status == 201
+    answer = await client.ask("GET", f"/entities?type=Alert&{where}")
+    assert [each["id"] for each in answer.json] == ["urn:t:there"]
+
+
 class _Nobody:
     """Has nobody to deliver to."""
 
