@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 #
 #   make run      set up and start the platform on this machine, with a simulated Hagen
-#   make test     run every test
+#   make test     run every test; make test ARGS="tests/unit -k elsys" runs some
 #   make check    ruff, mypy, import-linter, reuse
 #   make bench    measure throughput, as ratios to bare loops in the same run
 #   make lock     resolve the dependencies anew
@@ -11,14 +11,24 @@
 PYTHON ?= python3
 DATA   ?= data
 BIN    := .venv/bin
+ALONE  := tests/faults tests/browser
 
 .PHONY: run test check format bench lock clean
 
 run: .venv/run.stamp
 	@$(BIN)/volme up --data $(DATA) $(ARGS)
 
+# Files of tests beside each other, then one by one what kills processes, fills memory or draws pages.
 test: .venv/dev.stamp
+ifeq ($(strip $(ARGS)),)
+	@beside=0; alone=0; \
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%) tests || beside=$$?; \
+	$(BIN)/pytest $(ALONE) || alone=$$?; \
+	if [ $$beside$$alone != 00 ]; then echo "make test: tests have failed, see above" >&2; exit 1; fi; \
+	echo "make test: all tests have passed"
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .

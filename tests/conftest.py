@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import secrets
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,11 +32,19 @@ settings.register_profile("volme", deadline=None)
 settings.load_profile("volme")
 
 
+# Ports that the system gives to nobody by itself (Linux: 32768 and above are for that). Each is given
+# once in a run, so that who stops and starts again at its own finds it free.
+_FIRST, _LAST = 12_000, 32_000
+_ports = itertools.count(secrets.randbelow(_LAST - _FIRST))
+
+
 def free_port() -> int:
-    """Return a TCP port on loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port on loopback that nothing listens on, and nothing else of this run ever does."""
+    while True:
+        port = _FIRST + next(_ports) % (_LAST - _FIRST)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")

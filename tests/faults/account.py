@@ -10,10 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pytest
-
 from tests.faults.measures import Measure
-from tests.faults.scale import PATIENCE
+from tests.waiting import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 SOURCE = "city"
 _OUTCOMES = ("received", "delivered", "dead", "duplicate", "ignored")
-_LOOKS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,24 +65,22 @@ async def settled(volme: Volme, number: int) -> dict[str, Any]:
 
     It gives up when nothing has moved for a long time.
     """
-    before: object = None
-    moved = asyncio.get_running_loop().time()
+    watch = Patience(f"{number} messages to end")
     while True:
         health = await volme.health()
         source = health["sources"].get(SOURCE, {})
         done = source.get("delivered", 0) + source.get("dead", 0) + source.get("ignored", 0)
         if done >= number and not health["pending"]:
             return health
-        now = asyncio.get_running_loop().time()
-        if (moving := (source.get("received"), done, source.get("duplicate"))) != before:
-            before, moved = moving, now
-        assert now - moved < PATIENCE, f"nothing moves any more: {done} of {number} ended, {health}"
+        moving = source.get("received"), done, source.get("duplicate")
+        watch.look(moving, f"{done} of {number} ended, {health}")
         await asyncio.sleep(0.1)
 
 
 async def stated(volme: Volme) -> Account:
     """Read Volme's own account, from `volme status` and `/metrics`, which must be one."""
-    for _ in range(_LOOKS):  # a duplicate may come between the two
+    watch = Patience("/metrics and volme status to say the same")
+    while True:  # a duplicate may come between the two
         _, out, _ = await volme.ask("status", "--config", str(volme.config), "--json")
         status = json.loads(out)
         source = status["sources"][SOURCE]
@@ -96,9 +91,8 @@ async def stated(volme: Volme) -> Account:
         }
         if measured == {outcome: source[outcome] for outcome in _OUTCOMES}:
             break
-        await asyncio.sleep(1)
-    else:
-        pytest.fail(f"/metrics says {measured}, and volme status {source}")
+        watch.look(measured, f"/metrics says {measured}, and volme status {source}")
+        await asyncio.sleep(0.5)
     assert metrics[f'volme_messages_pending{{source="{SOURCE}"}}'] == source["pending"] == status["pending"]
     letters = {kind: number for kind, number in status["deadLetters"].items() if number}
     return Account(letters=letters, **{outcome: source[outcome] for outcome in _OUTCOMES})

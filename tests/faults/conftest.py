@@ -55,11 +55,12 @@ async def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def move_in(furnished: Path) -> Callable[[Path], None]:
     """Copy the furnished data folder into a folder."""
 
-    def copy(folder: Path) -> None:
-        # With its owner: PostgreSQL does not run as root, nor on what another user owns.
-        subprocess.run(["cp", "-a", str(furnished), str(folder / "data")], check=True)  # noqa: S603, S607 - POSIX
+    return lambda folder: _copy(furnished, folder / "data")
 
-    return copy
+
+def _copy(folder: Path, other: Path) -> None:
+    # With its owner: PostgreSQL does not run as root, nor on what another user owns.
+    subprocess.run(["cp", "-a", str(folder), str(other)], check=True)  # noqa: S603, S607 - POSIX
 
 
 @pytest_asyncio.fixture
@@ -95,11 +96,20 @@ async def fleet_database(postgres: str, template: str) -> AsyncIterator[str]:
         await connection.close()
 
 
-@pytest_asyncio.fixture
-async def own_postgres(tmp_path: Path) -> AsyncIterator[Postgres]:
-    """A PostgreSQL that may fail, with the devices of the fleet."""
-    async with Postgres(tmp_path / "pg") as server:
+@pytest_asyncio.fixture(scope="session")
+async def fleet_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a PostgreSQL that knows the devices of the fleet; it is stopped."""
+    folder = tmp_path_factory.mktemp("fleet") / "pg"
+    async with Postgres(folder) as server:
         await furnish(server.url)
+    return folder
+
+
+@pytest_asyncio.fixture
+async def own_postgres(tmp_path: Path, fleet_folder: Path) -> AsyncIterator[Postgres]:
+    """A PostgreSQL that may fail, with the devices of the fleet."""
+    _copy(fleet_folder, tmp_path / "pg")
+    async with Postgres(tmp_path / "pg") as server:
         yield server
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.conftest import free_port
+from tests.waiting import Patience
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +64,13 @@ class Mosquitto:
             self._process = await asyncio.create_subprocess_exec(
                 self._command, "-c", str(self._config), stdout=log, stderr=log
             )
+        watch = Patience("an MQTT broker that listens")
         while True:
             assert self._process.returncode is None, self.log.read_text()
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             except OSError:
+                watch.look("nothing listens")
                 await asyncio.sleep(0.02)
             else:
                 writer.close()

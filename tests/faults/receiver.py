@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from tests.faults.measures import TYPE
 from tests.orion_like import OrionLike, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.faults.measures import Measure
 
@@ -34,6 +35,7 @@ class Receiver(OrionLike):
         cursed: devices whose entity does so whatever is said of it.
         refused: devices whose entity is refused in a 207.
         failed: batches that failed for a poisonous one.
+        full: whether it takes no more now: who sends a batch waits.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -44,6 +46,7 @@ class Receiver(OrionLike):
         self.cursed: set[str] = set()
         self.refused: set[str] = set()
         self.failed = 0
+        self.full: Callable[[], bool] = lambda: False
 
     async def stop(self) -> None:
         """Go away: nothing listens any more. What is stored stays."""
@@ -52,6 +55,11 @@ class Receiver(OrionLike):
     async def start(self) -> None:
         """Come back at the same address."""
         await super().__aenter__()
+
+    async def _batch_upsert(self, request: web.Request) -> web.Response:
+        while self.full():  # noqa: ASYNC110 - room has no event
+            await asyncio.sleep(0.02)
+        return await super()._batch_upsert(request)
 
     async def _upsert(self, request: web.Request, body: list[Any]) -> web.Response:
         for number, item in enumerate(body):

@@ -14,7 +14,7 @@ from tests.faults.account import balance, by_device, listed
 from tests.faults.measures import FLEET, GAUGES, SENSORS, Fleet, Measure
 from tests.faults.receiver import REFUSAL
 from tests.faults.scale import LIMIT, RATE, scaled
-from tests.faults.volme_process import until
+from tests.waiting import reached, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ async def test_down_and_back(build: Build, outage: Outage) -> None:
         volme, receiver = town.volme, town.receiver
         heavy = Fleet(ballast=outage.ballast)
         await town.publisher.send(heavy.take(200))
-        await until(lambda: len(receiver.arrived) >= 200)
+        await reached(200, lambda: len(receiver.arrived))
         await volme.until(lambda health: not health["pending"])
         await receiver.stop()
         lag, memory = [], []
@@ -103,7 +103,7 @@ async def test_every_kind_of_bad_answer(build: Build) -> None:
                 await _flows(receiver)
                 fault(receiver)
                 asked, begun = len(receiver.requests), clock()
-                await until(lambda asked=asked: len(receiver.requests) > asked + 4)  # it tries again
+                await reached(asked + 5, lambda: len(receiver.requests))  # it tries again
                 await asyncio.sleep(scaled(2))
                 tries = len(receiver.requests) - asked
                 assert tries < 40 * (clock() - begun), "not as fast as it can"
@@ -115,8 +115,7 @@ async def test_every_kind_of_bad_answer(build: Build) -> None:
 
 
 async def _flows(receiver: Receiver) -> None:
-    before = len(receiver.arrived)
-    await until(lambda: len(receiver.arrived) > before + 100)
+    await reached(len(receiver.arrived) + 100, lambda: len(receiver.arrived))
 
 
 async def test_some_are_refused(build: Build) -> None:
@@ -153,8 +152,12 @@ async def test_one_entity_poisons_its_batches(build: Build) -> None:
         others = Fleet([device for device in FLEET if device not in {by_reading, by_itself}])
         dead = [Measure(by_reading, 1), Measure(by_itself, 1)]
         fine = others.take(scaled(1100))
+        # They wait together, so that there are batches of many.
+        town.receiver.fail_next(10**6, close=True, path="entityOperations")
         await town.publisher.send([*fine[:300], *dead, *fine[300:]])
-        await until(lambda: len(town.receiver.known) == len(fine))
+        await town.volme.until_translated(400)
+        town.receiver.recover()
+        await reached(len(fine), lambda: len(town.receiver.known))
         account = await balance(
             town.volme, town.publisher, town.receiver, dead=dead, letters={"refused": len(dead)}
         )

@@ -14,7 +14,7 @@ from tests.faults.account import SOURCE, balance
 from tests.faults.measures import FLEET, Fleet, Measure
 from tests.faults.scale import KILLS, LIMIT, SEED, scaled
 from tests.faults.town import embedded_town
-from tests.faults.volme_process import until
+from tests.waiting import reached
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ async def test_late_and_redelivered(tmp_path: Path, fleet_database: str) -> None
     async with embedded_town(tmp_path, fleet_database, devices=40) as town:
         newest = Fleet(FLEET[:40], begin=10_000)
         await town.publisher.send(newest.take(100))
-        await until(lambda: town.wire.acknowledged == 100)
+        await reached(100, lambda: town.wire.acknowledged)
         town.wire.holding = True
         await town.publisher.send([*newest.take(number), *late])
         again = number + len(late)

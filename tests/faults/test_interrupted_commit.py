@@ -22,7 +22,8 @@ from models.errors import StoreError
 from models.message import Message
 from models.uplink import Position
 from store.postgres import pool
-from tests.faults.volme_process import Uplink, Witness, eui, until
+from tests.faults.volme_process import Uplink, Witness, eui
+from tests.waiting import nothing_pending, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,10 +78,12 @@ class Way:
             await until(lambda: bridge.in_flight == pending)
             await until(lambda: not any(ticket.waiting for ticket in bridge._tickets))
 
+    async def nothing_pending(self) -> None:
+        await nothing_pending(self.journal)
+
     async def settle(self) -> SourceAccount:
         async with self.running(self.journal):
-            while (await self.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-                await asyncio.sleep(0.02)
+            await self.nothing_pending()
         return (await self.journal.account()).total()
 
     async def late(self) -> list[str]:
@@ -125,12 +128,10 @@ async def test_what_comes_after_the_start_is_late_as_ever(way: Way) -> None:
     await way.append(Uplink(ROOM, 5), Uplink(ROOM, 6))
     await way.deliver_without_commit()
     async with way.running(way.journal):
-        while (await way.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.02)
+        await way.nothing_pending()
         late = Uplink(ROOM, 4)
         await way.append(late)
-        while (await way.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.02)
+        await way.nothing_pending()
     assert await way.late() == [late.observed_at]
 
 

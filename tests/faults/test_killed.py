@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import free_port
-from tests.faults.volme_process import STRANGERS, Volme, Witness, publish, until, uplinks
+from tests.faults.volme_process import STRANGERS, Volme, Witness, publish, uplinks
 from tests.faults.wire import Wire
+from tests.waiting import reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ def config(mqtt_port: int, broker_port: int) -> str:
     return f"""
 [broker]
 url = "http://127.0.0.1:{broker_port}"
-timeout = 1
+timeout = 60
 connections = 2
 batch = 6
 [[mqtt]]
@@ -70,7 +71,7 @@ async def test_killed_while_the_broker_is_away(
         AWAY[how](broker)
         await volme.start()
         await publish(mosquitto, [*sent, *strange])
-        await until(lambda: wire.acknowledged == len(sent) + len(strange))
+        await reached(len(sent) + len(strange), lambda: wire.acknowledged)
         await volme.kill()
         assert not broker.seen
         broker.recover()
@@ -95,9 +96,9 @@ async def test_killed_while_delivering(
         broker.fail_next(10**6, close=True)
         await volme.start()
         await publish(mosquitto, [*sent, *strange])
-        await until(lambda: wire.acknowledged == len(sent) + len(strange))
+        await reached(len(sent) + len(strange), lambda: wire.acknowledged)
         broker.recover()
-        await until(lambda: sum(broker.seen.values()) >= batches)
+        await reached(batches, broker.seen.total)
         await volme.kill()
         assert broker.missing(sent)
         await volme.start()

@@ -13,7 +13,7 @@ from tests.faults.account import balance
 from tests.faults.measures import FLEET, GAUGES, Fleet
 from tests.faults.scale import LIMIT, scaled
 from tests.faults.town import town
-from tests.faults.volme_process import until
+from tests.waiting import reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,7 @@ async def test_restarted_with_its_memory(build: Build) -> None:
     async with build() as town:
         async with town.load():
             for _ in range(scaled(3)):
-                before = len(town.receiver.arrived)
-                await until(lambda before=before: len(town.receiver.arrived) > before + 100)
+                await reached(len(town.receiver.arrived) + 100, lambda: len(town.receiver.arrived))
                 await town.mosquitto.stop()
                 await asyncio.sleep(0.5)
                 await town.mosquitto.start()
@@ -51,7 +50,7 @@ async def test_delivered_again(build: Build, devices: tuple[str, ...]) -> None:
     fleet = Fleet(devices)
     async with build() as town:
         await town.publisher.send(fleet.take(100))
-        await until(lambda: town.wire.acknowledged == 100)
+        await reached(100, lambda: town.wire.acknowledged)
         town.wire.holding = True
         await town.publisher.send(fleet.take(number))
         await town.volme.until_received(100 + number)
@@ -73,20 +72,20 @@ async def test_session_lost(tmp_path: Path, own_postgres: Postgres, store: str) 
     number = scaled(200)
     async with town(tmp_path, own_postgres.url) as built:
         await built.publisher.send(built.fleet.take(100))
-        await until(lambda: built.wire.acknowledged == 100)
+        await reached(100, lambda: built.wire.acknowledged)
         if store == "hangs":
             own_postgres.freeze()
         else:
             await own_postgres.stop()
         await built.publisher.send(built.fleet.take(number))
-        await until(lambda: built.wire.delivered == 100 + number)
+        await reached(100 + number, lambda: built.wire.delivered)
         subscriptions = built.wire.subscriptions
         await built.mosquitto.kill()
         built.mosquitto.forget()
         await built.mosquitto.start()
-        await until(lambda: built.wire.subscriptions > subscriptions)
+        await reached(subscriptions + 1, lambda: built.wire.subscriptions)
         await built.publisher.send(built.fleet.take(number))
-        await until(lambda: built.wire.delivered == 100 + 2 * number)
+        await reached(100 + 2 * number, lambda: built.wire.delivered)
         assert built.wire.acknowledged == 100
         if store == "hangs":
             own_postgres.thaw()

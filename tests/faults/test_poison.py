@@ -15,7 +15,7 @@ import pytest
 from tests.faults.account import balance, listed, raw
 from tests.faults.publisher import Raw
 from tests.faults.scale import LIMIT, RATE
-from tests.faults.volme_process import until
+from tests.waiting import reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,8 @@ async def test_poison_is_a_dead_letter_alone(build: Build) -> None:
 
 #: Tries with each poison. Of these the best counts: a busy machine is slow now and then, poison is always.
 ROUNDS = 3
+#: Tries more with what seems to be slow.
+AGAIN = 12
 #: By so much what comes behind poison may take longer than what comes behind nothing.
 LONGER = 4.0
 
@@ -84,16 +86,19 @@ async def test_nobody_waits_for_poison(build: Build) -> None:
         without: list[float] = []
         behind: dict[tuple[str, str], list[float]] = {}
         await _seconds(town)
-        for _ in range(ROUNDS):
-            for topic in TOPICS:
-                for name, payload in poison.items():
-                    without.append(await _seconds(town))
-                    behind.setdefault((topic, name), []).append(await _seconds(town, Raw(topic, payload)))
-        usual = median(without)
-        longer = {which: round(min(seconds) / usual, 2) for which, seconds in behind.items()}
-        print(f"usually {usual:.3f} s, behind poison times", longer)  # noqa: T201 - shown by a failed test
-        assert max(longer.values()) < LONGER
-        refused = ROUNDS * len(TOPICS) * len(poison)
+        which = [(topic, name) for topic in TOPICS for name in poison]
+        for tries in range(ROUNDS + AGAIN):
+            for topic, name in which:
+                without.append(await _seconds(town))
+                behind.setdefault((topic, name), []).append(await _seconds(town, Raw(topic, poison[name])))
+            if tries + 1 < ROUNDS:
+                continue
+            usual = median(without)
+            longer = {which: round(min(seconds) / usual, 2) for which, seconds in behind.items()}
+            if not (which := [each for each, times in longer.items() if times >= LONGER]):
+                break
+        assert which == [], f"usually {usual:.3f} s, behind poison times {longer}"
+        refused = sum(map(len, behind.values()))
         account = await balance(town.volme, town.publisher, town.receiver, refused=refused)
         assert account.duplicate == 0
 
@@ -104,5 +109,5 @@ async def _seconds(town: Town, *first: Raw) -> float:
     fine = town.fleet.take(20)
     begun = clock()
     await town.publisher.send([*first, *fine])
-    await until(lambda: all(each.key in town.receiver.values for each in fine))
+    await reached(len(fine), lambda: sum(each.key in town.receiver.values for each in fine))
     return clock() - begun

@@ -17,7 +17,8 @@ from tests.faults.measures import FLEET
 from tests.faults.postgres import Postgres, small_disk
 from tests.faults.scale import LIMIT, scaled
 from tests.faults.town import configuration, furnish, orion, town
-from tests.faults.volme_process import Volme, at_rest, until
+from tests.faults.volme_process import Volme, at_rest
+from tests.waiting import Patience, reached, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +30,7 @@ pytestmark = pytest.mark.timeout(LIMIT)
 
 async def flows(built: Town, messages: int = 100) -> None:
     """Wait until readings arrive."""
-    before = len(built.receiver.arrived)
-    await until(lambda: len(built.receiver.arrived) > before + messages)
+    await reached(len(built.receiver.arrived) + messages, lambda: len(built.receiver.arrived))
 
 
 async def test_restarted_and_killed(tmp_path: Path, own_postgres: Postgres) -> None:
@@ -38,7 +38,7 @@ async def test_restarted_and_killed(tmp_path: Path, own_postgres: Postgres) -> N
         async with built.load():
             await flows(built)
             await own_postgres.stop()
-            acknowledged = await at_rest(lambda: built.wire.acknowledged)
+            acknowledged = await at_rest(built.volme, lambda: built.wire.acknowledged)
             await asyncio.sleep(scaled(1))
             assert built.wire.acknowledged == acknowledged, "acknowledged without a store"
             await own_postgres.start()
@@ -57,7 +57,7 @@ async def test_connections_are_ended(tmp_path: Path, own_postgres: Postgres) -> 
         async with built.load():
             for _ in range(scaled(6)):
                 await flows(built)
-                assert await own_postgres.end_connections() > 1
+                assert await own_postgres.end_connections() > 0
         account = await balance(built.volme, built.publisher, built.receiver)
         assert account.dead == 0
         assert built.wire.stale == []
@@ -71,10 +71,10 @@ async def test_the_disk_does_not_answer(tmp_path: Path, own_postgres: Postgres) 
                 await flows(built)
                 own_postgres.freeze()
                 # What was committed before is acknowledged.
-                acknowledged = await at_rest(lambda: built.wire.acknowledged)
+                acknowledged = await at_rest(built.volme, lambda: built.wire.acknowledged)
                 await asyncio.sleep(scaled(2))
+                await until(lambda: built.wire.outstanding > 0)
                 assert built.wire.acknowledged == acknowledged, "acknowledged without a commit"
-                assert built.wire.outstanding > 0
                 own_postgres.thaw()
         account = await balance(built.volme, built.publisher, built.receiver)
         # The connection to the MQTT broker held: all that was slow came once.
@@ -106,7 +106,7 @@ async def test_the_disk_is_full(tmp_path: Path, own_postgres: Postgres) -> None:
                 # An operator is told.
                 await built.volme.until(lambda health: "No space left" in str(health["problems"]))
                 await asyncio.sleep(scaled(2))
-                assert built.wire.outstanding > 0
+                await until(lambda: built.wire.outstanding > 0)
                 ballast.unlink()
                 await flows(built)
             account = await balance(built.volme, built.publisher, built.receiver)
@@ -138,15 +138,14 @@ async def test_delivered_and_not_committed(tmp_path: Path, own_postgres: Postgre
         # of the broker that is away, or of the store that stands still.
         first, more = len(FLEET), scaled(1000)
         await built.publisher.send(built.fleet.take(first))
-        await until(lambda: len(receiver.arrived) >= first)
+        await reached(first, lambda: len(receiver.arrived))
         receiver.fail_next(10**6, close=True)
         await built.publisher.send(built.fleet.take(more))
-        await until(lambda: built.wire.acknowledged == first + more)
-        while (await volme.metrics())["volme_messages_translated_total"] < first + 500:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.05)
+        await reached(first + more, lambda: built.wire.acknowledged)
+        await volme.until_translated(first + 500)
         own_postgres.freeze()
         receiver.recover()
-        await until(lambda: len(receiver.arrived) >= first + 100)
+        await reached(first + 100, lambda: len(receiver.arrived))
         await volme.kill()
         own_postgres.thaw()
         await settled_connections(own_postgres)
@@ -161,7 +160,9 @@ async def settled_connections(server: Postgres) -> None:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     )
-    while await server.ask(others):  # noqa: ASYNC110 - the end is in the database
+    watch = Patience("PostgreSQL to have no other client")
+    while number := await server.ask(others):
+        watch.look(f"it has {number}")
         await asyncio.sleep(0.05)
 
 
@@ -176,6 +177,8 @@ async def test_one_platform_a_database(tmp_path: Path, own_postgres: Postgres) -
             await built.publisher.send(built.fleet.take(100))
             account = await balance(built.volme, built.publisher, built.receiver)
             assert account.dead == 0
+            # It may have taken the claim anew only now: there is nothing between the two.
+            await until(lambda: "platform.claimed_again" in built.volme.log.read_text())
             assert await turned_away(second)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import free_port
-from tests.faults.volme_process import Volme, Witness, publish, until, uplinks
+from tests.faults.volme_process import Volme, Witness, publish, uplinks
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import pwd
 import shutil
@@ -28,6 +29,7 @@ from store.postgres import pool
 from tests.conftest import free_port
 from tests.orion_like import OrionLike
 from tests.uplinks import chirpstack, rfc3339
+from tests.waiting import PATIENCE, Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-m", "compose.cli")
 _KNOWN = 24
+# Answers of Volme, between which nothing changes where it is at rest.
+_TURNS = 5
+# What of `/healthz` changes with time alone.
+_PASSING = ("lagSeconds", "settledPerSecond", "drainedInSeconds")
 #: Before all that the tests send; in the past, as every real measurement.
 T0 = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
@@ -85,21 +91,17 @@ async def publish(
             await client.publish(uplink.topic, uplink.body, qos=zmqtt.QoS.AT_LEAST_ONCE)
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for what others bring about; the test's own time limit ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 - the state under test has no event
-        await asyncio.sleep(0.005)
-
-
-async def at_rest(look: Callable[[], Any], seconds: float = 1.0) -> Any:
-    """Wait until something has not changed for a while, however slow the machine is; return it."""
-    clock = asyncio.get_running_loop().time
-    before, since = look(), clock()
-    while clock() - since < seconds:
-        await asyncio.sleep(0.05)
-        if (now := look()) != before:
-            before, since = now, clock()
-    return before
+async def at_rest(volme: Volme, look: Callable[[], Any]) -> Any:
+    """Wait until something does not change any more, though Volme had its turn; return it."""
+    watch, before = Patience("something to be at rest"), look()
+    while True:
+        for _ in range(_TURNS):  # each is an answer: what it had in hand before, it has done
+            await asyncio.sleep(1 / _TURNS)
+            await volme.health()
+        if (now := look()) == before:
+            return now
+        before = now
+        watch.look("it changes all the time")
 
 
 @asynccontextmanager
@@ -114,18 +116,22 @@ async def mosquitto_running(folder: Path, options: str = "allow_anonymous true")
     config.write_text(f"{user}\nlistener {port} 127.0.0.1\nmax_queued_messages 0\n{options}\n")
     process = await asyncio.create_subprocess_exec(command, "-c", str(config), stderr=subprocess.DEVNULL)
     try:
-        await _listening(port)
+        await _listening(process, port)
         yield port
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
-async def _listening(port: int) -> None:
+async def _listening(process: asyncio.subprocess.Process, port: int) -> None:
+    watch = Patience("an MQTT broker that listens")
     while True:
+        assert process.returncode is None, "mosquitto ended by itself"
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
+            watch.look("nothing listens")
             await asyncio.sleep(0.02)
         else:
             writer.close()
@@ -192,9 +198,9 @@ class Volme:
         return self._process.pid
 
     async def start(self, *arguments: str) -> None:
-        """Start and return once all of it runs."""
+        """Start, and return once all of it runs: who publishes before it has subscribed is not heard."""
         await self.launch(*(arguments or ("run", "--config", str(self.config))))
-        await self.until(lambda health: health["sources"])
+        await self.until(lambda health: health["sources"] and all(map(_tried, health["sources"].values())))
 
     async def launch(self, *arguments: str) -> None:
         """Start, as a shell does: in a process group of its own."""
@@ -205,14 +211,16 @@ class Volme:
 
     async def until(self, condition: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """Wait until what `/healthz` says meets the condition, and return it."""
-        async with aiohttp.ClientSession() as session:
+        watch, health = Patience(f"volme: {inspect.getsource(condition).strip()}"), {"no": "answer"}
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
             while True:
                 assert self.running, f"volme ended by itself:\n{self.log.read_text()}"
-                with suppress(aiohttp.ClientError):
+                with suppress(aiohttp.ClientError, TimeoutError):
                     async with session.get(f"http://127.0.0.1:{self.web_port}/healthz") as answer:
-                        health: dict[str, Any] = await answer.json()
+                        health = await answer.json()
                         if condition(health):
                             return health
+                watch.look({key: health[key] for key in health if key not in _PASSING}, health)
                 await asyncio.sleep(0.05)
 
     async def until_received(self, number: int, source: str = "city") -> None:
@@ -239,12 +247,16 @@ class Volme:
         """Send a signal (to the whole group: what Ctrl-C in a terminal does); return the exit code."""
         assert self._process is not None
         (os.killpg if group else os.kill)(self._process.pid, number)
-        return await self._process.wait()
+        return await self.ended()
 
     async def ended(self) -> int:
-        """Wait until it ends by itself; return the exit code."""
+        """Wait until it ends; return the exit code."""
         assert self._process is not None
-        return await self._process.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._process.wait()
+        except TimeoutError:
+            pytest.fail(f"volme has not ended for {PATIENCE:g} s:\n{self.log.read_text()[-2000:]}")
 
     async def ask(self, *arguments: str) -> tuple[int, str, str]:
         """Run another command on this platform; return its exit code and what it printed."""
@@ -255,13 +267,26 @@ class Volme:
             stderr=subprocess.PIPE,
             env={**self._environment, "VOLME_CONFIG": str(self.config)},
         )
-        out, err = await process.communicate()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            pytest.fail(f"volme {' '.join(arguments)} has not ended for {PATIENCE:g} s")
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 
     async def health(self) -> dict[str, Any]:
         """Return what `/healthz` says now."""
         return await self.until(lambda _: True)
+
+    async def until_translated(self, number: int) -> None:
+        """Wait until so many messages are with the bridge, whatever becomes of them there."""
+        watch = Patience("messages that are with the bridge")
+        while (now := (await self.metrics())["volme_messages_translated_total"]) < number:
+            watch.look(f"{now:g} of {number}")
+            await asyncio.sleep(0.05)
 
     async def metrics(self) -> dict[str, float]:
         """Return what `/metrics` says, by name and labels as written there."""
@@ -275,12 +300,11 @@ class Volme:
 
     def memory(self) -> int:
         """Return the bytes that it and its own processes have in memory."""
-        process = psutil.Process(self.pid)
-        return sum(
-            each.memory_info().rss
-            for each in (process, *process.children(recursive=True))
-            if each.name() != "postgres"
-        )
+        process, found = psutil.Process(self.pid), 0
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a child may end meanwhile
+                found += 0 if each.name() == "postgres" else each.memory_info().rss
+        return found
 
     async def letters(self) -> list[Letter]:
         """Return the dead letters that wait, from the store itself."""
@@ -291,6 +315,11 @@ class Volme:
     def postgres_runs(self) -> bool:
         """Say whether the embedded PostgreSQL's process lives."""
         return _postmaster(self.data / "postgres") is not None
+
+
+def _tried(source: Mapping[str, Any]) -> bool:
+    """Say whether a source listens, or knows why it cannot; one that is no connection always does."""
+    return source["connected"] is not False or source["error"] is not None
 
 
 def _postmaster(folder: Path) -> int | None:

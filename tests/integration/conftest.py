@@ -11,6 +11,7 @@ import pytest_asyncio
 from adapters.codecs.decoding import TABLES
 from compose.settings import load_settings
 from compose.wiring import running
+from tests.waiting import subscribed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,4 +48,5 @@ async def city(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platfo
         },
     )
     async with running(settings, strict_ports=True) as platform:
+        await subscribed(platform)
         yield platform

@@ -24,6 +24,7 @@ from models.uplink import Position
 from tests.conftest import free_port
 from tests.embedded_serving import listening, own_database
 from tests.uplinks import chirpstack, the_things_stack
+from tests.waiting import Patience, subscribed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,10 +95,12 @@ class Siege:
 
     async def settled(self, number: int) -> list[Letter]:
         """Wait until so many more messages are settled; return the dead letters that are new."""
+        watch = Patience(f"{number} messages to be settled")
         while True:
             account = await self.platform.journal.account()
             if not account.pending and account.total().received >= self.seen + number:
                 break
+            watch.look(account.total())
             await asyncio.sleep(0.02)
         self.seen += number
         assert account.total().received == self.seen
@@ -163,6 +166,7 @@ async def siege(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Asyn
             zmqtt.create_client("127.0.0.1", platform.addresses.mqtt_port or 0) as mqtt,
             aiohttp.ClientSession() as web,
         ):
+            await subscribed(platform)
             for device in DEVICES.values():
                 await platform.registry.add(device)
             yield Siege(platform=platform, mqtt=mqtt, web=web)
@@ -456,11 +460,13 @@ async def test_a_subscriber_that_fails_delays_nobody_else(siege: Siege, how: str
         await siege.goes_on()
         notification, _ = await well.next()
         assert notification["data"][0]["id"].endswith(DEVICES["sound"].id)
+        watch = Patience("a notification that fails")
         while True:
             async with siege.web.get(created[0][1]) as answer:
                 told = (await answer.json())["notification"]
             if told.get("timesFailed"):
                 break
+            watch.look(told)
             await asyncio.sleep(0.05)
         assert told["status"] == "failed"
         assert "lastFailure" in told

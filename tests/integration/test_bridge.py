@@ -26,9 +26,12 @@ from models.uplink import Position
 from store.postgres import pool
 from tests.orion_like import OrionLike
 from tests.uplinks import chirpstack
+from tests.waiting import nothing_pending, reached, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from broker.journal.port import SourceAccount
 
@@ -85,8 +88,7 @@ class Way:
 
     async def settle(self) -> SourceAccount:
         """Wait until nothing is pending; the account must balance."""
-        while (await self.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.02)
+        await nothing_pending(self.journal)
         total = (await self.journal.account()).total()
         assert total.received == total.delivered + total.dead + total.duplicate + total.ignored
         return total
@@ -157,8 +159,7 @@ async def test_a_broker_that_is_away_delays_and_loses_nothing(way: Way) -> None:
     way.broker.fail_next(1000, close=True)
     await way.append(*(climate(number, 20) for number in range(30)))
     async with way.running() as bridge:
-        while bridge.state.broker_error is None:  # noqa: ASYNC110 - a state, not an event
-            await asyncio.sleep(0.02)
+        await until(lambda: bridge.state.broker_error)
         assert (await way.journal.account()).pending == 30
         way.broker.recover()
         total = await way.settle()
@@ -183,7 +184,10 @@ async def test_what_the_broker_refuses_is_a_dead_letter_with_its_words(way: Way)
     assert way.temperature(2) == 21.0
 
 
-async def test_one_entity_that_poisons_its_batch_is_found_and_the_others_arrive(way: Way) -> None:
+async def test_one_entity_that_poisons_its_batch_is_found_and_the_others_arrive(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.lane._FIRST_PAUSE_S", 0.01)  # it pauses before each half
     crooked = {
         "type": "Polygon",
         "coordinates": [[[7.0, 51.0], [7.1, 51.1], [7.1, 51.0], [7.0, 51.1], [7.0, 51.0]]],
@@ -204,8 +208,7 @@ async def test_a_broker_whose_writes_fail_while_it_still_answers_questions_loses
     way.broker.fail_next(10_000, status=500, path="entityOperations")
     await way.append(*(climate(number, 20) for number in range(8)))
     async with way.running():
-        while sum("entityOperations" in seen.path for seen in way.broker.requests) < 24:  # noqa: ASYNC110 - the broker's own record
-            await asyncio.sleep(0.02)
+        await reached(24, lambda: sum("entityOperations" in seen.path for seen in way.broker.requests))
         way.broker.recover()
         total = await way.settle()
     assert (total.delivered, total.dead) == (8, 0)
@@ -225,6 +228,7 @@ async def test_a_look_up_that_the_broker_refuses_does_not_stop_the_city(way: Way
     way.broker.fail_next(10_000, status=414, path="/ngsi-ld/v1/entities")
     await way.append(*(climate(number, 20) for number in range(4)))
     async with way.running():
+        await until(lambda: way.broker.requests)
         await asyncio.sleep(0.5)
         way.broker.recover()
         total = await way.settle()
@@ -249,6 +253,7 @@ async def test_memory_is_bounded_by_bytes_too(way: Way) -> None:
     way.broker.fail_next(10_000, close=True, path="entityOperations")
     await way.append(*(climate(number, 20) for number in range(60)))
     async with way.running(window_bytes=5_000, chunk=5) as bridge:
+        await until(lambda: bridge.in_flight)
         await asyncio.sleep(0.5)
         assert 0 < bridge.in_flight < 20
         way.broker.recover()

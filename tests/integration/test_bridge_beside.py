@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace as with_fields
@@ -32,6 +33,7 @@ from models.message import Message
 from store.postgres import pool
 from tests.integration.test_bridge import HAGEN, T0, Way, climate, eui, room
 from tests.orion_like import OrionLike
+from tests.waiting import Patience, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -158,19 +160,25 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.lane._FIRST_PAUSE_S", 0.01)
 
 
+async def until_dead(way: BesideWay) -> None:
+    """Send on for another device until there is a dead letter."""
+    watch = Patience("a dead letter")
+    for n in itertools.count():
+        await way.append(climate(2, 21, minutes=1 + n, f_cnt=2 + n))
+        await asyncio.sleep(0.1)
+        if (await way.journal.account()).total().dead:
+            return
+        watch.look("there is none")
+
+
 @pytest.mark.usefixtures("hurried")
 async def test_an_entity_that_the_broker_never_takes_is_refused_in_its_words(way: BesideWay) -> None:
     way.broker.later[room(1)] = 1000
     await way.append(climate(1, 20), *(climate(n, 20) for n in range(2, 6)))
     async with way.running(lanes=1):
-        while not way.broker.seen:  # noqa: ASYNC110 - the broker's own record
-            await asyncio.sleep(0.02)
+        await until(lambda: way.broker.seen)
         # It is given up only while the broker takes others.
-        for n in range(100):
-            await way.append(climate(2, 21, minutes=1 + n, f_cnt=2 + n))
-            await asyncio.sleep(0.1)
-            if (await way.journal.account()).total().dead:
-                break
+        await until_dead(way)
         way.broker.later.clear()
         await way.settle()
     (letter,) = await way.journal.dead_letters()
@@ -182,11 +190,7 @@ async def test_a_poisonous_entity_holds_up_nobody_even_if_nothing_of_it_is_taken
     way.broker.poison.add(room(1))
     await way.append(*(climate(n, 20) for n in range(30)))
     async with way.running(lanes=1):
-        for n in range(200):
-            await way.append(climate(2, 21, minutes=1 + n, f_cnt=2 + n))
-            await asyncio.sleep(0.1)
-            if (await way.journal.account()).total().dead:
-                break
+        await until_dead(way)
         total = await way.settle()
     assert total.dead == 1
     assert total.delivered == total.received - 1
@@ -277,10 +281,14 @@ async def test_more_redelivered_frames_than_keys_are_remembered_are_duplicates(
     assert (total.delivered, total.duplicate, total.dead) == (count, count, 0)
 
 
+async def nothing() -> None:
+    """Instead of saving."""
+
+
 async def test_what_was_settled_after_the_book_was_saved_is_known_after_a_crash(way: BesideWay) -> None:
     await way.append(climate(1, 20), climate(2, 20))
     async with way.running() as bridge:
-        bridge._save = bridge.patiently  # type: ignore[method-assign, assignment] - as a crash does
+        bridge._save = nothing  # type: ignore[method-assign] - as a crash does
         await way.settle()
     assert await way.journal.activities() == {}
     await way.append(climate(1, 20), climate(2, 21, minutes=1, f_cnt=2))
@@ -302,7 +310,7 @@ async def test_what_was_forgotten_before_its_turn_is_ignored(way: BesideWay) -> 
 async def test_what_is_late_after_a_crash_is_late_and_not_taken_for_a_repetition(way: BesideWay) -> None:
     await way.append(climate(1, 22, minutes=10, f_cnt=2))
     async with way.running() as bridge:
-        bridge._save = bridge.patiently  # type: ignore[method-assign, assignment] - as a crash does
+        bridge._save = nothing  # type: ignore[method-assign] - as a crash does
         await way.settle()
     await way.append(climate(1, 15, minutes=5, f_cnt=1))
     async with way.running():
@@ -317,8 +325,7 @@ async def test_nobody_waits_behind_an_entity_that_the_broker_does_not_take(way: 
     for minute in range(20):
         await way.append(*(climate(n, minute, minutes=minute, f_cnt=minute + 1) for n in range(2, 32)))
     async with way.running(window=60, chunk=20) as bridge:
-        while way.temperature(31) != 19.0:  # noqa: ASYNC110 - the broker's own record
-            await asyncio.sleep(0.02)
+        await until(lambda: way.temperature(31) == 19.0, lambda: way.temperature(31))
         assert way.temperature(1) is None
         assert bridge.in_flight <= 60
         way.broker.later.clear()
@@ -334,8 +341,10 @@ async def test_what_waits_behind_the_cursor_after_a_crash_is_delivered_and_no_du
     for n in range(40):  # a batch of the log each
         await way.append(climate(n, 20))
     async with way.running(chunk=1, window=1) as bridge:
-        bridge._save = bridge.patiently  # type: ignore[method-assign, assignment] - as a crash does
-        while (await way.journal.account()).pending > 20:  # noqa: ASYNC110 - the end is in the database
+        bridge._save = nothing  # type: ignore[method-assign] - as a crash does
+        watch = Patience("half of it to be settled")
+        while (pending := (await way.journal.account()).pending) > 20:
+            watch.look(pending)
             await asyncio.sleep(0.01)
     async with way.running():
         total = await way.settle()

@@ -27,6 +27,7 @@ from models.uplink import Position
 from store.postgres import pool
 from tests.orion_like import OrionLike
 from tests.uplinks import chirpstack
+from tests.waiting import nothing_pending, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,8 +93,7 @@ class Town:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def settle(self) -> None:
-        while (await self.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.01)
+        await nothing_pending(self.journal)
         assert await self.journal.dead_letters() == []
 
     def fell(self) -> set[Any]:
@@ -170,8 +170,10 @@ async def test_what_was_delivered_and_not_settled_is_counted_the_same_again(
 
         crash.setattr(town.journal, "settle", away)
         async with town.bridge():
-            while town.counted() != {15.0} or (all_of_it and town.fell() != {3.0}):  # noqa: ASYNC110 - no event
-                await asyncio.sleep(0.01)
+            await until(
+                lambda: town.counted() == {15.0} and (not all_of_it or town.fell() == {3.0}),
+                lambda: (town.counted(), town.fell()),
+            )
     assert (await town.journal.account()).pending == 10
     async with town.bridge():
         await town.settle()
@@ -187,8 +189,7 @@ async def test_a_late_reading_counts_nothing(town: Town) -> None:
     await town.rains(11.0, minutes=-1)
     await town.rains(15.0, minutes=3)
     async with town.bridge():
-        while (await town.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.01)
+        await nothing_pending(town.journal)
     assert (town.fell(), town.counted()) == ({3.0}, {15.0})
 
 

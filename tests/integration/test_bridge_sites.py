@@ -26,6 +26,7 @@ from models.uplink import Position
 from store.postgres import pool
 from tests.orion_like import OrionLike
 from tests.uplinks import chirpstack
+from tests.waiting import nothing_pending, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,8 +91,7 @@ class Street:
     async def settle(self) -> tuple[Any, ...] | None:
         """Deliver all that waits by a new bridge; return free, occupied and all spots."""
         async with self.bridge():
-            while (await self.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-                await asyncio.sleep(0.01)
+            await nothing_pending(self.journal)
         return self.spots()
 
     def spots(self) -> tuple[Any, ...] | None:
@@ -141,8 +141,7 @@ async def test_a_crash_with_a_part_delivered_counts_the_same_again(
 
         crash.setattr(street.journal, "settle", away)
         async with street.bridge():
-            while street.spots() != (2, 2, 4):  # noqa: ASYNC110 - no event
-                await asyncio.sleep(0.01)
+            await until(lambda: street.spots() == (2, 2, 4), street.spots)
     assert (await street.journal.account()).pending == 3
     assert await street.settle() == (2, 2, 4)
     await street.say((2, 5, False))

@@ -23,6 +23,7 @@ from models.ngsild import keyvalues
 from models.uplink import Position
 from tests.integration.conftest import carried
 from tests.uplinks import chirpstack, the_things_stack
+from tests.waiting import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +52,13 @@ HAGEN = Position(longitude=7.4717, latitude=51.3585)
 
 async def settled(city: Platform, devices: set[str]) -> None:
     """Wait until a message of each of these devices is settled."""
-    for _ in range(200):
-        missing = devices - (await city.journal.activity(devices)).keys()
-        if not missing:
-            break
+    watch = Patience("a message of each device to be settled")
+    while missing := devices - (await city.journal.activity(devices)).keys():
+        letters = [letter.sentence for letter in await city.journal.dead_letters()]
+        assert letters == []
+        watch.look(missing)
         await asyncio.sleep(0.05)
-    letters = [letter.sentence for letter in await city.journal.dead_letters()]
-    assert (missing, letters) == (set(), [])
+    assert [letter.sentence for letter in await city.journal.dead_letters()] == []
 
 
 @pytest.fixture
@@ -68,14 +69,15 @@ async def web() -> Any:
 
 async def simulated(city: Platform, web: aiohttp.ClientSession, type_name: str) -> list[dict[str, Any]]:
     url = f"{city.addresses.broker}/ngsi-ld/v1/entities"
-    for _ in range(100):
+    watch = Patience(f"a {type_name}")
+    while True:
         async with web.get(url, params={"type": type_name, "limit": "100"}) as answer:
             assert answer.status == 200
             entities: list[dict[str, Any]] = await answer.json()
             if entities:
                 return entities
+        watch.look(entities)
         await asyncio.sleep(0.1)
-    pytest.fail(f"no {type_name} came")
 
 
 @pytest.mark.parametrize("type_name", SIMULATED)

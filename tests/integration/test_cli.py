@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -24,7 +23,9 @@ from click.testing import CliRunner
 
 from compose.cli import volme
 from tests.cli_runs import COMMAND, Program
+from tests.conftest import free_port
 from tests.uplinks import DEV_EUI, chirpstack, the_things_stack
+from tests.waiting import PATIENCE, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,15 +50,15 @@ class Reader:
         return b"".join(self._parts).decode(errors="replace")
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        for _ in range(600):
-            if found := re.search(pattern, self.text):
-                return found
+        watch = Patience(f"“{pattern}”")
+        while (found := re.search(pattern, self.text)) is None:
+            watch.look(self.text)
             time.sleep(0.05)
-        pytest.fail(f"“{pattern}” did not come; this did:\n{self.text}")
+        return found
 
     def end(self) -> None:
         """Wait until the program at the other end is gone and all was read."""
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
 
     def _collect(self) -> None:
         while True:
@@ -96,7 +97,7 @@ class Running(Program):
         assert self.screen is not None
         self.process.send_signal(signal.SIGINT)
         with self.process:
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
             self.screen.end()
         return self.process.returncode
 
@@ -108,21 +109,20 @@ class Running(Program):
 
         asyncio.run(all_of_them())
         missing = {topic for topic, _ in messages}
-        for _ in range(100):
-            missing -= {letter["topic"] for letter in self.json("dead-letters", "list")}
-            if not missing:
-                return
-        pytest.fail(f"no dead letter came of {missing}")
+        watch = Patience("dead letters of all of them")
+        while missing := missing - {letter["topic"] for letter in self.json("dead-letters", "list")}:
+            watch.look(missing)
 
-    def entity(self, entity: str) -> dict[str, Any] | None:
-        for _ in range(100):
+    def entity(self, entity: str) -> dict[str, Any]:
+        watch = Patience(entity)
+        while True:
             url = f"{self.broker}/ngsi-ld/v1/entities/{entity}"
-            answer = requests.get(url, params={"options": "keyValues"}, timeout=10)
+            answer = requests.get(url, params={"options": "keyValues"}, timeout=30)
             if answer.status_code == 200:
                 found: dict[str, Any] = answer.json()
                 return found
+            watch.look(answer.status_code)
             time.sleep(0.05)
-        return None
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         done = self(*arguments, "--json")
@@ -146,12 +146,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def program(tmp_path: Path) -> Program:
     """Run in an empty folder, where no platform is."""
     return Program(tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # ---- without a platform ----------------------------------------------------------------------
@@ -345,10 +339,10 @@ def test_the_lines_that_up_prints_work_when_pasted(platform: Running) -> None:
     by_type, one, subscribe = re.findall(r"^  (curl .+)$", text, re.MULTILINE)
     entity = re.search(r"urn:ngsi-ld:[^?]+", one)
     assert entity is not None
-    assert platform.entity(entity[0]) is not None
+    platform.entity(entity[0])  # is there
 
     def paste(line: str) -> str:
-        done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=30, check=True)  # noqa: S603, S607 - what a user does
+        done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=60, check=True)  # noqa: S603, S607 - what a user does
         return done.stdout.decode()
 
     assert {found["type"] for found in json.loads(paste(by_type))} == {"WeatherObserved"}
@@ -366,7 +360,7 @@ def test_the_lines_that_up_prints_work_when_pasted(platform: Running) -> None:
             assert json.loads(line)["data"][0]["type"] == "WeatherObserved"
         finally:
             listener.send_signal(signal.SIGINT)
-            assert listener.wait(10) == 130
+            assert listener.wait(PATIENCE) == 130
             heard.end()
 
 
@@ -405,7 +399,6 @@ def test_an_unknown_device_waits_and_is_delivered_when_it_is_added(platform: Run
         "1 message that waited is being delivered.\n"
     )
     entity = platform.entity(f"urn:ngsi-ld:WeatherObserved:hagen:{known}")
-    assert entity is not None
     assert (entity["name"], entity["temperature"]) == ("Höhe", 26.4)
 
     again = platform("devices", "add", known)
@@ -513,7 +506,7 @@ def test_output_survives_a_pipe_that_closes(platform: Running) -> None:
     process = platform.start("devices", "list", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert errors == b""
 
 
@@ -546,7 +539,7 @@ def test_ctrl_c_stops_and_the_next_start_goes_on_on_a_terminal(platform: Running
         screen = Reader(lambda: os.read(ours, 65536))
         screen.wait_for("all is well")
         os.write(ours, b"\x03")  # what a terminal makes of Ctrl-C
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         screen.wait_for("Volme has stopped.")
     finally:
         if process.poll() is None:

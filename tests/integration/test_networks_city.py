@@ -23,6 +23,7 @@ from compose.wiring import running
 from models.device import Device
 from models.ngsild import keyvalues
 from models.uplink import Position
+from tests.waiting import Patience, subscribed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -335,6 +336,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platfo
         },
     )
     async with running(settings, strict_ports=True) as platform:
+        await subscribed(platform)
         for case in CASES.values():
             await platform.registry.add(
                 Device(
@@ -369,12 +371,12 @@ async def test_what_a_device_says_is_what_the_broker_knows(town: Platform, name:
             await send(town, web, case, message)
             # One after the other, so that each way of translating has its turn.
             await asyncio.sleep(0.1)
-        for _ in range(100):
+        watch = Patience(f"{case.expected}")
+        while {key: seen.get(key) for key in case.expected} != pytest.approx(case.expected):
             async with web.get(url) as answer:
                 seen = keyvalues(await answer.json()) if answer.status == 200 else {}
-            if {key: seen.get(key) for key in case.expected} == pytest.approx(case.expected):
-                break
+            letters = [letter.sentence for letter in await town.journal.dead_letters()]
+            watch.look(seen, (seen, letters))
             await asyncio.sleep(0.05)
     letters = [letter.sentence for letter in await town.journal.dead_letters()]
-    assert {key: seen.get(key) for key in case.expected} == pytest.approx(case.expected), letters
     assert [letter for letter in letters if case.device in letter] == []

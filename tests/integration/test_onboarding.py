@@ -23,6 +23,7 @@ from models.uplink import Position
 from store.postgres import pool
 from tests.device_office import Office, open_office
 from tests.uplinks import chirpstack, the_things_stack
+from tests.waiting import reached, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,10 +133,7 @@ async def test_a_thousand_devices_are_written_in_one_step_and_followed(office: O
             plan = await office.onboarding.plan(records)
             assert (len(plan.new), plan.errors) == (1000, ())
             await office.onboarding.register(plan.devices)
-            for _ in range(200):
-                if len(follower.devices) == 1000:
-                    break
-                await asyncio.sleep(0.05)
+            await reached(1000, lambda: len(follower.devices))
             assert follower.devices == office.registry.devices
         finally:
             following.cancel()
@@ -225,10 +223,7 @@ async def test_what_the_registry_is_told_elsewhere_arrives(office: Office, datab
             await office.onboarding.register([gauge(A), gauge(B)])
             await office.onboarding.retire([A])
             await office.registry.remove(B)
-            for _ in range(200):
-                if not follower.devices and A in follower.retired:
-                    break
-                await asyncio.sleep(0.05)
+            await until(lambda: not follower.devices and A in follower.retired)
             assert (follower.devices, set(follower.retired)) == ({}, {A})
         finally:
             following.cancel()

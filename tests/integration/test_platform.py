@@ -16,6 +16,7 @@ from compose.settings import Settings, load_settings
 from models.device import Device
 from models.errors import ConfigurationError
 from store.postgres import pool
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,8 +62,7 @@ async def test_a_registry_follows_what_others_change_also_after_its_connection_w
                 )
             await becomes_known(mine, other, "second")
             await other.remove("first")
-            while "first" in mine.devices:  # noqa: ASYNC110 - another process's doing
-                await asyncio.sleep(0.02)
+            await until(lambda: "first" not in mine.devices)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -70,8 +70,7 @@ async def test_a_registry_follows_what_others_change_also_after_its_connection_w
 
 async def becomes_known(mine: Registry, other: Registry, device_id: str) -> None:
     await other.add(Device(id=device_id, profile="elsys-ers"))
-    while device_id not in mine.devices:  # noqa: ASYNC110 - another process's doing
-        await asyncio.sleep(0.02)
+    await until(lambda: device_id in mine.devices)
 
 
 async def test_a_registry_looks_again_where_nothing_was_announced(
@@ -89,8 +88,7 @@ async def test_a_registry_looks_again_where_nothing_was_announced(
                 "INSERT INTO registry.devices (id, profile) VALUES ('quiet', 'elsys-ers')"
             )
             await connection.close()
-            while "quiet" not in mine.devices:  # noqa: ASYNC110 - found by looking
-                await asyncio.sleep(0.02)
+            await until(lambda: "quiet" in mine.devices)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from compose import portal_child
 from compose.portal_child import PortalChild
 from compose.settings import Settings
+from tests.waiting import until
 
 if TYPE_CHECKING:
     import pytest
@@ -28,10 +29,7 @@ async def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pyte
     child = PortalChild(Settings(), cast("Addresses", NOWHERE))
     running = asyncio.create_task(child.run())
     try:
-        for _ in range(500):
-            if child.restarts >= 2 or running.done():
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: child.restarts >= 2 or running.done())
         assert child.restarts >= 2
     finally:
         running.cancel()

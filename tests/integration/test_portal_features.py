@@ -25,6 +25,7 @@ from portal.views import scope_of
 from tests.conftest import free_port
 from tests.portal_address import serving_at_its_address
 from tests.portal_city import HAGEN, NOW, at, measured, published_city, said, sample, serving_routes
+from tests.waiting import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -487,11 +488,10 @@ async def test_changes_are_seen(city: City) -> None:
     entity = {"id": "urn:ngsi-ld:WaterObserved:hagen:see", "type": "WaterObserved", "location": at(7.5, 51.4)}
     for value in (1.5, 1.6):
         await city.publish({**entity, "waterLevel": measured(value, "MTR", NOW)})
-        for _ in range(400):
-            if await level() == value:
-                break
+        watch = Patience(f"a level of {value}")
+        while (found := await level()) != value:
+            watch.look(found)
             await asyncio.sleep(0.05)
-        assert await level() == value
 
 
 async def test_what_did_not_change_is_not_made_anew(city: City) -> None:

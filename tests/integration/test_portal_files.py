@@ -27,6 +27,7 @@ from portal.files import files_of, routes
 from portal.office import digest
 from portal.views import View
 from tests.portal_city import NOW, context_of, measured, published_city, serving_routes
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,7 +96,7 @@ async def test_what_changes_is_seen_in_a_moment(city: City) -> None:
     answers = await asyncio.gather(*(city.get(f"/files/parkplaetze/current.csv?{n}") for n in range(5)))
     assert len({content for _, _, content in answers}) == 1
     await city.publish(spot)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while b"platz-9" not in (await city.get("/files/parkplaetze/current.csv"))[2]:  # noqa: ASYNC110 - asked
             await asyncio.sleep(0.2)
 
@@ -326,7 +327,7 @@ async def test_the_usual_files_are_made_without_anybody_asking(city: City, tmp_p
     (stale / "2026-01-01.csv").write_text("of a declaration that published more")
     task = asyncio.create_task(tend(office))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while len([file for file in await files_of(office, pegel) if file.size]) < 6:  # noqa: ASYNC110 - files tell nobody
                 await asyncio.sleep(0.05)
     finally:

@@ -24,6 +24,7 @@ from portal.server import portal_app
 from portal.views import View
 from tests.embedded_serving import listening
 from tests.portal_city import HAGEN, City, at, context_of, published_city, said, serving_app
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -316,7 +317,7 @@ async def test_a_body_that_does_not_come(city: City, monkeypatch: pytest.MonkeyP
         f"POST {API}/entityOperations/query HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n"
         "Content-Type: application/json\r\n\r\n{".encode()
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert b" 408 " in await reader.readline()
     writer.close()
 

@@ -24,6 +24,7 @@ from portal.server import portal_app
 from tests.conftest import free_port
 from tests.portal_address import serving_at_its_address
 from tests.portal_city import HAGEN, published_city
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,7 +72,7 @@ class Reader:
     async def block(self) -> dict[str, str]:
         """Return the fields of the next block, comments under the empty name."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while line := (await self.answer.content.readline()).decode():
                 if line == "\n":
                     return fields
@@ -117,11 +118,7 @@ def levels(city: City, *values: float) -> None:
 
 async def listeners(city: City, number: int) -> None:
     """Wait until so many listen."""
-    for _ in range(400):
-        if city.office.live.listeners == number:
-            return
-        await asyncio.sleep(0.05)
-    assert city.office.live.listeners == number
+    await until(lambda: city.office.live.listeners == number, lambda: city.office.live.listeners)
 
 
 async def test_changes_come_as_they_happen(city: City) -> None:
@@ -294,7 +291,7 @@ async def test_a_slow_reader_is_told_to_begin_anew(city: City) -> None:
                 event = await quick.event()
         slow.settimeout(0)
         loop, read = asyncio.get_running_loop(), b""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while b"event: reset" not in read:
                 read = read[-100:] + await loop.sock_recv(slow, 65536)
             tell(city, WEATHER, "wetter", temperature=-17)

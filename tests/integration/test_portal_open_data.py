@@ -23,6 +23,7 @@ from portal.catalogue_state import records_of
 from portal.interfaces import INTERFACES
 from portal.server import portal_app
 from tests.portal_city import NOW, City, at, published_city, said, sample, serving_app
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -192,7 +193,7 @@ async def test_calls_to_copy_work(city: City) -> None:
 async def test_all_that_the_catalogue_names_is_there(city: City) -> None:
     """Who reads only the catalogue gets every file, as large and as it is said to be, and every interface."""
     await city.get(f"/files/pegel/{NOW - timedelta(days=1):%Y-%m-%d}.csv")  # is made, and kept from now on
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         records = records_of(city.office)  # which nobody tells of a file that is kept
         while not any(file.size for file in (await records.facts(0))["pegel"].files):  # noqa: ASYNC110 - so
             await asyncio.sleep(0.1)

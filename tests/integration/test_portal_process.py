@@ -15,7 +15,8 @@ import psutil
 import pytest_asyncio
 
 from tests.conftest import free_port
-from tests.faults.volme_process import Uplink, Volme, eui, publish, until
+from tests.faults.volme_process import Uplink, Volme, eui, publish
+from tests.waiting import Patience, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,10 +73,12 @@ class City:
         return []
 
     async def shown(self, temperature: float, key: str | None = None) -> list[dict[str, Any]]:
+        watch = Patience(f"a room with {temperature}")
         while True:
             found = await self.rooms(key)
             if found and (key is not None or found[0].get("temperature") == temperature):
                 return found
+            watch.look(found)
             await asyncio.sleep(0.1)
 
     async def say(self, f_cnt: int) -> float:

@@ -23,9 +23,10 @@ from portal.views import View
 from tests.embedded_serving import own_database, serving
 from tests.http_serving import served
 from tests.portal_city import CONTEXTS, at, context_of, measured, said
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -90,7 +91,7 @@ class Town:
                 taken.append(publisher)
                 running = asyncio.create_task(publisher.run())
                 try:
-                    await asyncio.wait_for(publisher.ready.wait(), 30)
+                    await asyncio.wait_for(publisher.ready.wait(), PATIENCE)
                     yield view
                 finally:
                     running.cancel()
@@ -121,15 +122,6 @@ async def town(postgres: str, tmp_path: Path) -> AsyncIterator[Town]:
         NgsiLdClient(served.url, kind="embedded") as city,
     ):
         yield Town(served.url, city, tmp_path)
-
-
-async def until(check: Callable[[], Any]) -> Any:
-    for _ in range(600):
-        found = await check()
-        if found:
-            return found
-        await asyncio.sleep(0.05)
-    pytest.fail("it did not come to be")
 
 
 async def shown(view: View, dataset: Dataset) -> dict[str, dict[str, Any]]:

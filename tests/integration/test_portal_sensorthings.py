@@ -29,6 +29,7 @@ from tests.conftest import free_port
 from tests.embedded_serving import own_database, serving
 from tests.portal_city import CONTEXTS, HAGEN, NOW, City, at, context_of, measured, said, sample
 from tests.sensorthings_city import sensorthings_service, serving_city
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -567,7 +568,7 @@ async def _published(postgres: str, folder: Path, secret: float) -> AsyncIterato
         )
         running = asyncio.create_task(publisher.run())
         try:
-            await asyncio.wait_for(publisher.ready.wait(), 30)
+            await asyncio.wait_for(publisher.ready.wait(), PATIENCE)
             office = Office(url="", catalogue=catalogue, public=view, live=live, folder=folder)
             async with serving_city(City(office=office, broker=broker)) as service:
                 yield service

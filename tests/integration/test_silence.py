@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from models.device import Device
 from models.message import Message
 from models.ngsild import keyvalues
 from models.uplink import Position
+from tests.waiting import nothing_pending, subscribed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,8 +65,7 @@ class Town:
 
     async def settle(self) -> None:
         """Wait until nothing is pending, and everybody knows it."""
-        while (await self.platform.journal.account()).pending:  # noqa: ASYNC110 - the end is in the database
-            await asyncio.sleep(0.01)
+        await nothing_pending(self.platform.journal)
         await self.platform.look()
 
     async def look(self, at: datetime) -> list[dict[str, Any]]:
@@ -105,6 +104,7 @@ async def town(tmp_path: Path, database: str) -> AsyncIterator[Town]:
         running(settings, strict_ports=True) as platform,
         NgsiLdClient(platform.addresses.broker, kind="embedded") as client,
     ):
+        await subscribed(platform)
         yield Town(platform, client)
 
 

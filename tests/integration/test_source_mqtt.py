@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-import socket
 import subprocess
 from collections import defaultdict
 from contextlib import asynccontextmanager
@@ -24,9 +23,11 @@ from adapters.networks.envelope import read_uplink
 from adapters.sources import mqtt_wire
 from adapters.sources.mqtt import MqttSettings, MqttSource
 from models.errors import ConfigurationError, StoreError, TooLargeError
+from tests.conftest import free_port
+from tests.waiting import Patience, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from models.message import Message
@@ -97,23 +98,13 @@ def _user() -> str:
     return subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S607 - POSIX
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for what other tasks bring about; the test's own time limit ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 - the state under test has no event
-        await asyncio.sleep(0.01)
-
-
 async def listening(port: int) -> None:
+    watch = Patience("an MQTT broker that listens")
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
+            watch.look("nothing listens")
             await asyncio.sleep(0.02)
         else:
             writer.close()

@@ -16,9 +16,10 @@ import pytest
 from adapters.sources.mqtt import MqttSettings, MqttSource
 from adapters.sources.mqtt_wire import Connection, Login
 from models.errors import StoreError
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from adapters.sources.mqtt_wire import Publish
     from models.message import Message
@@ -110,12 +111,6 @@ async def subscribed(
             await task
         server.close()
         await server.wait_closed()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what other tasks bring about; the test's own time limit ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 - the state under test has no event
-        await asyncio.sleep(0.01)
 
 
 def publish(

@@ -20,6 +20,7 @@ from ontology.loader import context, subjects
 from tests.cli_runs import Program
 from tests.embedded_serving import listening, own_database, serving
 from tests.orion_like import OrionLike
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -152,7 +153,7 @@ async def test_receivers_are_told_and_who_was_not_is_seen(embedded: str) -> None
 
 async def until(ask: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
     """Ask until both receivers' answers are known."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             ours = await ask()
             told = [each.document["notification"] for each in ours]

@@ -27,6 +27,7 @@ from adapters.translate import World, translate
 from models.device import Device
 from models.errors import ConfigurationError
 from models.message import Message
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -454,7 +455,7 @@ async def test_live_every_device_speaks_once_and_then_goes_on() -> None:
             enough.set()
 
     task = asyncio.create_task(Simulator(SEED).run(publish, speed=100))
-    await asyncio.wait_for(enough.wait(), 60)
+    await asyncio.wait_for(enough.wait(), PATIENCE)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
