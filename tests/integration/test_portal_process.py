@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,12 +16,14 @@ import psutil
 import pytest_asyncio
 
 from tests.conftest import free_port
+from tests.embedded_serving import own_database
 from tests.faults.volme_process import Uplink, Volme, eui, publish
 from tests.waiting import Patience, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
+
+    import pytest
 
 ROOM = eui(1)
 KEY = "a-partners-key"
@@ -55,6 +58,7 @@ class City:
     volme: Volme
     mqtt_port: int
     url: str
+    counts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def portal(self) -> psutil.Process | None:
@@ -81,17 +85,19 @@ class City:
             watch.look(found)
             await asyncio.sleep(0.1)
 
-    async def say(self, f_cnt: int) -> float:
+    async def say(self) -> float:
+        """Let the room send what it has not sent yet, and wait until Volme has it; return the value."""
+        f_cnt = next(self.counts)
         await publish(self.mqtt_port, [Uplink(ROOM, f_cnt)])
+        await self.volme.until_settled(f_cnt, "mqtt")
         return 15 + f_cnt % 100 / 10
 
 
-@pytest_asyncio.fixture
-async def city(tmp_path: Path) -> AsyncIterator[City]:
-    mqtt_port, portal_port = free_port(), free_port()
-    (tmp_path / "datasets.toml").write_text(DATASETS, encoding="utf-8")
-    config = f"""
+def configuration(database: str, mqtt_port: int, portal_port: int) -> str:
+    return f"""
 embedded_mqtt_port = {mqtt_port}
+[postgres]
+url = "{database}"
 [broker.embedded]
 port = {free_port()}
 [portal]
@@ -102,7 +108,18 @@ name = "schulamt"
 key = {{ env = "SCHULAMT" }}
 datasets = ["raum-genau"]
 """
-    async with Volme(tmp_path, config, {"SCHULAMT": KEY}) as volme:
+
+
+@pytest_asyncio.fixture(scope="module")
+async def city(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> AsyncIterator[City]:
+    """One for all tests, the last of which kills it."""
+    folder = tmp_path_factory.mktemp("portal")
+    (folder / "datasets.toml").write_text(DATASETS, encoding="utf-8")
+    mqtt_port, portal_port = free_port(), free_port()
+    async with (
+        own_database(postgres) as database,
+        Volme(folder, configuration(database, mqtt_port, portal_port), {"SCHULAMT": KEY}) as volme,
+    ):
         await volme.start()
         arguments = ("--profile", "elsys-ers", "--at", "51.36,7.47", "--name", "Ratssaal")
         assert (await volme.ask("devices", "add", ROOM, *arguments))[0] == 0
@@ -111,7 +128,7 @@ datasets = ["raum-genau"]
 
 async def test_from_an_uplink_to_the_public(city: City) -> None:
     """What is declared arrives, coarsened where it is to be; a partner sees what the key names."""
-    (room,) = await city.shown(await city.say(1))
+    (room,) = await city.shown(await city.say())
     assert room.keys() == {"id", "type", "location", "temperature"}
     assert room["location"]["coordinates"] != [7.47, 51.36]
     (theirs,) = await city.shown(0, KEY)
@@ -120,9 +137,9 @@ async def test_from_an_uplink_to_the_public(city: City) -> None:
 
 
 async def test_readers_hear_of_it(city: City) -> None:
-    await city.shown(await city.say(1))
+    await city.shown(await city.say())
     async with aiohttp.ClientSession() as session, session.get(f"{city.url}/events") as events:
-        temperature = await city.say(2)
+        temperature = await city.say()
         async for line in events.content:
             if line.startswith(b"data: ") and b'"temperature"' in line:
                 assert json.loads(line[6:])["entity"]["temperature"] == temperature
@@ -131,19 +148,18 @@ async def test_readers_hear_of_it(city: City) -> None:
 
 async def test_the_process_is_killed_and_comes_again(city: City) -> None:
     """The platform goes on meanwhile, and what came meanwhile is published."""
-    await city.shown(await city.say(1))
+    await city.shown(await city.say())
     portal = city.portal
     assert portal is not None
     portal.kill()
-    temperature = await city.say(2)
-    await city.volme.until_settled(2, "mqtt")
+    temperature = await city.say()
     await city.shown(temperature)
     assert city.portal is not None
     assert city.portal.pid != portal.pid
 
 
 async def test_the_platform_is_killed_and_its_portal_ends(city: City) -> None:
-    await city.shown(await city.say(1))
+    await city.shown(await city.say())
     portal = city.portal
     assert portal is not None
     await city.volme.kill()
