@@ -189,8 +189,7 @@ class EntityReader:
         where = f"{_ALIVE} AND {condition(which, parameters)}"
         total = None
         made = 0 if self._indexes is None else self._indexes.number
-        began = time.monotonic()
-        async with answered(self._pool) as connection:
+        async with answered(self._pool) as connection, self._noted(which):
             if count:
                 statement = f"SELECT count(*) FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where}"  # noqa: S608 - `condition` writes SQL of its own alone
                 total = await connection.fetchval(statement, *parameters.values, timeout=_QUERY_SECONDS)
@@ -202,9 +201,17 @@ class EntityReader:
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
             statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
-        if which.q is not None and self._indexes is not None:
-            self._indexes.note(which.q, time.monotonic() - began)
         return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
+
+    @asynccontextmanager
+    async def _noted(self, which: Filter) -> AsyncIterator[None]:
+        """Have noted how long it takes what is done meanwhile, also where it takes too long."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            if which.q is not None and self._indexes is not None:
+                self._indexes.note(which.q, time.monotonic() - began)
 
     async def ids(self, tenant: str, which: Filter) -> list[str]:
         """Return the ids of all the entities that a filter selects, in order.
