@@ -28,9 +28,10 @@ from broker.client import NgsiLdError
 from ontology.loader import areas
 from portal.datasets import ZONE
 from portal.described import LICENCES, privacy_text, shown
-from portal.pages_assets import assets
-from portal.pages_cards import Sparks, card, cards, curve_of, parking, sentence, telling
-from portal.pages_list import DISTRICT, PAGE, QUERY, SORT, TOPIC, Asked, listed
+from portal.pages_assets import assets, sent
+from portal.pages_cards import Sparks, card, cards, curve_of
+from portal.pages_facts import facts
+from portal.pages_list import COLUMNS, DISTRICT, ORDERS, PAGE, QUERY, SORT, TOPIC, Asked, listed
 from portal.pages_outline import WIDTH, marks, outline
 from portal.pages_rules import DASHBOARD, rules
 from portal.pages_stations import Collector
@@ -47,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 _RETRY_S = 30
 _LATEST = 24
+#: Texts that scripts need before anything else: they stand in the page itself.
+_AT_ONCE = ("live.", "age.")
 _CSP = (
     "default-src 'self'; img-src 'self' data: blob:{basemap}; connect-src 'self'{basemap}; worker-src 'self';"
     " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors {frames}"
@@ -92,12 +95,23 @@ def routes(office: Office) -> Iterable[web.AbstractRouteDef]:
     templates.filters["path"] = lambda text: quote(text, safe=":")
     desk = Desk(office=office, collector=collector, sparks=Sparks(office, collector), templates=templates)
 
-    async def document(_request: web.Request) -> web.Response:
-        return web.Response(body=await collector.document(), content_type="application/json", charset="utf-8")
+    async def document(request: web.Request) -> web.Response:
+        written = await collector.document()
+        headers = {"ETag": written.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        body, status = written.body, 200
+        if written.etag in request.headers.get("If-None-Match", ""):
+            body, status = b"", 304
+        elif "gzip" in request.headers.get("Accept-Encoding", ""):
+            body, headers["Content-Encoding"] = written.zipped, "gzip"
+        return await sent(request, web.Response(body=body, status=status, headers=headers))
+
+    async def asset(request: web.Request) -> web.Response:
+        return await assets().serve(request, _policy(office, "'none'"))
 
     found: list[web.AbstractRouteDef] = [
         web.get("/stations.json", document),
-        web.get("/assets/{digest}/{path:.+}", assets().serve),
+        web.get("/assets/{digest}/{path:.+}", asset),
     ]
     for language in languages().values():
         prefix = language.prefix
@@ -137,10 +151,8 @@ def _answering(
             page = {"template": "message.html", "title": language.t("unavailable.title"), "page": "message"}
             page["text"] = language.t("unavailable.text")
         status = page.pop("status", status)
-        basemap = desk.office.basemap
-        host = f" {_origin(basemap)}" if basemap else ""
         frames = "*" if request.path.startswith("/embed/") else "'none'"
-        headers["Content-Security-Policy"] = _CSP.format(basemap=host, frames=frames)
+        headers["Content-Security-Policy"] = _policy(desk.office, frames)
         template = desk.templates.get_template(page.pop("template"))
         body = template.render(**_common(desk, language, request), **page)
         return web.Response(text=body, content_type="text/html", status=status, headers=headers)
@@ -158,6 +170,7 @@ def _common(desk: Desk, language: Language, request: web.Request) -> Page:
             (each, (each.prefix + ("" if rest == "/" and each.prefix else quote(rest, safe="/:"))))
             for each in languages().values()
         ],
+        "words": {key: text for key, text in language.texts.items() if key.startswith(_AT_ONCE)},
         "t": language.t,
         "n": language.n,
         "prefix": language.prefix,
@@ -195,32 +208,9 @@ async def _start(desk: Desk, language: Language, request: web.Request) -> Page:
         "page": "start",
         "title": language.t("title", place=desk.office.catalogue.place.name),
         "areas": grouped,
-        "facts": _facts(stations, language, now, desk.centre),
+        "facts": facts(stations, language, now, desk.centre),
         **_explored(stations.all, stations, language, request, now),
     }
-
-
-def _facts(
-    stations: Stations, language: Language, now: datetime, centre: tuple[float, float]
-) -> list[tuple[str, str, str, str]]:
-    """Return what is said in large figures: theme, figure, what it is, where."""
-    found = []
-    weather = telling(stations.of("wetter"), now, centre)
-    if weather is not None and "temperature" in weather.values and not weather.stale(now):
-        kind = weather.dataset.type
-        figure = language.value(kind, "temperature", weather.values["temperature"])
-        found.append(("wetter", figure, language.t("fact.temperature"), weather.name))
-    water = telling(stations.of("wasser"), now, centre)
-    if water is not None and not water.stale(now):
-        found.append(("wasser", sentence(water, language), language.t("fact.water"), water.name))
-    air = telling(stations.of("luft"), now, centre)
-    if air is not None and air.verdict is not None and not air.stale(now):
-        found.append(("luft", language.named(air.verdict.word), language.t("fact.air"), air.name))
-    free, spots = parking(each for each in stations.of("parken") if not each.stale(now))
-    if spots:
-        figure = language.t("fact.of", free=language.number(free), all=language.number(spots))
-        found.append(("parken", figure, language.t("fact.parking"), language.t("topic.parken")))
-    return found
 
 
 async def _theme(desk: Desk, language: Language, request: web.Request) -> Page:
@@ -243,20 +233,26 @@ async def _theme(desk: Desk, language: Language, request: web.Request) -> Page:
         "datasets": datasets,
         "scales": rules().scales,
         "embed": f"{desk.office.url}/embed{language.prefix}/thema/{theme.id}",
-        **_explored(chosen, stations, language, request, now),
+        **_explored(chosen, stations, language, request, now, order="name"),
     }
 
 
 def _explored(
-    chosen: Iterable[Station], stations: Stations, language: Language, request: web.Request, now: datetime
+    chosen: Iterable[Station],
+    stations: Stations,
+    language: Language,
+    request: web.Request,
+    now: datetime,
+    *,
+    order: str = "",
 ) -> Page:
-    """Return what map and list are made of."""
+    """Return what map and list are made of; `order`: where the address asks for none."""
     chosen = tuple(chosen)
     asked = Asked(
         query=request.query.get(QUERY, "")[:100],
         topic=request.query.get(TOPIC, ""),
         district=request.query.get(DISTRICT, ""),
-        sort=request.query.get(SORT, ""),
+        sort=request.query.get(SORT) or order,
         page=int(page) if (page := request.query.get(PAGE, "1")).isdecimal() and len(page) < 5 else 1,  # noqa: PLR2004 - pages have four digits at most
     )
     found = listed(chosen, asked, language, now)
@@ -265,6 +261,8 @@ def _explored(
         "chosen": chosen,
         "found": found,
         "asked": asked,
+        "columns": [(*each, *asked.column(each[0])) for each in COLUMNS],
+        "orders": list(ORDERS),
         "topics": [theme for theme in rules().themes if any(each.theme == theme.id for each in chosen)],
         "districts": sorted({each.district for each in chosen if each.district}),
         "simulated": sum(each.simulated for each in chosen),
@@ -360,6 +358,11 @@ def _missing(language: Language, *, station: bool = False) -> Page:
         "title": language.t("station.missing" if station else "missing.title"),
         "text": language.t("station.missing.text"),
     }
+
+
+def _policy(office: Office, frames: str) -> str:
+    """Return what browsers may do on a page: ask here and, for an operator's base map, where that is."""
+    return _CSP.format(basemap=f" {_origin(office.basemap)}" if office.basemap else "", frames=frames)
 
 
 def _origin(url: str) -> str:

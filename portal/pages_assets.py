@@ -65,8 +65,13 @@ class Assets:
             raise KeyError(path)
         return f"/assets/{self.digest}/{path}"
 
-    async def serve(self, request: web.Request) -> web.Response:
-        """Answer with a file; of another version with this one, which is not to be kept."""
+    async def serve(self, request: web.Request, policy: str) -> web.Response:
+        """Answer with a file; of another version with this one, which is not to be kept.
+
+        Args:
+            request: its path names the file.
+            policy: Content-Security-Policy of the pages: the map's worker, too, asks where they may ask.
+        """
         asset = self.files.get(request.match_info["path"])
         if asset is None:
             return web.Response(status=404, text="There is no such file.\n")
@@ -75,6 +80,7 @@ class Assets:
             "Content-Type": asset.content_type,
             "Cache-Control": _EVER if known else "no-cache",
             "Vary": "Accept-Encoding",
+            "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
         }
         accepted = {
@@ -82,13 +88,13 @@ class Assets:
         }
         for coding in ("br", "gzip"):
             if coding in accepted and coding in asset.body:
-                return await _sent(request, asset.body[coding], {**headers, "Content-Encoding": coding})
-        return await _sent(request, asset.body["identity"], headers)
+                headers["Content-Encoding"] = coding
+                return await sent(request, web.Response(body=asset.body[coding], headers=headers))
+        return await sent(request, web.Response(body=asset.body["identity"], headers=headers))
 
 
-async def _sent(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.Response:
+async def sent(request: web.Request, response: web.Response) -> web.Response:
     """Send it here: what is compressed already is for nobody else to compress or keep."""
-    response = web.Response(body=body, headers=headers)
     await response.prepare(request)
     await response.write_eof()
     return response

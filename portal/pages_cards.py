@@ -41,6 +41,7 @@ class Card:
         text: what comes first, such as “42 cm”.
         what: what that is, such as “Wasserstand”; empty: the text says it.
         whole: the text is about all stations together, not about the one.
+        simulated: some of what it says is.
         summary: how the theme's stations are together; empty: there is nothing to add.
         spark: its last 24 hours as an SVG path, and where the last point is; None: not known.
     """
@@ -55,6 +56,7 @@ class Card:
     summary: str
     count: int
     stale: bool
+    simulated: bool
     spark: tuple[str, tuple[float, float]] | None = None
 
 
@@ -178,6 +180,7 @@ def card(
         summary="" if whole else summary(theme, live, len(stations), language),
         count=len(stations),
         stale=station is not None and station.stale(now),
+        simulated=any(each.simulated for each in (live if whole else [station]) if each is not None),
         spark=None if station is None or station.id not in sparks else drawn(sparks[station.id]),
     )
 

@@ -18,6 +18,8 @@ The units are those of `/datasets.json`.
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
 import json
 import re
 import time
@@ -47,6 +49,8 @@ _SIMULATED = re.compile(r"\s*\((simuliert|simulated)\)", re.IGNORECASE)
 _ABOUT = frozenset({"id", "type", "scope", "@context", "name", "source", "location", "areaServed"})
 _MOMENTS = ("dateObserved", "observationDateTime", "dateObservedTo", "dateModified")
 _AT_ONCE = 1000
+#: Decimals of a degree that tell metres apart.
+_METRE = 5
 _TREND_HOURS = 3
 
 T = TypeVar("T")
@@ -107,11 +111,13 @@ class Value:
         value: a number, a text or a list of texts, as published.
         unit: UN/CEFACT code; None: it has none.
         at: when it was observed; None: nobody says.
+        quality: why it is doubtful, as published; None: nothing is said against it.
     """
 
     value: Any
     unit: str | None
     at: datetime | None
+    quality: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +177,15 @@ class Stations:
         return tuple(station for station in self.all if station.theme == theme)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """`/stations.json` at a moment: as it is, and as small as it gets."""
+
+    body: bytes
+    zipped: bytes
+    etag: str
+
+
 class Collector:
     """Reads the stations from the public view, once for everybody.
 
@@ -183,7 +198,7 @@ class Collector:
         self._office = office
         self._means: Kept[Means] = Kept(self._read_means, seconds=60, grace=600)
         self._stations: Kept[Stations] = Kept(self._read, seconds=seconds, grace=600)
-        self._json: tuple[datetime, bytes] | None = None
+        self._written: tuple[datetime, Written] | None = None
 
     async def stations(self) -> Stations:
         """Return the stations; for some minutes the last known where the broker is away.
@@ -193,12 +208,12 @@ class Collector:
         """
         return await self._stations.get()
 
-    async def document(self) -> bytes:
+    async def document(self) -> Written:
         """Return `/stations.json`. Raises as `stations`."""
         stations = await self.stations()
-        if self._json is None or self._json[0] != stations.at:
-            self._json = (stations.at, _document(stations))
-        return self._json[1]
+        if self._written is None or self._written[0] != stations.at:
+            self._written = stations.at, await asyncio.to_thread(_document, stations)
+        return self._written[1]
 
     async def _read(self) -> Stations:
         means = await self._means.get()
@@ -346,7 +361,8 @@ def _values(dataset: Dataset, entity: Mapping[str, Any]) -> dict[str, Value]:
         unit = attribute.get("unitCode")
         if unit is None and isinstance(value, int | float) and name in dataset.attributes:
             unit = attribute_unit(dataset.type, name)
-        values[name] = Value(value=value, unit=unit, at=at)
+        quality = value_of(attribute["quality"]) if isinstance(attribute.get("quality"), dict) else None
+        values[name] = Value(value=value, unit=unit, at=at, quality=quality)
     return values
 
 
@@ -378,9 +394,11 @@ def _trend(
     return None, None
 
 
-def _document(stations: Stations) -> bytes:
+def _document(stations: Stations) -> Written:
     document = {"at": rfc3339(stations.at), "stations": [_written(station) for station in stations.all]}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    return Written(body=body, zipped=gzip.compress(body, 9, mtime=0), etag=etag)
 
 
 def _written(station: Station) -> dict[str, Any]:
@@ -390,10 +408,10 @@ def _written(station: Station) -> dict[str, Any]:
         "dataset": station.dataset.name,
         "name": station.name,
         "district": station.district,
-        "at": station.position,
+        "at": None if station.position is None else [round(each, _METRE) for each in station.position],
         "simulated": station.simulated,
         "values": {
-            name: [value.value, None if value.at is None else rfc3339(value.at)]
+            name: [value.value, None if value.at is None else rfc3339(value.at.replace(microsecond=0))]
             for name, value in station.values.items()
         },
         "level": 0 if verdict is None else verdict.level,

@@ -98,6 +98,10 @@ class Language:
         """Return the word for a value that is a name of the data model, such as `free`."""
         return self.texts.get(f"word.{value}", value)
 
+    def flag(self, quality: Any) -> str:
+        """Say why a value is doubtful; what is no flag of ours is said as it came."""
+        return self.texts.get(f"quality.{quality}", str(quality))
+
     def when(self, moment: datetime) -> str:
         """Write a moment in the city's time."""
         local = moment.astimezone(ZONE)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from playwright.async_api import async_playwright
 
 from portal.interfaces import INTERFACES
 from portal.server import portal_app
-from tests.portal_city import at, measured, published_city, said, sample
+from tests.portal_city import NOW, at, context_of, measured, published_city, said, sample
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +35,14 @@ _FLAGS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
 ]
+_STREETS = (
+    "Märkischer Ring",
+    "Eilper Straße",
+    "Boeler Straße",
+    "Lange Straße",
+    "Feithstraße",
+    "Kölner Straße",
+)
 SOON = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=3)
 GAUGE = "FloodMonitoring:hagen:eilpe"
 AIR = "AirQualityObserved:hagen:ring"
@@ -62,7 +71,10 @@ _OTHERS: tuple[tuple[str, str, tuple[float, float], dict[str, Any]], ...] = (
         "stamm",
         "GreenspaceRecord",
         (7.4655, 51.3605),
-        {"name": said("Stadtbaum"), "soilMoistureVwc": measured(0.31, "C62", SOON)},
+        {
+            "name": said("Stadtbaum"),
+            "soilMoistureVwc": {**measured(0.31, "C62", SOON), "quality": said("stuck")},
+        },
     ),
     (
         "platz",
@@ -82,6 +94,7 @@ _OTHERS: tuple[tuple[str, str, tuple[float, float], dict[str, Any]], ...] = (
         (7.499, 51.356),
         {"name": said("Papiercontainer Emst"), "fillingLevel": measured(0.96, "C62", SOON)},
     ),
+    ("leer", "IndoorEnvironmentObserved", (7.4843, 51.3577), {"name": said("Raumluft Neue Schule")}),
     (
         "silent",
         "WeatherObserved",
@@ -128,6 +141,19 @@ def stations() -> list[dict[str, Any]]:
     for hours in range(20, 0, -1):  # two kilowatt-hours in each
         reading = measured(872378.4 - 2 * hours, "KWH", SOON - timedelta(hours=hours))
         entities.append(around("zaehler", "ACMeasurement", 7.475, 51.3584, totalActiveEnergyImport=reading))
+    entities.append(  # one gauge with thresholds of its own
+        {
+            "id": f"urn:ngsi-ld:{GAUGE}",
+            "type": "FloodMonitoring",
+            "alertLevel": measured(1.5, "MTR", NOW),
+            "dangerLevel": measured(2.0, "MTR", NOW),
+        }
+    )
+    for minutes in range(50, 0, -10):  # one of them doubtful
+        reading = measured(60 + minutes // 10, "2N", SOON - timedelta(minutes=minutes))
+        if minutes == 30:
+            reading["quality"] = said("rate")
+        entities.append(around("laut", "NoiseLevelObserved", 7.4785, 51.3572, LAeq=reading))
     for name, kind, where, attributes in _OTHERS:
         entities.append(around(name, kind, *where, **attributes))
     return entities
@@ -152,10 +178,11 @@ class Portal:
 
 
 @asynccontextmanager
-async def portal_of(city: City) -> AsyncIterator[Portal]:
+async def portal_of(city: City, basemap: str | None = None) -> AsyncIterator[Portal]:
     """Serve every interface of the portal, as in production."""
     city.office = replace(city.office, feedback="daten@example.org")
-    runner = web.AppRunner(portal_app(city.office, INTERFACES), shutdown_timeout=0.1)
+    office = replace(city.office, basemap=basemap)
+    runner = web.AppRunner(portal_app(office, INTERFACES), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
@@ -175,6 +202,30 @@ async def portal(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
 async def empty_portal(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Portal]:
     folder = tmp_path_factory.mktemp("nothing")
     async with published_city(postgres, folder, entities=()) as city, portal_of(city) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(scope="session")
+async def large_portal(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Portal]:
+    """A city of 2,000 stations, at places and with values that nothing makes alike."""
+    chance = random.Random(1)  # noqa: S311 - makes nobody safe
+    many = [
+        around(
+            f"wetter-{number}",
+            "WeatherObserved",
+            round(chance.uniform(7.40, 7.56), 6),
+            round(chance.uniform(51.30, 51.41), 6),
+            name=said(f"Wetterstation {chance.choice(_STREETS)} {chance.randrange(1, 200)}"),
+            temperature=measured(round(chance.uniform(-5, 15), 1), "CEL", SOON),
+            relativeHumidity=measured(round(chance.random(), 3), "C62", SOON),
+        )
+        for number in range(2000)
+    ]
+    folder = tmp_path_factory.mktemp("large")
+    async with published_city(postgres, folder, entities=()) as city, portal_of(city) as served:
+        for start in range(0, len(many), 500):
+            some = many[start : start + 500]
+            assert not (await city.broker.upsert(some, context=context_of("WeatherObserved"))).failed
         yield served
 
 

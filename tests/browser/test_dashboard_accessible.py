@@ -37,11 +37,11 @@ _PAGES = (
 _THEMES = ("parken", "verkehr", "wetter", "parks", "laerm", "abfall", "raumluft", "besucher", "energie")
 
 
-_ALL = {
+_ALL: dict[str, object] = {
     "type": "tag",
     "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
-_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+_COLOURS: dict[str, object] = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
 
 async def faults(page: Page, only: dict[str, object] = _ALL) -> list[str]:
@@ -61,6 +61,9 @@ async def faults(page: Page, only: dict[str, object] = _ALL) -> list[str]:
 async def settled(page: Page) -> None:
     """Wait until nothing is being drawn: while a curve is, it is pale."""
     await page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
+    if await page.locator("#karte").count():
+        await page.locator("#karte").scroll_into_view_if_needed()
+        await page.wait_for_selector(".apply", state="hidden")
     if await page.locator("#chart").count():
         await page.wait_for_selector("#chart:not([aria-busy]) canvas")
 
@@ -168,6 +171,17 @@ async def test_narrow_and_enlarged(visitor: Desk, path: str, width: int) -> None
     await page.wait_for_selector("#chart canvas" if "station" in path else "#rows tr")
     wide = await page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+
+
+@pytest.mark.parametrize("path", ["/", "/thema/wasser", f"/station/{AIR}", "/datenschutz", "/daten"])
+async def test_pages_end_with_their_foot(visitor: Desk, path: str) -> None:
+    """Nothing that is hidden makes them longer than what is to be seen."""
+    page = await (await visitor()).visit(path)
+    await settled(page)
+    below = await page.evaluate(
+        "document.documentElement.scrollHeight - document.body.getBoundingClientRect().bottom - scrollY"
+    )
+    assert below <= 1
 
 
 async def test_live_regions_and_names(visitor: Desk) -> None:

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 /** Ages of values: “vor 3 Minuten” becomes “vor 4 Minuten” by itself. */
 
-import { counted, texts } from "./texts.js";
+import { counted, words } from "./texts.js";
 
 const STEPS = [
   [86400, "days"],
@@ -21,11 +21,10 @@ export function ageOf(all, moment) {
 
 /** Write the ages of all `time.age` anew every half minute. */
 export function tickAges() {
-  setInterval(async () => {
+  setInterval(() => {
     if (document.hidden) return;
-    const all = await texts();
     for (const element of document.querySelectorAll("time.age")) {
-      const age = ageOf(all, Date.parse(element.dateTime));
+      const age = ageOf(words, Date.parse(element.dateTime));
       if (element.textContent !== age) element.textContent = age;
     }
   }, 30_000);

@@ -7,6 +7,8 @@ import { number, when } from "./format.js";
 import { asset, locale } from "./texts.js";
 
 const ZONE = "Europe/Berlin";
+/** A curve is never drawn higher than a range of so many of its last digits asks for: noise is no mountain. */
+const LEAST_STEPS = 6;
 let loading;
 
 /** Bring uPlot: a classic script that makes one global name. */
@@ -26,7 +28,7 @@ function engine() {
  * @param {HTMLElement} place
  * @param {import("./history.js").Course} course
  * @param {{label: string, symbol: string, digits: number, show: (value: number) => number,
- *   bands: number[], levels: number[], words: string[], bars: boolean, from: number, to: number, time: string}} how
+ *   bands: number[], levels: number[], words: string[], bars: boolean, from: number, to: number, time: string, least: string, most: string}} how
  * @returns {Promise<{destroy: () => void}>}
  */
 export async function draw(place, course, how) {
@@ -45,6 +47,7 @@ export async function draw(place, course, how) {
     timeZone: ZONE,
     ...(days ? { day: "numeric", month: "numeric" } : { hour: "2-digit", minute: "2-digit" }),
   });
+  const newest = data[1].findLastIndex((value) => value != null);
   const options = {
     width: place.clientWidth,
     height: Math.max(280, Math.min(380, place.clientWidth * 0.5)),
@@ -66,19 +69,21 @@ export async function draw(place, course, how) {
         value: (_, value) => written(value),
       },
       ...(ranged
-        ? ["min", "max"].map((label) => ({ label, stroke: "transparent", points: { show: false }, value: (_, value) => written(value) }))
+        ? [how.least, how.most].map((label) => ({ label, stroke: "transparent", points: { show: false }, value: (_, value) => written(value) }))
         : []),
     ],
     bands: ranged ? [{ series: [3, 2], fill: `${c("l1")}2e` }] : [],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 9 } },
     hooks: {
       drawClear: [(plot) => bands(plot, how, c)],
+      setCursor: [(plot) => plot.cursor.idx == null && plot.legend.idx !== newest && plot.setLegend({ idx: newest })],
       draw: [(plot) => flags(plot, points, data, c)],
     },
   };
   place.replaceChildren();
   const plot = new UPlot(options, data, place);
   plot.root.querySelector("canvas").setAttribute("aria-hidden", "true");
+  plot.setLegend({ idx: newest });
   const watch = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: plot.height }));
   watch.observe(place);
   return {
@@ -90,10 +95,11 @@ export async function draw(place, course, how) {
 }
 
 /** Room above and below the curve; bars stand on zero. */
-function space(low, high, { bars }) {
+function space(low, high, { bars, digits }) {
   if (low == null) return [0, 1];
-  const room = (high - low || Math.abs(high) * 0.1 || 1) * 0.12;
-  return [bars ? 0 : low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+  const lacks = Math.max(0, LEAST_STEPS * 10 ** -digits - (high - low)) / 2;
+  const room = (high - low) * 0.12 + lacks;
+  return [bars || (low >= 0 && low - room < 0) ? 0 : low - room, high + room];
 }
 
 /** How many digits tell the values of an axis apart. */

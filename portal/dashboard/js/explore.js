@@ -22,23 +22,19 @@ export async function explore() {
     place.append(note(await text("map.static")));
     return;
   }
-  // The engine is large: it comes once the map comes into view and the text has been there for a while.
-  const seen = new IntersectionObserver(
-    async (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      seen.disconnect();
-      try {
-        const { LiveMap } = await import("./map.js");
-        await LiveMap.on(place, stations, list);
-        section.querySelector(".map-help").hidden = false;
-      } catch (error) {
-        console.warn("The map cannot be shown:", error);
-        place.append(note(await text("map.static")));
-      }
-    },
-    { rootMargin: "300px" },
-  );
-  (window.requestIdleCallback ?? setTimeout)(() => seen.observe(place));
+  // The engine is large: it comes after the text has been there for a while.
+  await new Promise((then) => (window.requestIdleCallback ?? setTimeout)(then));
+  try {
+    const { LiveMap } = await import("./map.js");
+    await LiveMap.on(place, stations, list);
+    const help = section.querySelector(".map-help");
+    if (matchMedia("(pointer: coarse)").matches) help.textContent = await text("map.touch");
+    help.hidden = false;
+  } catch (error) {
+    console.warn("The map cannot be shown:", error);
+    place.querySelector(".map-live")?.remove();
+    place.append(note(await text("map.static")));
+  }
 }
 
 function canDraw() {

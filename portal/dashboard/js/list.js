@@ -10,10 +10,12 @@ import { counted, filled, prefix, texts } from "./texts.js";
 const PART = matchMedia("(max-width: 64rem)").matches ? 20 : 60;
 const collator = new Intl.Collator("de", { numeric: true });
 
-const ORDERS = {
-  name: (a, b) => collator.compare(a.name, b.name),
-  age: (a, b) => b.newest - a.newest,
-};
+/** A text as it is compared: “Märkische Straße” and “maerkische strasse” are one (portal/pages_list.py). */
+const folded = (text) =>
+  text.toLowerCase().replaceAll("ß", "ss").normalize("NFD").replace(/\p{M}/gu, "").replace(/([aou])e/g, "$1");
+
+const byName = (a, b) => collator.compare(a.name, b.name);
+const UNJUDGED = 6;
 
 /** Tells `chosen` (which stations are listed) and `pick` (one is pointed at, or none). */
 export class List extends EventTarget {
@@ -30,6 +32,7 @@ export class List extends EventTarget {
     this.body = section.querySelector("#rows");
     this.count = section.querySelector(".list-count");
     this.more = section.querySelector(".more");
+    this.heads = [...section.querySelectorAll("[data-sort]")];
     this.rows = new Map();
     this.length = PART;
     this.ready = this.#start(section);
@@ -45,6 +48,14 @@ export class List extends EventTarget {
       this.choose();
       this.#address();
     });
+    for (const head of this.heads) {
+      head.addEventListener("click", (event) => {
+        event.preventDefault();
+        const { sort } = head.dataset;
+        this.form.elements.sort.value = this.form.elements.sort.value === sort ? `-${sort}` : sort;
+        this.form.dispatchEvent(new Event("input"));
+      });
+    }
     this.more.addEventListener("click", () => {
       const first = this.length;
       this.length += PART;
@@ -65,7 +76,7 @@ export class List extends EventTarget {
   /** Find what the filters leave. */
   choose() {
     const asked = new FormData(this.form);
-    const words = asked.get("q").toLowerCase().split(/\s+/).filter(Boolean);
+    const words = folded(asked.get("q")).split(/\s+/).filter(Boolean);
     const topic = this.topic || asked.get("thema");
     const district = asked.get("bezirk");
     this.chosen = [...this.stations.byId.values()].filter(
@@ -74,19 +85,50 @@ export class List extends EventTarget {
         (!district || station.district === district) &&
         (!words.length || words.every((word) => this.#searched(station).includes(word))),
     );
-    const order = asked.get("sort");
-    if (order === "level") {
-      const rank = (station) => (this.stations.stale(station) ? -1 : station.level);
-      this.chosen.sort((a, b) => rank(b) - rank(a) || ORDERS.name(a, b));
-    } else if (order in ORDERS) {
-      this.chosen.sort(ORDERS[order]);
+    const sort = asked.get("sort");
+    if (sort) this.chosen.sort(this.#order(sort));
+    for (const head of this.heads) {
+      const { sort: name, first } = head.dataset;
+      const other = first === "ascending" ? "descending" : "ascending";
+      const way = { [name]: first, [`-${name}`]: other }[sort];
+      if (way) head.parentElement.setAttribute("aria-sort", way);
+      else head.parentElement.removeAttribute("aria-sort");
     }
     this.write();
     this.dispatchEvent(new CustomEvent("chosen", { detail: this.chosen }));
   }
 
   #searched(station) {
-    return `${station.name} ${station.district ?? ""} ${this.all[`topic.${station.theme}`]}`.toLowerCase();
+    return folded(`${station.name} ${station.district ?? ""} ${this.all[`topic.${station.theme}`]}`);
+  }
+
+  /** How two stations are compared: as portal/pages_list.py does. */
+  #order(sort) {
+    const back = sort.startsWith("-");
+    const way = back ? -1 : 1;
+    const level = (station) => (this.stations.stale(station) ? 0 : station.level);
+    const known = (station) => level(station) || UNJUDGED;
+    switch (back ? sort.slice(1) : sort) {
+      case "name":
+        return (a, b) => way * byName(a, b);
+      case "age":
+        return (a, b) => way * (b.newest - a.newest) || byName(a, b);
+      case "level":
+        return back ? (a, b) => known(a) - known(b) || byName(a, b) : (a, b) => level(b) - level(a) || byName(a, b);
+      default:
+        return (a, b) => this.#compareValues(a, b, way);
+    }
+  }
+
+  /** What is measured in the same way stands together; what is no number comes last. */
+  #compareValues(a, b, way) {
+    const [one, two] = [a, b].map((station) => {
+      const name = this.stations.main(station);
+      const value = station.values[name]?.[0];
+      return typeof value === "number" ? { name, value } : null;
+    });
+    if (!one || !two) return Number(!one) - Number(!two) || byName(a, b);
+    return collator.compare(one.name, two.name) || way * (two.value - one.value) || byName(a, b);
   }
 
   /** Write the rows that are to be seen; those that are there already are moved, not made. */
@@ -134,12 +176,12 @@ export class List extends EventTarget {
   #row(station) {
     const { all } = this;
     const stale = this.stations.stale(station);
-    const where = element("span", { class: "where" }, all[`topic.${station.theme}`]);
-    if (station.district) where.append(` · ${station.district}`);
-    if (station.simulated) where.append(" · ", element("span", { class: "sim" }, all.simulated));
+    const where = element("span", { class: "where" }, this.topic ? "" : all[`topic.${station.theme}`]);
+    if (station.district) where.append(element("span", { class: "dot" }, station.district));
+    if (station.simulated) where.append(element("span", { class: "dot sim" }, all.simulated));
     const age = station.newest
       ? element("time", { class: "age", datetime: new Date(station.newest).toISOString(), title: when(station.newest) }, ageOf(all, station.newest))
-      : element("span", { class: "age" }, all["age.never"]);
+      : "–";
     return element(
       "tr",
       { "data-id": station.id, class: stale ? "old" : null },

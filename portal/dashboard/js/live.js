@@ -5,7 +5,7 @@
  * Everybody on a page shares one connection.
  */
 
-import { filled, texts } from "./texts.js";
+import { filled, words } from "./texts.js";
 import { time } from "./format.js";
 
 const POLL_MS = 30_000;
@@ -83,7 +83,7 @@ function unheard() {
 
 async function ask() {
   try {
-    const answer = await fetch("/stations.json", { cache: "no-cache", signal: AbortSignal.timeout(10_000) });
+    const answer = await fetch("/stations.json", { method: "HEAD", cache: "no-cache", signal: AbortSignal.timeout(10_000) });
     if (!answer.ok) throw new Error(String(answer.status));
     if (state !== "live") {
       become("polling");
@@ -94,7 +94,7 @@ async function ask() {
   }
 }
 
-async function become(next) {
+function become(next) {
   if (state === next) return;
   const before = state;
   state = next;
@@ -104,21 +104,19 @@ async function become(next) {
     poll = lost = undefined;
     if (before !== "connecting") tell(null);
   }
-  const all = await texts();
-  if (state !== next) return;
   const dot = document.getElementById("live");
   if (dot) {
     dot.dataset.state = next;
     dot.querySelector(".live-word").textContent =
-      next === "live" ? all["live.on"] : next === "polling" ? all["live.polling"] : next === "lost" ? "" : all["live.connecting"];
+      next === "live" ? words["live.on"] : next === "polling" ? words["live.polling"] : next === "lost" ? "" : words["live.connecting"];
     if (next === "lost") dot.dataset.state = "lost";
   }
   const bar = document.getElementById("connection");
   if (!bar) return;
   if (next === "lost") {
-    bar.textContent = filled(all, "live.lost", { time: time(lastHeard) });
+    bar.textContent = filled(words, "live.lost", { time: time(lastHeard) });
   } else if (before === "lost" || bar.textContent) {
-    bar.textContent = next === "connecting" ? bar.textContent : all["live.back"];
+    bar.textContent = next === "connecting" ? bar.textContent : words["live.back"];
     setTimeout(() => state !== "lost" && (bar.textContent = ""), 4000);
   }
 }

@@ -8,13 +8,16 @@
 import { Map as Engine } from "../vendor/maplibre/maplibre-gl.mjs";
 import { ageOf } from "./ages.js";
 import { address } from "./list.js";
-import { addStations, baseStyle } from "./mapstyle.js";
+import { addStations, attribution, baseStyle } from "./mapstyle.js";
 import { chip, element, sign, trend } from "./marks.js";
 import { filled, texts } from "./texts.js";
 
 const LAYERS = ["points", "clusters"];
 const MOST_BUTTONS = 80;
 const REACH = 12;
+/** How long a base map from elsewhere is waited for. */
+const GROUND_MS = 8000;
+const TILED = new Set(["vector", "raster"]);
 
 export class LiveMap {
   /**
@@ -41,7 +44,7 @@ export class LiveMap {
       fitBoundsOptions: { padding: 24 },
       minZoom: 8.5,
       maxZoom: 18,
-      attributionControl: place.dataset.basemap ? {} : false,
+      attributionControl: false,
       cooperativeGestures: matchMedia("(pointer: coarse)").matches,
       dragRotate: false,
       pitchWithRotate: false,
@@ -52,25 +55,60 @@ export class LiveMap {
     this.map.scrollZoom.disable();
     this.map.getCanvas().addEventListener("focus", () => this.map.scrollZoom.enable());
     this.map.getCanvas().addEventListener("blur", () => this.map.scrollZoom.disable());
-    this.drawn = new Promise((resolve, reject) => {
-      this.map.once("load", resolve);
-      // A base map from elsewhere that does not come is no reason to have none.
-      this.map.once("error", ({ error }) => {
-        if (!place.dataset.basemap || this.map.isStyleLoaded()) reject(error);
-        else this.map.setStyle(baseStyle());
+    this.drawn = this.#drawn().then(() => this.#start());
+  }
+
+  /** Wait for the base map; one from elsewhere that does not come is no reason to have none. */
+  async #drawn() {
+    const { map, place } = this;
+    if (!place.dataset.basemap) {
+      await new Promise((resolve, reject) => {
+        map.once("load", resolve);
+        map.once("error", ({ error }) => reject(error));
       });
-    }).then(() => this.#start());
+      return;
+    }
+    map.on("error", ({ error }) => console.warn("The base map:", error.message));
+    let styled = false;
+    let told;
+    const ground = new Promise((resolve) => {
+      told = setTimeout(() => resolve(false), GROUND_MS);
+      map.on("error", () => styled || resolve(false));
+      map.on("data", ({ tile, source }) => tile && TILED.has(source?.type) && resolve(true));
+      map.once("style.load", () => {
+        styled = true;
+        if (!Object.values(map.getStyle().sources).some(({ type }) => TILED.has(type))) resolve(true);
+      });
+    });
+    const came = await ground;
+    clearTimeout(told);
+    if (came) place.querySelector(".map-note").textContent = attribution(map) || new URL(place.dataset.basemap).host;
+    else await this.#ownBase();
+  }
+
+  async #ownBase() {
+    this.place.dataset.basemap = "";
+    const ready = new Promise((resolve) => this.map.once("style.load", resolve));
+    this.map.setStyle(baseStyle(), { diff: false });
+    await ready;
   }
 
   #start() {
     const { map, list, place } = this;
-    map.once("idle", () => (place.querySelector(".map-static").hidden = true));
     this.#tools();
     this.#show();
     this.points = element("div", { class: "map-points", role: "group", "aria-label": this.all["map.markers"] });
     place.append(this.points);
     this.points.addEventListener("keydown", (event) => this.#walk(event));
     map.on("idle", () => this.#place());
+    // A base map of which a part never comes is never idle.
+    let soon;
+    const later = () => {
+      clearTimeout(soon);
+      soon = setTimeout(() => this.#place(), 400);
+    };
+    map.on("moveend", later);
+    map.on("sourcedata", ({ sourceId, isSourceLoaded }) => sourceId === "stations" && isSourceLoaded && later());
     map.on("move", () => this.#move());
     map.on("click", (event) => this.#hit(event.point));
     map.on("mousemove", (event) => {
@@ -145,6 +183,8 @@ export class LiveMap {
 
   /** Put a button over each sign in view, west to east; the one that had the focus keeps it. */
   #place() {
+    if (!this.map.getLayer("points")) return;
+    this.place.querySelector(".map-static").hidden = true;
     const found = new Map();
     for (const feature of this.map.queryRenderedFeatures({ layers: LAYERS })) {
       const id = feature.properties.id ?? `cluster ${feature.properties.cluster_id}`;
@@ -167,7 +207,7 @@ export class LiveMap {
   #button(id, { properties, geometry }) {
     const station = this.stations.byId.get(properties.id);
     const words = station
-      ? `${station.name}: ${this.list.value(station)}${station.word ? `, ${this.all[`word.${station.word}`]}` : ""}`
+      ? `${station.name}: ${this.list.value(station)}${station.word ? `, ${this.all[`word.${station.word}`]}` : ""}${station.simulated ? `, ${this.all.simulated}` : ""}`
       : filled(this.all, "map.cluster", { n: properties.point_count });
     const made = element("button", { type: "button", tabindex: -1, "data-id": id, "aria-label": words });
     made.at = geometry.coordinates;

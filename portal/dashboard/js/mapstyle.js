@@ -88,7 +88,7 @@ export function addStations(map, data) {
       "icon-image": ["concat", "c", ["get", "worst"]],
       "icon-size": ["step", ["get", "point_count"], 1, 10, 1.2, 50, 1.4],
       "icon-allow-overlap": true, "text-allow-overlap": true, "icon-ignore-placement": true, "text-ignore-placement": true,
-      "text-field": ["to-string", ["get", "point_count"]], "text-font": [getComputedStyle(document.body).fontFamily],
+      "text-field": ["to-string", ["get", "point_count"]], "text-font": fontOf(map),
       "text-size": 14,
     },
     paint: { "text-color": c("ink"), "text-halo-color": c("panel"), "text-halo-width": 1.5 },
@@ -97,6 +97,21 @@ export function addStations(map, data) {
     id: "points", type: "symbol", source: "stations", filter: ["!", ["has", "point_count"]],
     layout: { "icon-image": ["get", "sign"], "icon-allow-overlap": true, "icon-ignore-placement": true, "symbol-sort-key": ["get", "level"] },
   });
+}
+
+/** The typeface of numbers: ours where the browser draws letters, one of the base map's where that brings its own. */
+function fontOf(map) {
+  const { glyphs, layers } = map.getStyle();
+  if (!glyphs) return [getComputedStyle(document.body).fontFamily];
+  const fonts = layers.map(({ layout }) => layout?.["text-font"]).filter((font) => Array.isArray(font) && font.every((part) => typeof part === "string"));
+  return fonts.find(([first]) => first !== "literal") ?? ["Open Sans Regular", "Arial Unicode MS Regular"];
+}
+
+/** Who a base map from elsewhere is of, as plain text. */
+export function attribution(map) {
+  const said = Object.keys(map.getStyle().sources).map((id) => map.getSource(id)?.attribution ?? "");
+  const plain = said.map((html) => new DOMParser().parseFromString(html, "text/html").body.textContent.trim());
+  return [...new Set(plain.filter(Boolean))].join(" · ");
 }
 
 /** The signs of sprite.html as images: colour and shape for each level. */

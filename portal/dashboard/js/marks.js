@@ -25,6 +25,7 @@ export function sign(id, className = "") {
 
 /** What the scale says of a station. */
 export function chip(all, station, stale) {
+  if (!station.newest) return element("span", { class: "chip stale" }, sign("ms", "mark ls"), all["age.never"]);
   if (stale) return element("span", { class: "chip stale" }, sign("ms", "mark ls"), all["word.stale"]);
   if (!station.word) return element("span", { class: "chip none" }, element("span", { class: "sr" }, all["word.none"]));
   const made = element(

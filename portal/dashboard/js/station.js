@@ -72,6 +72,8 @@ function asked({ form, page, all }) {
     words: split(words).map((word) => all[`word.${word}`]),
     bars: counter,
     time: all["chart.time"],
+    least: all["chart.min"],
+    most: all["chart.max"],
   };
 }
 
@@ -87,7 +89,10 @@ async function show(view) {
   try {
     found = await course(how.what, how.from, how.to);
   } catch {
-    if (turn === view.asked) summary.textContent = all["chart.failed"];
+    if (turn === view.asked) {
+      summary.textContent = all["chart.failed"];
+      place.hidden = !view.plot;
+    }
     place.removeAttribute("aria-busy");
     return;
   }
@@ -123,6 +128,9 @@ function inWords(all, how, { points, period }, known) {
   return sentences.join(" ");
 }
 
+/** What a flag says, in words; what is no flag of ours is said as it came. */
+const quality = (all, flag) => (flag ? (all[`quality.${flag}`] ?? String(flag)) : "");
+
 function table(all, how, { period }, known) {
   const details = document.getElementById("chart-details");
   details.hidden = !known.length;
@@ -136,7 +144,7 @@ function table(all, how, { period }, known) {
       element("th", { scope: "row" }, when(point.at)),
       element("td", {}, written(how, point.value)),
       ...(ranged ? [point.min, point.max].map((value) => element("td", {}, written(how, value))) : []),
-      ...(flagged ? [element("td", {}, point.flag ?? "")] : []),
+      ...(flagged ? [element("td", {}, quality(all, point.flag))] : []),
     ),
   );
   const head = element("tr", {}, ...heads.map((key) => element("th", { scope: "col" }, all[key])));
@@ -154,11 +162,12 @@ function file({ page }, how, known) {
   link.hidden = !known.length;
   const digits = how.digits + 3;
   const value = (each) => (each == null ? "" : String(Number(how.show(each).toFixed(digits))));
+  const source = "simulated" in page.dataset ? "simulation" : "";
   const rows = known.map(({ at, value: mean, min, max, flag }) =>
-    [new Date(at).toISOString(), value(mean), value(min), value(max), flag ?? ""].join(","),
+    [new Date(at).toISOString(), value(mean), value(min), value(max), flag ?? "", source].join(","),
   );
   const unit = how.symbol ? ` (${how.symbol})` : "";
-  const head = `time,${how.what.name}${unit},min,max,quality`;
+  const head = `time,${how.what.name}${unit},min,max,quality,source`;
   link.href = URL.createObjectURL(new Blob([[head, ...rows, ""].join("\r\n")], { type: "text/csv;charset=utf-8" }));
   link.download = `${page.dataset.short.replaceAll(/[^\w-]+/g, "_")}-${how.what.name}.csv`;
 }

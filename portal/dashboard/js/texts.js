@@ -16,6 +16,9 @@ export const prefix = { de: "", en: "/en", ls: "/leicht" }[language];
 /** @param {string} path of a static file. @returns {string} its address. */
 export const asset = (path) => base + path;
 
+/** The few texts that every page needs at once: they came with it. */
+export const words = JSON.parse(document.getElementById("words").textContent);
+
 let loading;
 
 /** @returns {Promise<Record<string, string>>} all texts by key. */
