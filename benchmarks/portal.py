@@ -88,6 +88,8 @@ def _within(number: int) -> str:
 
 #: One row for each interface, or one for what is the same and one for what differs each time.
 ROWS = (
+    Row(name="start page, same", path=lambda _: "/"),
+    Row(name="start page, searched, other", path=lambda number: f"/?q={number}"),
     Row(
         name="features: 100, same",
         path=lambda _: "/ogc/features/collections/wetter/items?bbox=7.4,51.3,7.5,51.4",

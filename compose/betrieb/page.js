@@ -30,6 +30,9 @@ const TEXTS = {
 };
 
 const EVERY_MS = 5000;
+/** What calls for somebody: as compose/advice.py has it. */
+const LATE_S = 60;
+const COMPLETE = 0.9;
 const find = (id) => document.getElementById(id);
 let language = (navigator.language || "de").startsWith("en") ? "en" : "de";
 let key = sessionStorage.getItem("key") || "";
@@ -58,8 +61,8 @@ function sentence(words) {
   return element;
 }
 
-/** Fill a table. Columns: [heading, value of a row, class of the cell]. */
-function fill(id, columns, rows) {
+/** Fill a table. Columns: [heading, value of a row, class of the cell]; `empty` is said where there are no rows. */
+function fill(id, columns, rows, empty = text("none")) {
   const table = find(id);
   const head = make("tr");
   for (const [heading, , kind] of columns) {
@@ -74,7 +77,7 @@ function fill(id, columns, rows) {
     body.append(line);
   }
   if (!rows.length) {
-    const cell = make("td", text("none"));
+    const cell = make("td", empty);
     cell.colSpan = columns.length;
     const line = make("tr");
     line.append(cell);
@@ -92,6 +95,7 @@ function show(data) {
   find("login").hidden = true;
   find("all").hidden = false;
   find("city").textContent = data.city || "";
+  lose(false);
   find("state").textContent = `${text("asOf")} ${moment(data.now || new Date().toISOString())}`;
   const advice = data.advice.map((each) => {
     const item = make("li", null, each.level);
@@ -108,15 +112,18 @@ function show(data) {
   const sources = Object.entries(data.status.sources);
   const sum = (name) => sources.reduce((total, [, each]) => total + each[name], 0);
   const dead = Object.values(data.status.deadLetters).reduce((total, each) => total + each, 0);
+  const lag = data.status.lagSeconds;
+  // Name, value, whether somebody has to look.
   const numbers = [
     ["received", number(sum("received"))], ["delivered", number(sum("delivered"))], ["pending", number(data.status.pending)],
-    ["lag", `${number(Math.round(data.status.lagSeconds * 10) / 10)} s`], ["dead", number(dead)],
+    ["lag", `${number(Math.round(lag * 10) / 10)} s`, lag > LATE_S], ["dead", number(dead), dead > 0],
   ];
   if (data.devices) {
-    numbers.push(["registered", number(data.devices.registered)], ["silent", number(data.devices.silent)], ["complete", percent(data.devices.complete)]);
+    const { registered, silent, complete } = data.devices;
+    numbers.push(["registered", number(registered)], ["silent", number(silent), silent > 0], ["complete", percent(complete), complete != null && complete < COMPLETE]);
   }
-  find("numbers").replaceChildren(...numbers.map(([name, value]) => {
-    const box = make("div");
+  find("numbers").replaceChildren(...numbers.map(([name, value, bad]) => {
+    const box = make("div", null, bad ? "bad" : "");
     box.append(make("dt", text(name)), make("dd", value));
     return box;
   }));
@@ -126,18 +133,19 @@ function show(data) {
     ["received", ([, each]) => number(each.received), "number"], ["delivered", ([, each]) => number(each.delivered), "number"],
     ["duplicate", ([, each]) => number(each.duplicate), "number"], ["dead", ([, each]) => number(each.dead), "number"],
   ], sources);
+  for (const id of ["devices", "letters", "subscriptions"]) find(id).closest("section").hidden = !data.devices;
   if (!data.devices) return;
   showDevices();
   fill("letters", [
-    ["kind", (each) => each.kind], ["device", (each) => each.device || "–"], ["at", (each) => moment(each.receivedAt)],
+    ["kind", (each) => each.kind], ["device", (each) => each.device || "–"], ["at", (each) => moment(each.receivedAt), "when"],
     ["reason", (each) => each.reason, "reason"],
   ], data.letters);
   fill("subscriptions", [
     ["name", (each) => each.name], ["endpoint", (each) => each.endpoint],
     ["state", (each) => mark(!each.failing, text(each.failing ? "failing" : "ok"))],
     ["sent", (each) => number(each.timesSent), "number"], ["failed", (each) => number(each.timesFailed), "number"],
-    ["success", (each) => moment(each.lastSuccess)], ["failure", (each) => moment(each.lastFailure)],
-  ], data.subscriptions);
+    ["success", (each) => moment(each.lastSuccess), "when"], ["failure", (each) => moment(each.lastFailure), "when"],
+  ], data.subscriptions, data.subscriptionsError || text("none"));
 }
 
 function showDevices() {
@@ -146,8 +154,8 @@ function showDevices() {
   fill("devices", [
     ["device", (each) => each.device], ["name", (each) => each.name || "–"],
     ["complete", (each) => percent(each.complete), "number"], ["received", (each) => number(each.received), "number"],
-    ["missed", (each) => number(each.missed), "number"], ["lastSeen", (each) => moment(each.lastSeen)],
-    ["silentSince", (each) => (each.silentSince ? mark(false, moment(each.silentSince)) : "–")],
+    ["missed", (each) => number(each.missed), "number"], ["lastSeen", (each) => moment(each.lastSeen), "when"],
+    ["silentSince", (each) => (each.silentSince ? mark(false, moment(each.silentSince)) : "–"), "when"],
   ], rows);
 }
 
@@ -158,13 +166,20 @@ function ask(refusal) {
   find("key").focus();
 }
 
+/** Say that what is shown is old, or that it no longer is. */
+function lose(lost) {
+  find("state").classList.toggle("lost", lost);
+  document.querySelector("main").classList.toggle("lost", lost);
+  if (lost) find("state").textContent = text("lost");
+}
+
 /** Ask for the numbers once. */
 async function refresh() {
   let answer;
   try {
     answer = await fetch("/api/operations", { headers: key ? { Authorization: `Bearer ${key}` } : {} });
   } catch {
-    find("state").textContent = text("lost");
+    lose(true);
     return;
   }
   if (answer.status === 401 || answer.status === 403) {
@@ -173,7 +188,7 @@ async function refresh() {
     return;
   }
   if (!answer.ok) {
-    find("state").textContent = text("lost");
+    lose(true);
     return;
   }
   show(await answer.json());
