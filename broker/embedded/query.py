@@ -330,6 +330,8 @@ class _Parser:
                 text = str(orjson.loads(quoted))
             except orjson.JSONDecodeError as error:
                 raise BadRequestDataError(detail=f"in q, {quoted[:100]} is no string: {error}") from error
+            if "\x00" in text:
+                raise BadRequestDataError(detail="q has a NUL character, which no stored text can hold")
             return Literal(value=self._context.expand(text) if names else text)
         end = min(
             (found for stop in (";", "|", ")", ",", "..") if (found := self._text.find(stop, self._at)) >= 0),

@@ -86,7 +86,7 @@ def test_what_is_read(text: str, tree: object) -> None:
         "a==2026-13-01T00:00:00Z", "a==99999999999999999999e999", "a==01", "a==-", "a b==1",
         "a{b==1", "a.b{c}", "a{}==1", "a{b}{c}", "a{b{c{d{e{f{g}}}}}}", "a{:b}", "a==1;;b",
         "(" * 50 + "a" + ")" * 50, ";".join("a" * 200), "a" * 9000, "a~=(x)\\1", "a~=" + "x" * 600,
-        ".".join("a" * 30), "a==1e999",
+        ".".join("a" * 30), "a==1e999", 'a=="\\u0000"', 'a!="x".."\\u0000"', 'a{b}=="\\u0000"',
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str) -> None:
