@@ -52,13 +52,12 @@ class ValueIndexes:
         self._pool = pool
         self.number = 0
         self._spent: defaultdict[str, float] = defaultdict(float)
-        self._wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._wanted: asyncio.Queue[str | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Remove what an earlier run began and did not finish."""
-        for row in await self._pool.fetch(_SQL["unfinished"]):
-            await self._pool.execute(row["drop"])
+        """Begin; what an earlier run did not finish is removed first, for which nobody has to wait."""
+        self._wanted.put_nowait(None)
         self._task = asyncio.create_task(self._make_forever(), name="value indexes")
 
     async def close(self) -> None:
@@ -88,17 +87,25 @@ class ValueIndexes:
         while True:
             attribute = await self._wanted.get()
             try:
-                await self._make(attribute)
+                for row in await self._pool.fetch(_SQL["unfinished"]):
+                    await self._pool.execute(row["drop"], timeout=_MADE_WITHIN_S)
+                if attribute is not None:
+                    await self._make(attribute)
             except AWAY as error:
                 log.warning("query.index_failed", attribute=attribute, error=str(error))
-                self._spent.pop(attribute, None)
+                if attribute is not None:
+                    self._spent.pop(attribute, None)
+                    self._wanted.put_nowait(None)  # what is left of it only costs writers time
             finally:
                 self._wanted.task_done()
 
     async def _make(self, attribute: str) -> None:
         name = f"entities_value_{blake2b(attribute.encode(), digest_size=8).hexdigest()}"
         known = {row["name"] for row in await self._pool.fetch(_SQL["value_indexes"])}
-        if name in known or not await self._pool.fetchval(_SQL["has_attribute"], attribute):
+        if name in known:
+            return
+        if not await self._pool.fetchval(_SQL["has_attribute"], attribute):
+            self._spent.pop(attribute, None)  # there may be some later on
             return
         if len(known) >= _MOST:
             log.warning("query.index_refused", attribute=attribute, most=_MOST)

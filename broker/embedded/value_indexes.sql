@@ -8,10 +8,12 @@ FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = 'ngsild.entities'::regclass AND c.relname ~ '^entities_value_'
 
 -- name: unfinished
--- Statements that remove what is left of indexes on values that were never finished.
+-- Statements that remove what is left of indexes on values that were never finished. One that is being made
+-- is left alone: a broker that was killed may have left PostgreSQL at it, and both would wait for each other.
 SELECT format('DROP INDEX CONCURRENTLY ngsild.%I', c.relname) AS drop
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = 'ngsild.entities'::regclass AND c.relname ~ '^entities_value_' AND NOT i.indisvalid
+    AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = i.indexrelid)
 
 -- name: has_attribute
 -- Whether any entity has an attribute.

@@ -43,7 +43,7 @@ async def stations(postgres: str) -> AsyncIterator[tuple[Pool, ValueIndexes]]:
         async with serving(dsn) as client:
             answer = await client.other("").ask("POST", "/entityOperations/create", ENTITIES)
             assert answer.status == 201
-        async with open_pool(dsn, size=2) as pool:
+        async with open_pool(dsn, size=4) as pool:
             indexes = ValueIndexes(pool)
             await indexes.start()
             try:
@@ -70,9 +70,7 @@ async def test_one_is_made_for_what_is_asked_for_often_and_slowly(postgres: str)
         for _ in range(3):
             indexes.note(level, 0.001)  # quick enough
         indexes.note(level, 1.5)
-        indexes.note(
-            parse_q('level~="a";!level;level.unit==3|level!=4', context), 60
-        )  # helps none of these
+        indexes.note(parse_q('level~="a";!level;level.unit==3|level!=4', context), 60)  # helps none of these
         await indexes.made()
         assert await made(pool) == []
         indexes.note(level, 1.5)
@@ -115,8 +113,61 @@ async def test_what_a_killed_run_left_is_removed(postgres: str) -> None:
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text ~ 'entities_value_'"
         )
         await pool.execute(invalid)
+        await indexes.close()
         await indexes.start()
+        await indexes.made()
         assert await made(pool) == []
+
+
+BEING_MADE = "SELECT pid FROM pg_stat_progress_create_index WHERE index_relid > 0"
+
+
+async def test_what_postgresql_is_still_at_is_left_alone_and_nobody_waits_for_it(postgres: str) -> None:
+    async with stations(postgres) as (pool, indexes):
+        statement = (
+            "CREATE INDEX CONCURRENTLY entities_value_0 ON ngsild.entities (ngsild.scalar(doc, 'urn:a'))"
+        )
+        async with pool.acquire() as writer, writer.transaction():
+            await writer.execute("UPDATE ngsild.entities SET modified_at = now()")
+            begun = asyncio.create_task(pool.execute(statement))  # as if by a broker that was killed since
+            while not await pool.fetch(BEING_MADE):  # noqa: ASYNC110 - it comes about in the database
+                await asyncio.sleep(0.02)
+            await indexes.close()
+            await indexes.start()
+            await indexes.made()
+            assert not begun.done()
+        await begun
+        assert len(await made(pool)) == 1
+
+
+async def test_what_could_not_be_finished_is_removed_and_made_when_it_is_wanted_again(postgres: str) -> None:
+    level = parse_q("level>298", await core())
+    async with stations(postgres) as (pool, indexes):
+        async with pool.acquire() as writer, writer.transaction():
+            await writer.execute("UPDATE ngsild.entities SET modified_at = now()")
+            indexes.note(level, 60)
+            while not (rows := await pool.fetch(BEING_MADE)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.02)
+            await pool.execute("SELECT pg_cancel_backend($1)", rows[0]["pid"])
+        await indexes.made()
+        assert await made(pool) == []
+        indexes.note(level, 60)
+        await indexes.made()
+        assert len(await made(pool)) == 1
+
+
+async def test_an_attribute_that_comes_later_gets_its_index_then(postgres: str) -> None:
+    context = await core()
+    height = parse_q("height>298", context)
+    async with stations(postgres) as (pool, indexes):
+        indexes.note(height, 60)
+        await indexes.made()
+        assert await made(pool) == []
+        add = "UPDATE ngsild.entities SET doc = doc || jsonb_build_object($1::text, doc -> $2::text)"
+        await pool.execute(add, context.expand("height"), context.expand("level"))
+        indexes.note(height, 60)
+        await indexes.made()
+        assert len(await made(pool)) == 1
 
 
 async def test_nothing_is_made_for_names_that_nobody_has_or_beyond_a_number(
