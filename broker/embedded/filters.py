@@ -129,7 +129,8 @@ def box_sql(geo: GeoQuery, parameters: Parameters) -> str:
     return f"e.extent && box(point({west}::float8, {south}::float8), point({east}::float8, {north}::float8))"
 
 
-IS_POINT = "(e.extent[0] ~= e.extent[1])"
+# to the last digit, which the operators of PostgreSQL's own geometry are not
+IS_POINT = "((e.extent[0])[0] = (e.extent[1])[0] AND (e.extent[0])[1] = (e.extent[1])[1])"
 
 
 def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:

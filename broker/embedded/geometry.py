@@ -21,6 +21,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 EARTH_RADIUS = 6_371_008.8  # metres, mean
 _METRES_PER_DEGREE = EARTH_RADIUS * math.pi / 180
+_HALF_TURN = 180.0
+_POLAR = 89.0  # degrees of latitude, beyond which meridians are next to each other
 _EPSILON = 1e-12  # degrees; a tenth of a micrometre
 _NUMBERS = frozenset({int, float})
 _MAX_POSITIONS = 10_000
@@ -229,15 +231,20 @@ def boxes_meet(first: Box, second: Box) -> bool:
 
 
 def widened(box: Box, metres: float) -> Box:
-    """Return a box that holds everything within a distance of another box."""
+    """Return a box that holds everything within a distance of another box.
+
+    Near a pole, or where it would go on beyond the 180th meridian, it holds all longitudes.
+    """
     west, south, east, north = box
     high = metres / _METRES_PER_DEGREE * 1.01 + 1e-9
-    furthest = min(89.0, max(abs(south - high), abs(north + high)))
-    wide = high / math.cos(math.radians(furthest))
+    furthest = max(abs(south - high), abs(north + high))
+    wide = high / math.cos(math.radians(min(_POLAR, furthest)))
+    if metres and (furthest > _POLAR or west - wide < -_HALF_TURN or east + wide > _HALF_TURN):
+        west, east = -_HALF_TURN, _HALF_TURN
     return (
-        max(-180.0, west - wide),
+        max(-_HALF_TURN, west - wide),
         max(-90.0, south - high),
-        min(180.0, east + wide),
+        min(_HALF_TURN, east + wide),
         min(90.0, north + high),
     )
 

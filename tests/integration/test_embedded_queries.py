@@ -392,3 +392,38 @@ async def test_places_are_decided_in_parts(houses: Client) -> None:
     outside = {f"urn:p:{n:04}" for n in range(2_400)} - set(inside)
     found = [each["id"] for each in (await client.ask("GET", f"/entities?{far}")).json]
     assert found == sorted(outside)[:1000]
+
+
+@pytest.mark.parametrize(
+    ("reference", "metres", "found"),
+    [
+        ([-179.99, 0], 20_000, ["east", "line", "west"]),
+        ([180, 0], 20_000, ["east", "line", "west"]),
+        ([180, 0], 1, ["line"]),
+        ([33, 90], 2500, ["north"]),
+        ([7, 51], 0.001, ["speck"]),
+    ],
+)
+async def test_near_the_poles_and_the_180th_meridian(
+    houses: Client, reference: list[float], metres: float, found: list[str]
+) -> None:
+    # what is found by the index of `location` is found of another GeoProperty without one (clause 4.10)
+    corner = 7.0000005
+    speck = {"type": "Polygon", "coordinates": [[[7, 51], [corner, 51], [corner, 51.0000005], [7, 51]]]}
+    places: dict[str, Any] = {
+        "east": {"type": "Point", "coordinates": [179.95, 0]},
+        "west": {"type": "Point", "coordinates": [-179.95, 0]},
+        "line": {"type": "Point", "coordinates": [-180, 0]},
+        "north": {"type": "Point", "coordinates": [10, 89.99]},
+        "speck": speck,
+    }
+    own = houses.other()
+    entities = [
+        {"id": f"urn:p:{name}", "type": "P", "location": place, "ground": place}
+        for name, place in places.items()
+    ]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    near = f"georel=near;maxDistance=={metres}&geometry=Point&coordinates={reference}".replace(" ", "")
+    for more in ("", "&count=true", "&geoproperty=ground"):
+        answer = await own.ask("GET", f"/entities?type=P&{near}{more}")
+        assert [each["id"][6:] for each in answer.json] == found, more

@@ -161,6 +161,19 @@ def test_the_search_box_holds_everything_that_is_near(
         assert geometry.boxes_meet(geometry.widened(reference.box, metres), target.box)
 
 
+LONGITUDE = st.one_of(st.floats(-180, 180), st.sampled_from([-180.0, -179.99, 0.0, 179.99, 180.0]))
+LATITUDE = st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, -89.99, 0.0, 89.99, 90.0]))
+
+
+@given(LONGITUDE, LATITUDE, LONGITUDE, LATITUDE, st.floats(1, 2_000_000))
+def test_the_search_box_goes_round_the_earth(
+    x: float, y: float, other_x: float, other_y: float, metres: float
+) -> None:
+    reference, target = point(x, y), point(other_x, other_y)
+    if geometry.distance(reference, target) <= metres:
+        assert geometry.boxes_meet(geometry.widened(reference.box, metres), target.box)
+
+
 @given(
     st.lists(st.tuples(COORDINATE, COORDINATE), min_size=3, max_size=6, unique=True), COORDINATE, COORDINATE
 )
