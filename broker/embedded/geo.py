@@ -13,6 +13,8 @@ import orjson
 
 from broker.embedded import geometry
 from broker.embedded.geometry import Box, Geometry, GeometryError, box_of, read_geometry
+from broker.embedded.lifetimes import is_expired
+from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import LOCATION, check_name
 
@@ -59,11 +61,12 @@ class GeoQuery:
         return geometry.widened(self.reference.box, self.high)
 
     def matches(self, instances: list[Instance]) -> bool:
-        """Say whether one of an attribute's instances lies as asked."""
+        """Say whether one of an attribute's instances lies as asked that has not expired (clause 4.22)."""
+        moment = now()
         return any(
             self._lies(read_geometry(instance["value"]))
             for instance in instances
-            if instance["type"] == "GeoProperty"
+            if instance["type"] == "GeoProperty" and not is_expired(instance, moment)
         )
 
     def _lies(self, target: Geometry) -> bool:

@@ -16,6 +16,8 @@ import orjson
 
 from broker.embedded import geometry
 from broker.embedded.geo import read_reference
+from broker.embedded.lifetimes import is_expired
+from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
 
@@ -130,10 +132,11 @@ def instances_sql(key: OrderKey, parameters: Parameters) -> str:
 
 def distance(raw: str | None, reference: Geometry) -> float | None:
     """Return how far the nearest instance of a GeoProperty is, in metres; None if there is none."""
+    moment = now()
     found = [
         geometry.distance(geometry.read_geometry(instance["value"]), reference)
         for instance in orjson.loads(raw or "[]")
-        if instance["type"] == "GeoProperty"
+        if instance["type"] == "GeoProperty" and not is_expired(instance, moment)
     ]
     return min(found, default=None)
 

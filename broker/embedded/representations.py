@@ -134,11 +134,14 @@ def feature(
         dataset: datasetId of the instance that is.
     """
     shown = show(entity, view)
+    moment = now()
     geometry = next(
         (
             instance["value"]
             for instance in entity.attributes.get(geometry_property, ())
-            if instance["type"] == "GeoProperty" and instance.get("datasetId") == dataset
+            if instance["type"] == "GeoProperty"
+            and instance.get("datasetId") == dataset
+            and not is_expired(instance, moment)
         ),
         None,
     )

@@ -15,9 +15,9 @@ import orjson
 
 from broker.embedded.filters import IS_POINT, Filter, Parameters, box_sql, condition, near_sql
 from broker.embedded.geo import extent
-from broker.embedded.lifetimes import due_at, is_expired
+from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
-from broker.embedded.merging import Stored, now
+from broker.embedded.merging import Stored
 from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
 from broker.embedded.problems import (
     BadRequestDataError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from datetime import datetime
 
-    from broker.embedded.entities import Attributes, Instance
+    from broker.embedded.entities import Attributes
     from broker.embedded.geo import GeoQuery
     from broker.embedded.ordering import Order, OrderKey
     from broker.embedded.value_indexes import ValueIndexes
@@ -268,7 +268,7 @@ class EntityReader:
                         before -= 1
                         continue
                     entity = _stored(row)
-                    if not (row["sure"] or _matches(entity.attributes.get(geo.attribute, []), geo)):
+                    if not (row["sure"] or geo.matches(entity.attributes.get(geo.attribute, []))):
                         continue
                     if before:
                         before -= 1
@@ -319,13 +319,7 @@ def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
 
 
 def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
-    return row["sure"] or _matches(orjson.loads(row["instances"] or "[]"), geo)
-
-
-def _matches(instances: list[Instance], geo: GeoQuery) -> bool:
-    """Say whether one of an attribute's instances lies as asked that has not expired (clause 4.22)."""
-    moment = now()
-    return geo.matches([each for each in instances if not is_expired(each, moment)])
+    return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
 
 
 def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:

@@ -16,7 +16,7 @@ import structlog
 from broker.embedded import store
 from broker.embedded.geo import extent
 from broker.embedded.history import UnpreparedError, before_of, entry_of
-from broker.embedded.merging import Changes, now
+from broker.embedded.merging import Changes, drop_expired, now
 from broker.embedded.problems import NotFoundError, ProblemError
 from broker.embedded.snapshots import Write, deletion
 
@@ -163,6 +163,7 @@ async def _apply_all(
     for that entity are applied once more, to what is there now, and locked this time.
     """
     results: dict[int, Changes | ProblemError] = {}
+    effects: dict[int, Changes] = {}  # what they did, and what had expired
     entries: dict[int, Entry] = {}
     entities: dict[str, Stored] = {}
     befores: dict[str, Before | None] = {}
@@ -178,14 +179,18 @@ async def _apply_all(
             stored = entities.get(step.entity_id)
             before = before_of(stored)
             befores.setdefault(step.entity_id, before)
+            # what has expired is not there, swept up or not (clause 4.22)
+            gone = Changes() if stored is None else drop_expired(stored, moment)
             try:
                 after, changes = step.apply(stored, moment)
             except ProblemError as error:
                 results[number] = error
                 entries.pop(number, None)
+                effects.pop(number, None)
                 continue
             results[number] = changes
             entities[step.entity_id] = after
+            changes = effects[number] = gone.then(changes) if gone.deleted else changes
             if changes.any:
                 changed.add(step.entity_id)
                 if changes.other or (before and extent(before.attributes) != extent(after.attributes)):
@@ -204,7 +209,7 @@ async def _apply_all(
             del entities[entity_id], befores[entity_id]
         pending = [(number, step) for number, step in pending if step.entity_id in clashed]
     ordered = [results[number] for number in range(len(steps))]
-    written = _written(steps, ordered, entities, befores)
+    written = _written(steps, effects, entities, befores)
     return ordered, written, [entries[number] for number in sorted(entries)], moment
 
 
@@ -224,16 +229,17 @@ async def _unexpired(
 
 def _written(
     steps: Sequence[Step],
-    results: Sequence[Changes | ProblemError],
+    effects: Mapping[int, Changes],
     entities: Mapping[str, Stored],
     befores: Mapping[str, Before | None],
 ) -> list[Write]:
     """Return each entity that changed once, with all that changed."""
     changed: dict[str, Changes] = {}
-    for step, result in zip(steps, results, strict=True):
-        if isinstance(result, Changes) and result.any:
+    for number, step in enumerate(steps):
+        effect = effects.get(number)
+        if effect is not None and effect.any:
             before = changed.get(step.entity_id)
-            changed[step.entity_id] = result if before is None else before.then(result)
+            changed[step.entity_id] = effect if before is None else before.then(effect)
     return [
         Write(
             entity=entities[entity_id],

@@ -17,7 +17,7 @@ from broker.embedded.history import History
 from broker.embedded.notifications import Matcher
 from broker.embedded.writing import Writer
 from store.postgres import pool as open_pool
-from tests.embedded_serving import Client, own_database, serving
+from tests.embedded_serving import Client, listening, own_database, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -168,6 +168,52 @@ async def test_a_place_that_has_expired_is_no_place(client: Client, where: str) 
         assert (await client.ask("POST", "/entities", entity)).status == 201
     answer = await client.ask("GET", f"/entities?type=Alert&{where}")
     assert [each["id"] for each in answer.json] == ["urn:t:there"]
+
+
+async def test_what_has_expired_is_not_there_for_writers_either(client: Client) -> None:
+    gone = {"value": 1, "expiresAt": soon(0)}
+    place = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [7.47, 51.36]}}
+    for name in ("1", "2"):
+        entity = {
+            "id": f"urn:t:{name}",
+            "type": "Alert",
+            "a": gone,
+            "b": gone,
+            "location": place | {"expiresAt": soon(0)},
+        }
+        assert (await client.ask("POST", "/entities", entity)).status == 201
+    for method in ("PATCH", "PUT"):
+        assert (await client.ask(method, "/entities/urn:t:1/attrs/a", {"value": 2})).status == 404
+    assert (await client.ask("DELETE", "/entities/urn:t:1/attrs/a")).status == 404
+    answer = await client.ask("POST", "/entities/urn:t:1/attrs?options=noOverwrite", {"a": 2, "c": 3})
+    assert answer.status == 204, answer
+    assert (await client.ask("GET", "/entities/urn:t:1?options=keyValues")).json == {
+        "id": "urn:t:1", "type": "Alert", "a": 2, "c": 3,
+    }  # fmt: skip
+    feature = await client.ask("GET", "/entities/urn:t:2", Accept="application/geo+json")
+    assert feature.json["geometry"] is None
+    await client.ask("POST", "/entities", {"id": "urn:t:3", "type": "Alert", "location": place})
+    order = "orderBy=location;dist-asc&orderGeometry=Point&orderFrom=[7.47,51.36]"
+    found = (await client.ask("GET", f"/entities?type=Alert&{order}")).json
+    assert [each["id"] for each in found] == ["urn:t:3", "urn:t:1", "urn:t:2"]
+
+
+async def test_nobody_is_told_of_a_place_that_has_expired(client: Client) -> None:
+    point = {"type": "Point", "coordinates": [7.47, 51.36]}
+    async with listening() as receiver:
+        subscription = {
+            "type": "Subscription",
+            "entities": [{"type": "Alert"}],
+            "geoQ": {"georel": "near;maxDistance==10", "geometry": "Point", "coordinates": [7.47, 51.36]},
+            "notification": {"endpoint": {"uri": receiver.url}},
+        }
+        assert (await client.ask("POST", "/subscriptions", subscription)).status == 201
+        for name, moment in (("gone", soon(0)), ("there", soon(3600))):
+            place = {"type": "GeoProperty", "value": point, "expiresAt": moment}
+            entity = {"id": f"urn:t:{name}", "type": "Alert", "location": place}
+            assert (await client.ask("POST", "/entities", entity)).status == 201
+        body, _ = await receiver.next()
+        assert [each["id"] for each in body["data"]] == ["urn:t:there"]
 
 
 class _Nobody:
