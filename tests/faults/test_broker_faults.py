@@ -96,7 +96,7 @@ FAULTS: dict[str, Callable[[Receiver], Any]] = {
 
 async def test_every_kind_of_bad_answer(build: Build) -> None:
     """One after the other, under load: nothing is taken for refused, nothing comes twice out of order."""
-    async with build(timeout=1) as town:
+    async with build(timeout=3) as town:
         receiver, clock = town.receiver, asyncio.get_running_loop().time
         async with town.load():
             for fault in FAULTS.values():

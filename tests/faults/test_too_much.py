@@ -70,7 +70,7 @@ async def test_backlog_at_start(build: Build) -> None:
     """All of it waits in the MQTT broker: it comes through in constant memory, and one sees how far it is."""
     fleet = Fleet(FLEET, ballast=BALLAST)
     weights = []
-    async with build(timeout=60) as town:
+    async with build() as town:
         numbers = min(BACKLOG // 2, 15_000), BACKLOG
         for number in numbers:
             assert await town.volme.stop() == 0
@@ -129,7 +129,7 @@ async def test_overload(build: Build) -> None:
     """As fast as the MQTT broker takes it, several times what can be delivered; then it recovers."""
     fleet = Fleet(FLEET, ballast=HEAVY)
     weights = []
-    async with build(timeout=60) as town:
+    async with build() as town:
         receiver, publisher = town.receiver, town.publisher
         numbers = scaled(8000), scaled(16_000)
         for number in numbers:

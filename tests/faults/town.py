@@ -76,8 +76,8 @@ topics = ["application/#", "city/#"]
 """
 
 
-def orion(port: int, *, timeout: float = 5, batch: int = 50) -> str:
-    """Return the configuration of a receiver."""
+def orion(port: int, *, timeout: float = 60, batch: int = 50) -> str:
+    """Return the configuration of a receiver; who is given up too early is sent the same once more."""
     return (
         f'[broker]\nurl = "http://127.0.0.1:{port}"\ntimeout = {timeout}\nconnections = 4\nbatch = {batch}\n'
     )
