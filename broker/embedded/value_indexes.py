@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Indexes on the values that queries compare, made by themselves where queries take long.
 
-An index costs something at each write, so there is none that nobody has asked for. What it holds is
-`ngsild.scalar` of one attribute; `filters.py` compares with the same.
+An index costs something at each write, so there is none that nobody has asked for, there are not many, and
+one that nobody uses any more makes room for another. What it holds is `ngsild.scalar` of one attribute;
+`filters.py` compares with the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections import defaultdict
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -34,6 +37,7 @@ _SQL = queries("broker.embedded", "value_indexes.sql")
 _SLOW_S = 0.01
 _WORTH_S = 2.0
 _MOST = 20
+_REPLACED_EVERY_S = 3600.0  # whoever asks for ever other values keeps PostgreSQL no busier than that
 _MADE_WITHIN_S = 3600.0
 
 
@@ -53,6 +57,7 @@ class ValueIndexes:
         self.number = 0
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._wanted: asyncio.Queue[str | None] = asyncio.Queue()
+        self._replaced_at = -math.inf
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -107,8 +112,9 @@ class ValueIndexes:
         if not await self._pool.fetchval(_SQL["has_attribute"], attribute):
             self._spent.pop(attribute, None)  # there may be some later on
             return
-        if len(known) >= _MOST:
+        if len(known) >= _MOST and not await self._made_room():
             log.warning("query.index_refused", attribute=attribute, most=_MOST)
+            self._spent[attribute] = -100 * _WORTH_S  # it is looked at again when much more was spent
             return
         statement = await self._pool.fetchval(_SQL["index_statement"], name, attribute)
         log.info("query.index_begun", attribute=attribute, index=name)
@@ -116,6 +122,18 @@ class ValueIndexes:
         await self._pool.execute(_SQL["look_at_values"], timeout=_MADE_WITHIN_S)
         self.number += 1
         log.info("query.index_made", attribute=attribute, index=name)
+
+    async def _made_room(self) -> bool:
+        """Remove the index that was of no use for longest; False: all are of use, or one was removed lately."""
+        if time.monotonic() < self._replaced_at + _REPLACED_EVERY_S:
+            return False
+        row = await self._pool.fetchrow(_SQL["unused"])
+        if row is None:
+            return False
+        self._replaced_at = time.monotonic()
+        await self._pool.execute(row["drop"], timeout=_MADE_WITHIN_S)
+        log.info("query.index_removed", index=row["name"])
+        return True
 
 
 def _compared(query: Query) -> Iterator[str]:

@@ -15,6 +15,15 @@ FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = 'ngsild.entities'::regclass AND c.relname ~ '^entities_value_' AND NOT i.indisvalid
     AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = i.indexrelid)
 
+-- name: unused
+-- The index on values that no query has used for longest, at least for a day, and the statement that removes it.
+SELECT s.indexrelname AS name, format('DROP INDEX CONCURRENTLY ngsild.%I', s.indexrelname) AS drop
+FROM pg_stat_user_indexes AS s
+WHERE s.relid = 'ngsild.entities'::regclass AND s.indexrelname ~ '^entities_value_'
+    AND COALESCE(s.last_idx_scan, '-infinity') < now() - interval '1 day'
+ORDER BY s.last_idx_scan NULLS FIRST
+LIMIT 1
+
 -- name: has_attribute
 -- Whether any entity has an attribute.
 SELECT EXISTS (SELECT FROM ngsild.entities AS e WHERE e.doc ? $1::text)

@@ -188,6 +188,34 @@ async def test_nothing_is_made_for_names_that_nobody_has_or_beyond_a_number(
         await indexes.made()
         (statement,) = await made(pool)
         assert "'urn:it''s'" in statement
-        indexes.note(parse_q("level>298", context), 60)
+        level = parse_q("level>298", context)
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            used = "SELECT FROM ngsild.entities WHERE tenant = '' AND ngsild.scalar(doc, 'urn:it''s') = '1'"
+            await connection.fetch(used)
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+        indexes.note(level, 60)
         await indexes.made()
         assert await made(pool) == [statement]
+
+
+async def test_one_that_nobody_uses_makes_room_but_not_all_the_time(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.embedded.value_indexes._MOST", 1)
+    context = await core()
+    async with stations(postgres) as (pool, indexes):
+        for name in ("height", "depth"):
+            add = "UPDATE ngsild.entities SET doc = doc || jsonb_build_object($1::text, doc -> $2::text)"
+            await pool.execute(add, context.expand(name), context.expand("level"))
+        for name, there in (("height", "height"), ("level", "level"), ("depth", "level")):
+            indexes.note(parse_q(f"{name}>298", context), 60)
+            await indexes.made()
+            (statement,) = await made(pool)
+            assert f"'{context.expand(there)}'" in statement
+        monkeypatch.setattr("broker.embedded.value_indexes._REPLACED_EVERY_S", 0.0)
+        for seconds, there in ((60, "level"), (600, "depth")):
+            indexes.note(parse_q("depth>298", context), seconds)
+            await indexes.made()
+            (statement,) = await made(pool)
+            assert f"'{context.expand(there)}'" in statement
