@@ -124,7 +124,7 @@ class ValueIndexes:
         log.info("query.index_made", attribute=attribute, index=name)
 
     async def _made_room(self) -> bool:
-        """Remove the index that was of no use for longest; False: all are of use, or one was removed lately."""
+        """Remove the index that was of no use for longest; False: all are used, or one was removed lately."""
         if time.monotonic() < self._replaced_at + _REPLACED_EVERY_S:
             return False
         row = await self._pool.fetchrow(_SQL["unused"])
