@@ -77,6 +77,8 @@ async def test_the_list_is_searched_narrowed_and_ordered(visitor: Desk) -> None:
     await list_of(page)
     await page.get_by_label("Suchen nach Ort oder Straße").fill("papier")
     assert await rows(page) == ["Papiercontainer Emst"]
+    where = await page.locator("#rows .where").inner_text()
+    assert where == "Abfall und Straße · Hagen-Mitte · simuliert"
     assert page.url.endswith("?q=papier#karte")
     await page.get_by_label("Suchen nach Ort oder Straße").fill("nirgendwo")
     assert "Keine Messstelle passt" in await page.locator("#rows").inner_text()

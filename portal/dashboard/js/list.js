@@ -176,9 +176,9 @@ export class List extends EventTarget {
   #row(station) {
     const { all } = this;
     const stale = this.stations.stale(station);
-    const where = element("span", { class: "where" }, this.topic ? "" : all[`topic.${station.theme}`]);
-    if (station.district) where.append(element("span", { class: "dot" }, station.district));
-    if (station.simulated) where.append(element("span", { class: "dot sim" }, all.simulated));
+    const told = [this.topic ? null : all[`topic.${station.theme}`], station.district].filter(Boolean).join(" · ");
+    const where = element("span", { class: "where" }, told);
+    if (station.simulated) where.append(told && " · ", element("span", { class: "sim" }, all.simulated));
     const age = station.newest
       ? element("time", { class: "age", datetime: new Date(station.newest).toISOString(), title: when(station.newest) }, ageOf(all, station.newest))
       : "–";
