@@ -18,6 +18,11 @@ def is_expired(instance: Instance, moment: datetime) -> bool:
     return "expiresAt" in instance and instant(instance["expiresAt"]) <= moment
 
 
+def is_transient(stored: Stored) -> bool:
+    """Say whether any of an entity's attributes ever expires."""
+    return any("expiresAt" in each for instances in stored.attributes.values() for each in instances)
+
+
 def due_at(stored: Stored) -> datetime | None:
     """Return when something of an entity expires, itself or an attribute; None: never."""
     moments = [

@@ -16,6 +16,7 @@ import structlog
 from broker.embedded import store
 from broker.embedded.geo import extent
 from broker.embedded.history import UnpreparedError, before_of, entry_of
+from broker.embedded.lifetimes import is_transient
 from broker.embedded.merging import Changes, drop_expired, now
 from broker.embedded.problems import NotFoundError, ProblemError
 from broker.embedded.snapshots import Write, deletion
@@ -111,7 +112,7 @@ class Writer:
         return result
 
     async def delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
-        """Remove entities and return the ids of those that were there.
+        """Remove entities and return the ids of those that were there, and had not expired (clause 4.22).
 
         Raises:
             NonexistentTenantError: there is no such tenant.
@@ -130,13 +131,14 @@ class Writer:
             version = await store.subscriptions_version(connection, tenant, create=tenant == "")
             # in the order of the ids, like every writer
             found = await store.lock(connection, tenant, ids)
+            moment = now()
             if self._history is not None and found:
-                await self._history.delete(connection, tenant, list(found.values()), now())
+                await self._history.delete(connection, tenant, list(found.values()), moment)
             gone = [deletion(entity) for entity in found.values()]
             queued = await self._matcher.publish(connection, tenant, version, gone)
             deleted = await store.delete(connection, tenant, ids)
         self._delivery.wake(queued)
-        return deleted
+        return deleted - _expired(found, moment)
 
 
 def existing(
@@ -180,7 +182,7 @@ async def _apply_all(
             before = before_of(stored)
             befores.setdefault(step.entity_id, before)
             # what has expired is not there, swept up or not (clause 4.22)
-            gone = Changes() if stored is None else drop_expired(stored, moment)
+            gone = drop_expired(stored, moment) if stored is not None and is_transient(stored) else None
             try:
                 after, changes = step.apply(stored, moment)
             except ProblemError as error:
@@ -190,7 +192,7 @@ async def _apply_all(
                 continue
             results[number] = changes
             entities[step.entity_id] = after
-            changes = effects[number] = gone.then(changes) if gone.deleted else changes
+            changes = effects[number] = changes if gone is None else gone.then(changes)
             if changes.any:
                 changed.add(step.entity_id)
                 if changes.other or (before and extent(before.attributes) != extent(after.attributes)):
@@ -217,14 +219,16 @@ async def _unexpired(
     connection: Connection, tenant: str, found: dict[str, Stored], moment: datetime
 ) -> dict[str, Stored]:
     """Return entities that are locked without what has expired, which is not there any more (clause 4.22)."""
-    expired = [
-        key for key, each in found.items() if each.expires_at is not None and each.expires_at <= moment
-    ]
+    expired = _expired(found, moment)
     if expired:
         await store.delete(connection, tenant, expired)
         for key in expired:
             del found[key]
     return found
+
+
+def _expired(found: Mapping[str, Stored], moment: datetime) -> set[str]:
+    return {key for key, each in found.items() if each.expires_at is not None and each.expires_at <= moment}
 
 
 def _written(

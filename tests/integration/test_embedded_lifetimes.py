@@ -190,6 +190,8 @@ async def test_what_has_expired_is_not_there_for_writers_either(client: Client) 
     assert (await client.ask("GET", "/entities/urn:t:1?options=keyValues")).json == {
         "id": "urn:t:1", "type": "Alert", "a": 2, "c": 3,
     }  # fmt: skip
+    await client.ask("POST", "/entities", {"id": "urn:t:4", "type": "Alert", "expiresAt": soon(0)})
+    assert (await client.ask("DELETE", "/entities/urn:t:4")).status == 404
     feature = await client.ask("GET", "/entities/urn:t:2", Accept="application/geo+json")
     assert feature.json["geometry"] is None
     await client.ask("POST", "/entities", {"id": "urn:t:3", "type": "Alert", "location": place})
