@@ -49,6 +49,8 @@ class Watch:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._task.done():
+            self._task.result()  # it never ends but by a defect
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
