@@ -19,7 +19,7 @@ from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, NotFoundError, NotSupportedError
 from broker.embedded.projection import attribute_names, attributes_in, depth_of, parse_projection
 from broker.embedded.query import check_pattern, hops_of, parse_q, paths_of, patterns_of
-from broker.embedded.representations import View, feature, show
+from broker.embedded.representations import View, feature, show, shown_attributes
 from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, Call, answer, read_call, source_of
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
@@ -101,7 +101,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     if stored is None or (types is not None and not parse_types(types, context).matches(stored.types)):
         raise NotFoundError(detail=f"there is no entity {entity_id}")
     view = shown.view
-    if shown.attrs is not None and not any(iri in stored.attributes for iri in shown.attrs):
+    if shown.attrs is not None and not shown_attributes(stored, replace(view, datasets=None)):
         raise NotFoundError(detail=f"the entity {entity_id} has none of these attributes")
     if (view.pick is not None or view.omit is not None) and not show(stored, replace(view, joined=None)):
         raise NotFoundError(detail=f"the entity {entity_id} has none of these members")

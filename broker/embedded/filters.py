@@ -87,7 +87,7 @@ def condition(which: Filter, parameters: Parameters) -> str:
     if which.id_pattern is not None:
         parts.append(f"e.id ~ {parameters.add(which.id_pattern)}")
     if which.attributes is not None:
-        parts.append(f"e.doc ?| {parameters.add(list(which.attributes))}::text[]")
+        parts.append(_any_attribute(which.attributes, parameters))
     if which.scopes is not None:
         parts.append(scopes_sql(which.scopes, "unnest(e.scopes)", parameters))
     if which.q is not None:
@@ -98,6 +98,17 @@ def condition(which: Filter, parameters: Parameters) -> str:
     if which.any_of is not None:
         parts.append("(" + " OR ".join(condition(each, parameters) for each in which.any_of) + ")")
     return " AND ".join(parts) or "true"
+
+
+def _any_attribute(names: tuple[str, ...], parameters: Parameters) -> str:
+    """One of these attributes is there and has not expired (clause 4.22)."""
+    given = f"{parameters.add(list(names))}::text[]"
+    until = "ngsild.as_instant(i.node -> 'expiresAt')"
+    lasting = (
+        f"EXISTS (SELECT FROM unnest({given}) AS n(name), ngsild.instances(e.doc, n.name) AS i(node)"
+        f" WHERE NOT i.node ? 'expiresAt' OR {until} > now())"
+    )
+    return f"(e.doc ?| {given} AND (e.due_at IS NULL OR e.due_at > now() OR {lasting}))"
 
 
 def _types(selection: Selection, parameters: Parameters) -> str:

@@ -190,6 +190,11 @@ async def test_what_has_expired_is_not_there_for_writers_either(client: Client) 
     assert (await client.ask("GET", "/entities/urn:t:1?options=keyValues")).json == {
         "id": "urn:t:1", "type": "Alert", "a": 2, "c": 3,
     }  # fmt: skip
+    for path in ("/entities/urn:t:2?attrs=a,n", "/entities/urn:t:2?pick=a"):
+        assert (await client.ask("GET", path)).status == 404
+    for names, rest in (("a", ["urn:t:1"]), ("a,b", ["urn:t:1"]), ("b", []), ("c", ["urn:t:1"])):
+        found = (await client.ask("GET", f"/entities?type=Alert&attrs={names}")).json
+        assert [each["id"] for each in found] == rest, names
     await client.ask("POST", "/entities", {"id": "urn:t:4", "type": "Alert", "expiresAt": soon(0)})
     assert (await client.ask("DELETE", "/entities/urn:t:4")).status == 404
     feature = await client.ask("GET", "/entities/urn:t:2", Accept="application/geo+json")
