@@ -48,6 +48,7 @@ class Claim:
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _PLATFORM_LOCK):
                 return
             await asyncio.sleep(1)
+        await self.give_up()
         msg = "another Volme works on this PostgreSQL database; a second one needs a database of its own"
         raise ConfigurationError(msg)
 
@@ -85,6 +86,7 @@ class Claim:
             try:
                 await connection.execute("SELECT pg_advisory_unlock_all()")
             except AWAY:
-                log.debug("platform.claim_gone")  # with the connection
+                log.debug("platform.claim_gone")
+                connection.terminate()  # and the lock with it, if it was not gone already
             finally:
                 await self._pool.release(connection)

@@ -63,10 +63,14 @@ class GeoQuery:
     def matches(self, instances: list[Instance]) -> bool:
         """Say whether one of an attribute's instances lies as asked that has not expired (clause 4.22)."""
         moment = now()
+        return self.matched([instance for instance in instances if not is_expired(instance, moment)])
+
+    def matched(self, instances: list[Instance]) -> bool:
+        """Say whether one of an attribute's instances lies as asked, or did at its time."""
         return any(
             self._lies(read_geometry(instance["value"]))
             for instance in instances
-            if instance["type"] == "GeoProperty" and not is_expired(instance, moment)
+            if instance["type"] == "GeoProperty"
         )
 
     def _lies(self, target: Geometry) -> bool:

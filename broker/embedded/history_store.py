@@ -223,7 +223,7 @@ class HistoryReader:
         statement = f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} ORDER BY {order_sql(order, parameters)}"  # noqa: S608, E501 - SQL of our own alone
 
         def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
-            return [row for row in rows if row["instances"] and geo.matches(orjson.loads(row["instances"]))]
+            return [row for row in rows if row["instances"] and geo.matched(orjson.loads(row["instances"]))]
 
         async with reading(self.pool) as connection:
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)

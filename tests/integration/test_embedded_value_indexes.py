@@ -20,6 +20,7 @@ from broker.embedded.value_indexes import ValueIndexes
 from ontology.loader import core_context
 from store.postgres import pool as open_pool
 from tests.embedded_serving import own_database, serving
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,14 +79,19 @@ async def test_one_is_made_for_what_is_asked_for_often_and_slowly(postgres: str)
         await indexes.made()
         (statement,) = await made(pool)
         assert f"(tenant, ngsild.scalar(doc, '{context.expand('level')}'::text))" in statement
-        for _ in range(8):  # also where PostgreSQL has made up its mind on a plan for any value
+        used = "SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname ~ '^entities_value_'"
+
+        async def is_used() -> bool:
             page = await EntityReader(pool, indexes).query(
                 "", Filter(q=level), limit=20, offset=0, count=True
             )
             assert ([each.id for each in page.entities], page.total) == (["urn:s:299"], 1)
-        await pool.execute("SELECT pg_stat_force_next_flush()")
-        used = "SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname ~ '^entities_value_'"
-        assert await pool.fetchval(used) > 0
+            await pool.execute("SELECT pg_stat_force_next_flush()")
+            return bool(await pool.fetchval(used))
+
+        for _ in range(8):  # also where PostgreSQL has made up its mind on a plan for any value
+            await is_used()
+        await until(is_used)
 
 
 async def test_a_slow_query_is_noted_by_who_reads(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +104,7 @@ async def test_a_slow_query_is_noted_by_who_reads(postgres: str, monkeypatch: py
             assert [each["id"] for each in answer.json] == ["urn:s:299"]
         connection = await asyncpg.connect(dsn)
         try:
-            while not await connection.fetch(MADE):  # noqa: ASYNC110 - it comes about in the database
-                await asyncio.sleep(0.02)
+            await until(lambda: connection.fetch(MADE))
         finally:
             await connection.close()
 
@@ -130,8 +135,7 @@ async def test_what_postgresql_is_still_at_is_left_alone_and_nobody_waits_for_it
         async with pool.acquire() as writer, writer.transaction():
             await writer.execute("UPDATE ngsild.entities SET modified_at = now()")
             begun = asyncio.create_task(pool.execute(statement))  # as if by a broker that was killed since
-            while not await pool.fetch(BEING_MADE):  # noqa: ASYNC110 - it comes about in the database
-                await asyncio.sleep(0.02)
+            await until(lambda: pool.fetch(BEING_MADE))
             await indexes.close()
             await indexes.start()
             await indexes.made()
@@ -146,8 +150,7 @@ async def test_what_could_not_be_finished_is_removed_and_made_when_it_is_wanted_
         async with pool.acquire() as writer, writer.transaction():
             await writer.execute("UPDATE ngsild.entities SET modified_at = now()")
             indexes.note(level, 60)
-            while not (rows := await pool.fetch(BEING_MADE)):  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.02)
+            rows = await until(lambda: pool.fetch(BEING_MADE))
             await pool.execute("SELECT pg_cancel_backend($1)", rows[0]["pid"])
         await indexes.made()
         assert await made(pool) == []
