@@ -250,16 +250,23 @@ class EntityReader:
         found: list[Stored] = []
         last, before = "", offset
         async with answered(self._pool) as connection:
-            parameters = Parameters(tenant)
+            parameters = Parameters()
             inside = box_sql(geo, parameters)
-            probe = f"SELECT count(*) FROM (SELECT FROM ngsild.entities AS e WHERE e.tenant = $1 AND {inside} LIMIT {_DENSE}) AS n"  # noqa: S608, E501 - SQL of our own alone
-            near = await connection.fetchval(probe, *parameters.values, timeout=_QUERY_SECONDS)
+            probe = (
+                f"SELECT count(*) FROM (SELECT FROM ngsild.entities AS e WHERE {inside} LIMIT {_DENSE}) AS n"  # noqa: S608 - SQL of our own alone
+            )
+            dense = await connection.fetchval(probe, *parameters.values, timeout=_QUERY_SECONDS) == _DENSE
             parameters = Parameters(tenant)
-            where, sure = _places(replace(which, dense=near == _DENSE), parameters)
+            where, sure = _places(replace(which, dense=dense), parameters)
+            source = "ngsild.entities"
+            if not dense:
+                # found by place and nothing else, whatever PostgreSQL makes of a box that it does not know when
+                # it plans: OFFSET 0 keeps the other conditions out
+                source = f"(SELECT * FROM ngsild.entities AS e WHERE {box_sql(geo, parameters)} OFFSET 0)"  # noqa: S608 - as above
             size = offset + limit + 1 if sure else max(_CHUNK, offset + limit + 1)
             size = min(size, _DENSE)
             after = parameters.add(None)
-            statement = f"SELECT {_COLUMNS}, {sure or 'false'} AS sure FROM ngsild.entities AS e WHERE e.tenant = $1 AND e.id > {after}::text AND {where} ORDER BY e.id LIMIT {parameters.add(size)}"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS}, {sure or 'false'} AS sure FROM {source} AS e WHERE e.tenant = $1 AND e.id > {after}::text AND {where} ORDER BY e.id LIMIT {parameters.add(size)}"  # noqa: S608, E501 - as above
             while True:
                 values = [last if value is None else value for value in parameters.values]
                 rows = await connection.fetch(statement, *values, timeout=_QUERY_SECONDS)
