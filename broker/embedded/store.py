@@ -260,8 +260,8 @@ class EntityReader:
             where, sure = _places(replace(which, dense=dense), parameters)
             source = "ngsild.entities"
             if not dense:
-                # found by place and nothing else, whatever PostgreSQL makes of a box that it does not know when
-                # it plans: OFFSET 0 keeps the other conditions out
+                # found by place alone, whatever PostgreSQL makes of a box that it does not know when it
+                # plans: OFFSET 0 keeps the other conditions out
                 source = f"(SELECT * FROM ngsild.entities AS e WHERE {box_sql(geo, parameters)} OFFSET 0)"  # noqa: S608 - as above
             size = offset + limit + 1 if sure else max(_CHUNK, offset + limit + 1)
             size = min(size, _DENSE)
