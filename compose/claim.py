@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import asyncpg
 import structlog
 
 from models.errors import ConfigurationError
 from store.postgres import AWAY
 
 if TYPE_CHECKING:
-    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     from store.postgres import Pool
@@ -87,6 +87,8 @@ class Claim:
                 await connection.execute("SELECT pg_advisory_unlock_all()")
             except AWAY:
                 log.debug("platform.claim_gone")
-                connection.terminate()  # and the lock with it, if it was not gone already
+                # and the lock with it, if the connection is not gone already
+                with contextlib.suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             finally:
                 await self._pool.release(connection)
