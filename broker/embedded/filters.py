@@ -169,6 +169,7 @@ def _query(query: Query, parameters: Parameters) -> str:
         joint = " AND " if isinstance(query, All) else " OR "
         return "(" + joint.join(_query(term, parameters) for term in query.terms) + ")"
     if isinstance(query, Not):
+        # a comparison with what is absent is neither true nor false in SQL, and false here
         return f"NOT COALESCE({_query(query.term, parameters)}, false)"
     found = target_of(query.path, parameters)
     if isinstance(query, Exists):

@@ -157,14 +157,11 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
 
 def content(instance: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return an instance's JSON without times and datasetId, and the 64 bits that stand for it."""
-    if RESERVED_MEMBERS.issuperset(instance):
-        kept = {member: value for member, value in instance.items() if member not in _APART}
-    else:
-        kept = {
-            member: _bare(value) if ":" in member else value
-            for member, value in instance.items()
-            if member not in _APART
-        }
+    kept = {
+        member: _bare(value) if ":" in member else value
+        for member, value in instance.items()
+        if member not in _APART
+    }
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     return raw, int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
 

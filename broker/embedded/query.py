@@ -161,26 +161,27 @@ def check_pattern(pattern: str, what: str) -> str:
     return pattern
 
 
-def patterns_of(query: Query) -> Iterator[str]:
-    """Return the regular expressions in a query."""
+def terms_of(query: Query) -> Iterator[Exists | Compare]:
+    """Return a query's terms, without what joins or denies them."""
     if isinstance(query, All | Any_):
         for term in query.terms:
-            yield from patterns_of(term)
+            yield from terms_of(term)
     elif isinstance(query, Not):
-        yield from patterns_of(query.term)
-    elif isinstance(query, Compare) and query.operator in {"~=", "!~="}:
-        yield from (str(value.value) for value in query.values if isinstance(value, Literal))
+        yield from terms_of(query.term)
+    else:
+        yield query
+
+
+def patterns_of(query: Query) -> Iterator[str]:
+    """Return the regular expressions in a query."""
+    for term in terms_of(query):
+        if isinstance(term, Compare) and term.operator in {"~=", "!~="}:
+            yield from (str(value.value) for value in term.values if isinstance(value, Literal))
 
 
 def paths_of(query: Query) -> Iterator[Path]:
     """Return what a query's terms look at."""
-    if isinstance(query, All | Any_):
-        for term in query.terms:
-            yield from paths_of(term)
-    elif isinstance(query, Not):
-        yield from paths_of(query.term)
-    else:
-        yield query.path
+    return (term.path for term in terms_of(query))
 
 
 def hops_of(query: Query) -> int:

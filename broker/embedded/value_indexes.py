@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from broker.embedded.filters import compares_scalar
-from broker.embedded.query import All, Any_, Compare, Not
+from broker.embedded.query import Compare, terms_of
 from store.postgres import AWAY
 from store.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from broker.embedded.query import Query
     from store.postgres import Pool
 
@@ -76,7 +74,7 @@ class ValueIndexes:
         """Take note of how long a query took."""
         if seconds < _SLOW_S:
             return
-        for attribute in set(_compared(query)):
+        for attribute in _compared(query):
             if len(self._spent) >= 100 * _MOST and attribute not in self._spent:
                 self._spent.clear()  # names that come and go are not to be remembered for ever
             before = self._spent[attribute]
@@ -136,12 +134,10 @@ class ValueIndexes:
         return True
 
 
-def _compared(query: Query) -> Iterator[str]:
+def _compared(query: Query) -> set[str]:
     """Return the attributes whose values an index would find."""
-    if isinstance(query, All | Any_):
-        for term in query.terms:
-            yield from _compared(term)
-    elif isinstance(query, Not):
-        return
-    elif isinstance(query, Compare) and compares_scalar(query):
-        yield query.path.attributes[0]
+    return {
+        term.path.attributes[0]
+        for term in terms_of(query)
+        if isinstance(term, Compare) and compares_scalar(term)
+    }
