@@ -11,6 +11,8 @@ patterns that it was not asked about before.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -56,11 +58,27 @@ class Known:
     link: str | None
 
 
+class _Kept:
+    """A tenant's subscriptions in memory.
+
+    Attributes:
+        reading: held while they are read, so that of writers who see them changed one reads for all.
+        version: the one that `index` is of.
+        compiled: what was made of each row, by what the row says.
+    """
+
+    def __init__(self) -> None:
+        self.reading = asyncio.Lock()
+        self.version: int | None = None
+        self.index = SubscriptionIndex(())
+        self.compiled: dict[tuple[str, str, str], Known | None] = {}
+
+
 class Matcher:
     """Keeps the tenants' subscriptions in memory and matches changes against them."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, SubscriptionIndex]] = {}
+        self._kept: dict[str, _Kept] = defaultdict(_Kept)
         self._patterns = Patterns()
 
     async def publish(
@@ -122,14 +140,21 @@ class Matcher:
 
     async def _of(self, connection: Connection, tenant: str, version: int) -> SubscriptionIndex:
         """Return a tenant's subscriptions, read again if they have changed."""
-        cached = self._known.get(tenant)
-        if cached is not None and cached[0] == version:
-            return cached[1]
-        rows = await connection.fetch(SQL["read_subscriptions"], tenant, None)
-        read = [known.subscription for row in rows if (known := read_known(row)) is not None]
-        found = SubscriptionIndex(read)
-        self._known[tenant] = (version, found)
-        return found
+        kept = self._kept[tenant]
+        if kept.version == version:
+            return kept.index
+        async with kept.reading:
+            if kept.version == version:
+                return kept.index
+            rows = await connection.fetch(SQL["read_subscriptions"], tenant, None)
+            before, kept.compiled = kept.compiled, {}
+            for row in rows:
+                said = row["id"], row["doc"], row["context"]
+                kept.compiled[said] = before[said] if said in before else read_known(row)
+            known = [each for each in kept.compiled.values() if each is not None]
+            kept.index = SubscriptionIndex(each.subscription for each in known)
+            kept.version = version
+            return kept.index
 
 
 async def add_notifications(

@@ -27,6 +27,9 @@ Form: TypeAlias = Literal["normalized", "concise", "simplified"]
 # members of an attribute that are shown as they are, and those that are terms
 _MEMBERS = frozenset({"unitCode", "observedAt", "datasetId", "entityIdSealed"})
 _TERMS = frozenset({"objectType", "valueType", "entityTypeSealed"})
+_SYSTEM = frozenset({"createdAt", "modifiedAt"})
+# an instance that has no other members is shown as it is, but for those of the system
+_AS_STORED = frozenset({"type", "value", "object"}) | _MEMBERS | _SYSTEM
 _BARE = frozenset({"Property", "GeoProperty", "Relationship", "ListProperty", "ListRelationship"})
 _LINKS = frozenset({"Relationship", "ListRelationship"})
 
@@ -117,8 +120,9 @@ def show(entity: Stored, view: View) -> dict[str, Any]:
         for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
             if view.shows(member):
                 shown[member] = timestamp(moment)
+    compact = context.compact
     for iri, instances in shown_attributes(entity, view).items():
-        shown[context.compact(iri)] = _attribute(iri, instances, view)
+        shown[compact(iri)] = _attribute(iri, instances, view)
     return shown
 
 
@@ -176,8 +180,9 @@ def _attribute(iri: str, instances: list[Instance], view: View) -> Any:
                 instance.get("datasetId", "@none"): _simplified(iri, instance, view) for instance in instances
             }
         }
-    shown = [_instance(iri, instance, view) for instance in instances]
-    return shown[0] if len(shown) == 1 else shown
+    if len(instances) == 1:
+        return _instance(iri, instances[0], view)
+    return [_instance(iri, instance, view) for instance in instances]
 
 
 def _value(instance: Instance, view: View) -> Any:
@@ -203,6 +208,12 @@ def _simplified(iri: str, instance: Instance, view: View) -> Any:
 
 
 def _instance(iri: str, instance: Instance, view: View) -> Any:
+    if instance.keys() <= _AS_STORED and (view.joined is None or "object" not in instance):
+        shown = instance.copy()
+        if not view.system:
+            for member in _SYSTEM:
+                shown.pop(member, None)
+        return _concise(shown) if view.form == "concise" else shown
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
     if kind == "LanguageProperty" and view.languages is not None:

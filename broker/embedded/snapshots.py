@@ -57,12 +57,14 @@ class Write:
 
     def _fewer(self) -> tuple[str, ...]:
         touched = dict.fromkeys((*self.changes.deleted, *self.changes.updated))
-        return tuple(
-            iri
-            for iri in touched
-            if {_dataset(each) for each in self.before.get(iri, ())}
-            - {_dataset(each) for each in self.entity.attributes.get(iri, ())}
-        )
+        return tuple(iri for iri in touched if self._lacks(iri))
+
+    def _lacks(self, iri: str) -> bool:
+        """Say whether an attribute had an instance that it has no more."""
+        before, after = self.before.get(iri, ()), self.entity.attributes.get(iri, ())
+        if len(before) == len(after) == 1:  # as nearly always
+            return _dataset(before[0]) != _dataset(after[0])
+        return bool({_dataset(each) for each in before} - {_dataset(each) for each in after})
 
 
 def deletion(entity: Stored) -> Write:

@@ -102,10 +102,10 @@ class _Shelf:
             found[each.id] = each
         for iri, guard in self._guards.items():
             guard.find(write.entity.attributes.get(iri, ()), found)
-        if self._watched:
-            for iri in {*write.changes.created, *write.changes.updated, *write.lost}:
-                if iri in self._watched:
-                    self._watched[iri].find(write, found)
+        changes = write.changes
+        for iri, shelf in self._watched.items():
+            if iri in changes.updated or iri in changes.created or iri in write.lost:
+                shelf.find(write, found)
 
 
 class _Guard:
