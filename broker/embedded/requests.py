@@ -20,7 +20,6 @@ from broker.embedded.problems import (
     InvalidRequestError,
     LengthRequiredError,
     NotAcceptableError,
-    NotSupportedError,
     TooLargeError,
     UnsupportedMediaTypeError,
 )
@@ -39,12 +38,6 @@ MAX_BATCH = 1000
 
 _TENANT = re.compile(r"[A-Za-z0-9_\-.~:]{1,128}")
 _EVERYWHERE = frozenset({"local", "via"})
-_LATER = frozenset(
-    {
-        "pick", "omit", "scopeQ", "lang", "orderBy", "join", "joinLevel", "containedBy", "entityMap",
-        "splitEntities", "csf", "jsonKeys", "expandValues", "datasetId", "collation", "ordering",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +160,7 @@ async def read_call(
         parameters=given,
         options=_options(given, options),
         media=media,
-        preferences=_preferences(request),
+        preferences=preferences(headers.getall("Prefer", ())),
         body=content,
         declared=declared,
         inline=inline,
@@ -266,8 +259,6 @@ def _parameters(request: web.Request, known: Collection[str]) -> dict[str, str]:
         if name in given:
             raise InvalidRequestError(detail=f"the parameter {name[:100]} stands there twice")
         if name not in known and name not in _EVERYWHERE:
-            if name in _LATER:
-                raise NotSupportedError(detail=f"the parameter {name} is not supported")
             raise InvalidRequestError(detail=f"the operation has no parameter {name[:100]!r}")
         if "\x00" in value:
             raise InvalidRequestError(detail=f"the parameter {name[:100]} has a NUL character")
@@ -284,12 +275,10 @@ def _options(given: Mapping[str, str], known: Collection[str]) -> frozenset[str]
     return frozenset(words)
 
 
-def _preferences(request: web.Request) -> dict[str, str]:
-    """Return the preferences of a request; of those named twice the first counts (RFC 7240, 2)."""
+def preferences(headers: Collection[str]) -> dict[str, str]:
+    """Return what Prefer headers say; of preferences named twice the first counts (RFC 7240, 2)."""
     found: dict[str, str] = {}
-    if "Prefer" not in request.headers:
-        return found
-    for each in ",".join(request.headers.getall("Prefer")).split(","):
+    for each in ",".join(headers).split(",") if headers else ():
         name, _, value = each.partition(";")[0].partition("=")
         found.setdefault(name.strip().lower(), value.strip().strip('"'))
     return found

@@ -173,6 +173,15 @@ async def test_accept_headers(client: Client, accept: str, media: str) -> None:
     assert (await client.ask("GET", CAR, Accept=accept)).headers["Content-Type"].startswith(media)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/subscriptions?pick=no2", "/subscriptions?lang=de", "/jsonldContexts?join=flat", "/types?omit=id"],
+)
+async def test_a_parameter_of_other_operations_is_refused(client: Client, path: str) -> None:
+    answer = await client.ask("GET", path)
+    assert (answer.status, answer.problem) == (400, "InvalidRequest"), answer
+
+
 async def test_errors_name_the_tenant_too(client: Client) -> None:
     answer = await client.ask("GET", "/entities?type=Car")  # 6.3.14
     assert (answer.status, answer.problem) == (404, "NonexistentTenant")
