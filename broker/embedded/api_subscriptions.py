@@ -50,7 +50,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     call = await read_call(request, body=True)
     doc = _object(call.body)
     context = await parts.contexts.resolve(parts.source(source_of(doc, call), named_types(doc)))
-    doc = provided(doc)
+    doc = {member: value for member, value in provided(doc).items() if value is not None or member == "id"}
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
     subscription = compile_subscription(doc, names)
@@ -140,7 +140,7 @@ async def _changed(
 
     This may fetch and ask the pool, so no connection is held meanwhile.
     """
-    doc = {"type": "Subscription", **patched(orjson.loads(row["doc"]), patch), "id": row["id"]}
+    doc = {**patched(orjson.loads(row["doc"]), patch), "id": row["id"]}
     before = orjson.loads(row["context"])
     context = await parts.contexts.resolve(before["source"] if source is None else source)
     names = Recorder(context)

@@ -17,6 +17,7 @@ from broker.embedded.links import context_link
 from broker.embedded.merging import Stored, timestamp
 from broker.embedded.notification_params import GEO_JSON, JSON_LD
 from broker.embedded.representations import View, feature, show
+from broker.embedded.requests import preferences
 from broker.embedded.vocabulary import NULL
 
 if TYPE_CHECKING:
@@ -50,10 +51,14 @@ async def compose(row: asyncpg.Record, known: Known, context: Context, reader: E
     endpoint = known.subscription.notification.endpoint
     items = orjson.loads(row["entities"])
     linked = {"@context": as_json_ld(context)} if endpoint.accept == JSON_LD else {}
+    within = bool(linked)
     shown = await _shown(row["tenant"], items, known, context, reader)
     data: Any = [{**each, **linked} for each in shown]
     if endpoint.accept == GEO_JSON:
         data = {"type": "FeatureCollection", "features": shown}
+        within = preferences([endpoint.told("prefer") or ""]).get("body") != "json"
+        if within:
+            data["@context"] = as_json_ld(context)
     body = {
         "id": f"urn:ngsi-ld:Notification:{row['id']}",
         "type": "Notification",
@@ -65,7 +70,7 @@ async def compose(row: asyncpg.Record, known: Known, context: Context, reader: E
     headers = {**dict(endpoint.info), "Content-Type": endpoint.accept}
     if row["tenant"]:
         headers["NGSILD-Tenant"] = row["tenant"]
-    if not linked:
+    if not within and endpoint.told("link") is None:
         headers["Link"] = context_link(known.link or context.url)
     return Message(body=body, headers=headers)
 

@@ -35,7 +35,7 @@ ACCEPTS = (JSON, JSON_LD, GEO_JSON)
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,200}")
 _OUR_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "connection", "link", "ngsild-tenant"}
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "ngsild-tenant"}
 )
 _MQTT_VERSIONS: Mapping[str, Literal["3.1.1", "5.0"]] = {"mqtt3.1.1": "3.1.1", "mqtt5.0": "5.0"}
 _MAX_TOPIC_BYTES = 65_535
@@ -79,6 +79,10 @@ class Endpoint:
     timeout: float | None
     cooldown: float | None
 
+    def told(self, name: str) -> str | None:
+        """Return what `receiverInfo` says under a name, in capitals or not; None if nothing."""
+        return next((value for key, value in self.info if key.lower() == name), None)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotificationParams:
@@ -121,6 +125,8 @@ def read_params(given: Any, names: Names) -> NotificationParams:
         raise BadRequestDataError(detail=f"notification.format is one of {', '.join(FORMS)}")
     pick, omit = _projection(given, "pick", names), _projection(given, "omit", names)
     attributes = names_in(given.get("attributes"), "notification.attributes", names)
+    if not {"id", "type", "scope"}.isdisjoint(given.get("attributes") or ()):
+        raise BadRequestDataError(detail="notification.attributes names attributes, not id, type or scope")
     if attributes is not None and (pick is not None or omit is not None):
         raise BadRequestDataError(detail="notification.attributes cannot stand beside pick or omit")
     both = {name for name, inner in (omit or {}).items() if inner is None} & (pick or {}).keys()

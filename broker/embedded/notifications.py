@@ -201,7 +201,7 @@ def _triggered(subscription: Subscription, write: Write) -> bool:
             "attributeCreated" in triggers and _touched(changes.created, watched)
         )
     return (
-        ("attributeUpdated" in updates and _touched(changes.updated, watched))
+        ("attributeUpdated" in updates and _altered(write, watched))
         or ("attributeCreated" in updates and _touched(changes.created, watched))
         or ("attributeDeleted" in updates and _touched(write.lost, watched))
         or ("entityUpdated" in triggers and watched is None and changes.other)
@@ -210,6 +210,10 @@ def _triggered(subscription: Subscription, write: Write) -> bool:
 
 def _touched(names: Iterable[str], watched: frozenset[str] | None) -> bool:
     return any(watched is None or name in watched for name in names)
+
+
+def _altered(write: Write, watched: frozenset[str] | None) -> bool:
+    return any((watched is None or name in watched) and write.alters(name) for name in write.changes.updated)
 
 
 def _decided(subscription: Subscription, write: Write, patterns: Patterns) -> bool | None:

@@ -9,13 +9,13 @@ holds the values before the change (`showChanges`), by attribute and datasetId (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from broker.embedded.merging import Changes, timestamp
-from broker.embedded.vocabulary import NULL, VALUE_MEMBER
+from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from broker.embedded.merging import Stored
     from broker.embedded.subscriptions import Subscription
 
+_NOTED = frozenset({"createdAt", "modifiedAt"})
 _NULLS: Mapping[str, Any] = {
     "languageMap": {"@none": NULL},
     "valueList": [NULL],
@@ -47,6 +48,16 @@ class Write:
     before: Mapping[str, list[Instance]]
     deleted: bool = False
     _lost: tuple[str, ...] | None = None
+    _altered: dict[str, bool] = field(default_factory=dict)
+
+    def alters(self, iri: str) -> bool:
+        """Say whether an attribute that was written is another now than it was before (clause 5.8.6)."""
+        if iri not in self._altered:
+            before = {_dataset(each): each for each in self.before.get(iri, ())}
+            self._altered[iri] = any(
+                _differs(before.get(_dataset(each)), each) for each in self.entity.attributes.get(iri, ())
+            )
+        return self._altered[iri]
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -145,6 +156,29 @@ def _before(write: Write, shown: Attributes) -> dict[str, dict[str, Any]]:
         }
         for iri in dict.fromkeys(touched)
         if iri in shown
+    }
+
+
+def _differs(before: Instance | None, after: Instance) -> bool:
+    """Say whether any member has another value than before, down to the attributes of the attribute."""
+    if before is None or before is after:
+        return before is None
+    holder = VALUE_MEMBER[after["type"]]
+    if before.get(holder) != after[holder] or before.get("observedAt") != after.get("observedAt"):
+        return True  # as nearly always
+    return _content(before) != _content(after)
+
+
+def _content(instance: Instance) -> bytes:
+    """Return what was said of an attribute, without what the broker itself notes down."""
+    return orjson.dumps(_bare(instance), option=orjson.OPT_SORT_KEYS)
+
+
+def _bare(instance: Instance) -> dict[str, Any]:
+    return {
+        member: value if member in RESERVED_MEMBERS else [_bare(each) for each in value]
+        for member, value in instance.items()
+        if member not in _NOTED
     }
 
 

@@ -9,6 +9,7 @@ its member `notification`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -50,12 +51,13 @@ _MEMBERS = frozenset(
         "id", "type", "subscriptionName", "description", "entities", "notificationTrigger",
         "watchedAttributes", "timeInterval", "q", "geoQ", "csf", "isActive", "notification", "expiresAt",
         "throttling", "temporalQ", "scopeQ", "lang", "datasetId", "expandValues", "jsonKeys", "localOnly",
-        "splitEntities", "jsonldContext",
+        "splitEntities", "jsonldContext", "ngsildConformance",
     }
 )  # fmt: skip
 _COUNTERS = frozenset(
     {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
 )
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _MAX_SELECTORS = 100
 
 
@@ -154,25 +156,16 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
     """
     if doc.get("type") != "Subscription":
         raise BadRequestDataError(detail="a subscription's type must be Subscription")
-    if doc.get("csf") is not None:
-        parse_q(unquote(a_text(doc["csf"], "csf")), names)  # there is no context source to be left out
-    if "temporalQ" in doc:
-        raise BadRequestDataError(
-            detail="temporalQ belongs to subscriptions to registrations of context sources"
-        )
-    for member in ("localOnly", "splitEntities"):
-        a_flag(doc.get(member, False), member)
-    for member in ("subscriptionName", "description"):
-        if member in doc:
-            a_text(doc[member], member)
-    chosen = selectors(doc.get("entities"), names)
+    _check_the_rest(doc, names)
+    chosen = typed_selectors(doc.get("entities"), names)
     watched = names_in(doc.get("watchedAttributes"), "watchedAttributes", names)
-    if not chosen and watched is None:
-        raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
     throttling = a_number(doc.get("throttling"), "throttling")
     interval = a_number(doc.get("timeInterval"), "timeInterval")
-    if throttling is not None and interval is not None:
-        raise BadRequestDataError(detail="timeInterval and throttling cannot stand side by side")
+    for member, other in (("throttling", throttling), ("watchedAttributes", watched)):
+        if interval is not None and other is not None:
+            raise BadRequestDataError(detail=f"timeInterval and {member} cannot stand side by side")
+    if not chosen and watched is None and not doc.get("localOnly", False):
+        raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
     triggers = _triggers(doc.get("notificationTrigger"))
     return Subscription(
         id=doc["id"],
@@ -194,8 +187,11 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
 
 
 def provided(doc: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an author says; what the broker itself writes, or nobody knows, is left out (5.2.12)."""
-    found = {member: value for member, value in doc.items() if member in _MEMBERS}
+    """Return what an author says; what the broker itself writes, or nobody knows, is left out (5.2.12).
+
+    A null inside a member says that it is not there, as in JSON-LD.
+    """
+    found = {member: _said(value) for member, value in doc.items() if member in _MEMBERS}
     notification = found.get("notification")
     if isinstance(notification, dict):
         found["notification"] = {
@@ -215,6 +211,12 @@ def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _said(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {member: _said(each) for member, each in value.items() if each is not None}
+    return [_said(each) for each in value] if isinstance(value, list) else value
+
+
 def status(subscription: Subscription, moment: datetime) -> str:
     """Return active, paused or expired."""
     if subscription.expires_at is not None and moment >= subscription.expires_at:
@@ -232,7 +234,9 @@ def shown_doc(doc: Mapping[str, Any], known: Mapping[str, str], context: Any) ->
 
     shown = dict(doc)
     for member in ("watchedAttributes", "expandValues", "jsonKeys"):
-        if member in shown:
+        if isinstance(shown.get(member), str):
+            shown[member] = ",".join(term(name) for name in shown[member].split(","))
+        elif member in shown:
             shown[member] = [term(name) for name in shown[member]]
     if "entities" in shown:
         shown["entities"] = [
@@ -262,19 +266,7 @@ def named_types(doc: Mapping[str, Any]) -> list[object]:
 
 
 def typed_selectors(given: Any, names: Names) -> tuple[Selector, ...]:
-    """Read `entities` of a query, each of which has a type (5.2.33).
-
-    Raises:
-        BadRequestDataError: it breaks a rule.
-    """
-    found = selectors(given, names)
-    if any("type" not in item for item in given or ()):
-        raise BadRequestDataError(detail='an entry of entities needs a type, which may be "*"')
-    return found
-
-
-def selectors(given: Any, names: Names) -> tuple[Selector, ...]:
-    """Read `entities` of a subscription, where a type may be left out beside an id or a pattern.
+    """Read `entities` of a query or a subscription, each of which has a type (5.2.33).
 
     Raises:
         BadRequestDataError: it breaks a rule.
@@ -287,9 +279,11 @@ def selectors(given: Any, names: Names) -> tuple[Selector, ...]:
 
 
 def _selector(given: Mapping[str, Any], names: Names) -> Selector:
-    if not {"id", "idPattern", "type"} & given.keys():
-        raise BadRequestDataError(detail="an entry of entities needs id, idPattern or type")
+    if given.get("type") is None:
+        raise BadRequestDataError(detail='an entry of entities needs a type, which may be "*"')
     ids, pattern, types = given.get("id"), given.get("idPattern"), given.get("type")
+    if ids == []:
+        raise BadRequestDataError(detail="id of an entry of entities is a URI, or an array that is not empty")
     if pattern is not None:
         check_pattern(a_text(pattern, "idPattern"), "idPattern")
     return Selector(
@@ -297,8 +291,28 @@ def _selector(given: Mapping[str, Any], names: Names) -> Selector:
         if ids is None
         else tuple(check_id(item) for item in (ids if isinstance(ids, list) else [ids])),
         id_pattern=pattern if ids is None else None,  # an id prevails (clause 5.2.8)
-        types=None if types is None or types == "*" else parse_types(a_text(types, "type"), names),
+        types=None if types == "*" else parse_types(a_text(types, "type"), names),
     )
+
+
+def _check_the_rest(doc: Mapping[str, Any], names: Names) -> None:
+    """Check what this broker keeps for its author alone."""
+    if doc.get("csf") is not None:
+        parse_q(unquote(a_text(doc["csf"], "csf")), names)  # there is no context source to be left out
+    if "temporalQ" in doc:
+        raise BadRequestDataError(
+            detail="temporalQ belongs to subscriptions to registrations of context sources"
+        )
+    for member in ("localOnly", "splitEntities"):
+        a_flag(doc.get(member, False), member)
+    for member in ("subscriptionName", "description"):
+        if member in doc:
+            a_text(doc[member], member)
+    if (
+        "ngsildConformance" in doc
+        and _VERSION.fullmatch(a_text(doc["ngsildConformance"], "ngsildConformance")) is None
+    ):
+        raise BadRequestDataError(detail="ngsildConformance is a version such as 1.9")
 
 
 def _triggers(given: Any) -> frozenset[str]:
@@ -310,12 +324,18 @@ def _triggers(given: Any) -> frozenset[str]:
 
 
 def _q(doc: Mapping[str, Any], names: Names) -> Query | None:
-    vocabulary = names_in(doc.get("expandValues"), "expandValues", names) or frozenset()
-    names_in(doc.get("jsonKeys"), "jsonKeys", names)  # values are opaque here, whatever they are named
+    vocabulary = _listed(doc, "expandValues", names) or frozenset()
+    _listed(doc, "jsonKeys", names)  # values are opaque here, whatever they are named
     if doc.get("q") is None:
         return None
     # clients send it as they would in a URL, percent-encoded; the ETSI conformance suite does too
     return parse_q(unquote(a_text(doc["q"], "q")), names, vocabulary=vocabulary)
+
+
+def _listed(doc: Mapping[str, Any], member: str, names: Names) -> frozenset[str] | None:
+    """Read names that stand side by side with commas, or, as in a query, in an array (5.2.12, 5.2.23)."""
+    given = doc.get(member)
+    return names_in(given.split(",") if isinstance(given, str) else given, member, names)
 
 
 def _geo(given: Any) -> Mapping[str, Any]:

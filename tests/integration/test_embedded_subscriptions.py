@@ -177,6 +177,9 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
         {**subscription(), "entities": [{}]},
         {**subscription(), "entities": "Air"},
         {**subscription(), "entities": [{"type": 5}]},
+        {**subscription(), "entities": [{"id": "urn:a:1"}]},
+        {**subscription(), "entities": [{"idPattern": ".*"}]},
+        {**subscription(), "entities": [{"type": "A", "id": []}]},
         {**subscription(), "entities": [{"type": "A", "id": "no-uri"}]},
         {**subscription(), "entities": [{"type": "A", "idPattern": "("}]},
         {**subscription(), "entities": None},
@@ -194,6 +197,13 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
         {**subscription(), "isActive": "yes"},
         {**subscription(), "notificationTrigger": ["whenever"]},
         {**subscription(), "throttling": 5, "timeInterval": 5},
+        {**subscription(), "watchedAttributes": ["no2"], "timeInterval": 5},
+        {**subscription(), "watchedAttributes": ["no2"], "timeInterval": 5, "entities": None},
+        {**subscription(), "timeInterval": 5, "entities": None},
+        {**subscription(), "expandValues": ""},
+        {**subscription(), "jsonKeys": "a b"},
+        {**subscription(), "ngsildConformance": 1.9},
+        {**subscription(), "ngsildConformance": "new"},
         {**subscription(), "timeInterval": 0},
         {**subscription(), "timeInterval": "5"},
         {**subscription(), "scopeQ": "a b"},
@@ -239,6 +249,9 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
         subscription("http://exa mple.org/"),
         subscription(notification={"format": "wild"}),
         subscription(notification={"attributes": []}),
+        subscription(notification={"attributes": ["no2", "id"]}),
+        subscription(notification={"attributes": ["type"]}),
+        subscription(notification={"attributes": ["scope"]}),
         subscription(notification={"endpoint": {"uri": "http://example.org", "accept": "text/html"}}),
         subscription(
             notification={"endpoint": {"uri": "http://example.org", "receiverInfo": [{"key": "a\n"}]}}
@@ -279,6 +292,30 @@ async def test_what_the_broker_writes_and_what_nobody_knows_is_left_out(client: 
     assert shown["notification"].keys() == {"endpoint"}
 
 
+async def test_a_null_says_that_a_member_is_not_there(client: Client) -> None:
+    nothing = dict.fromkeys(("q", "expiresAt", "isActive", "watchedAttributes", "throttling", "geoQ"))
+    endpoint = {"uri": "http://receiver.example/notify", "receiverInfo": None, "accept": None}
+    given = subscription(**nothing, notification={"attributes": None, "format": None, "endpoint": endpoint})
+    created = await client.ask("POST", "/subscriptions", given)
+    assert created.status == 201, created
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    shown = (await client.ask("GET", path)).json
+    assert shown.keys() == {"id", "type", "entities", "notification", "notificationTrigger", "status"}
+    assert shown["notification"] == {"endpoint": {"uri": "http://receiver.example/notify"}}
+    patch = {"notification": {"pick": None, "endpoint": endpoint}, "description": None}
+    assert (await client.ask("PATCH", path, patch)).status == 204
+    assert (await client.ask("GET", "/subscriptions")).json == [shown]
+
+
+async def test_names_may_stand_side_by_side_with_commas(client: Client) -> None:
+    given = subscription(q='no2=="a"', expandValues="no2,pm10", jsonKeys="other", ngsildConformance="1.9")
+    created = await client.ask("POST", "/subscriptions", given)
+    assert created.status == 201, created
+    shown = (await client.ask("GET", created.headers["Location"].removeprefix("/ngsi-ld/v1"))).json
+    assert (shown["expandValues"], shown["jsonKeys"]) == ("no2,pm10", "other")
+    assert shown["ngsildConformance"] == "1.9"
+
+
 async def test_a_subscription_may_name_another_context_for_its_notifications(
     client: Client, receiver: Receiver
 ) -> None:
@@ -309,6 +346,9 @@ async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client
         {"notification": {"format": "keyValues"}},
         {"throttling": 5, "timeInterval": 5},
         {"notification": "urn:ngsi-ld:null"},
+        {"type": None},
+        {"type": "urn:ngsi-ld:null"},
+        {"entities": None},
     )
     for patch in wrong:
         assert (await client.ask("PATCH", path, patch)).status == 400
@@ -397,7 +437,32 @@ async def test_media_types(client: Client, receiver: Receiver) -> None:
     }
     assert got[JSON_LD][0]["@context"] == got[JSON_LD][0]["data"][0]["@context"]
     assert "Link" not in got[JSON_LD][1]
-    assert got["application/geo+json"][0]["data"]["features"][0]["geometry"] == POINT
+    features, headers = got["application/geo+json"]
+    assert features["data"]["features"][0]["geometry"] == POINT
+    assert features["data"]["@context"] == got[JSON_LD][0]["@context"]
+    assert "Link" not in headers
+
+
+async def test_geojson_leaves_its_context_out_where_the_receiver_prefers_json(
+    client: Client, receiver: Receiver
+) -> None:
+    preference = {"key": "Prefer", "value": "body=json"}
+    endpoint = {"uri": receiver.url, "accept": "application/geo+json", "receiverInfo": [preference]}
+    await subscribe(client, receiver, notification={"endpoint": endpoint})
+    await write(client, air(location=POINT))
+    body, headers = await receiver.next()
+    assert body["data"].keys() == {"type", "features"}
+    assert "ngsi-ld-core-context" in headers["Link"]
+    assert headers["Prefer"] == "body=json"
+
+
+async def test_a_subscriber_may_choose_the_link(client: Client, receiver: Receiver) -> None:
+    link = '<https://example.org/context>; rel="http://www.w3.org/ns/json-ld#context"'
+    endpoint = {"uri": receiver.url, "receiverInfo": [{"key": "Link", "value": link}]}
+    await subscribe(client, receiver, notification={"endpoint": endpoint})
+    await write(client, air())
+    _, headers = await receiver.next()
+    assert headers.getall("Link") == [link]
 
 
 async def test_notifications_speak_the_subscribers_terms(client: Client, receiver: Receiver) -> None:
@@ -419,14 +484,24 @@ async def test_notifications_speak_the_subscribers_terms(client: Client, receive
     ("members", "expected"),
     [
         ({}, [1, 2, 3]),
-        ({"entities": [{"id": "urn:ngsi-ld:Air:2"}]}, [2]),
+        ({"entities": [{"id": "urn:ngsi-ld:Air:2", "type": "*"}]}, [2]),
+        ({"entities": [{"id": ["urn:ngsi-ld:Air:2", "urn:ngsi-ld:Air:3"], "type": "Air"}]}, [2, 3]),
+        ({"entities": None, "localOnly": True}, [1, 2, 3]),
         ({"entities": [{"idPattern": "Air:[23]$", "type": "Air"}]}, [2, 3]),
-        ({"entities": [{"idPattern": "Air:[23]$"}, {"id": "urn:ngsi-ld:Air:1"}]}, [1, 2, 3]),
+        (
+            {
+                "entities": [
+                    {"idPattern": "Air:[23]$", "type": "*"},
+                    {"id": "urn:ngsi-ld:Air:1", "type": "Air"},
+                ]
+            },
+            [1, 2, 3],
+        ),
         ({"entities": [{"type": "Water"}]}, []),
         ({"entities": [{"type": "Water,Air"}]}, [1, 2, 3]),
         ({"q": "no2>15"}, [2, 3]),
         ({"q": "name==%22B%20C%22|no2%3E15"}, [1, 2, 3]),
-        ({"q": 'name~="^B"|no2==10', "entities": [{"idPattern": "[13]$"}]}, [1]),
+        ({"q": 'name~="^B"|no2==10', "entities": [{"idPattern": "[13]$", "type": "*"}]}, [1]),
         ({"watchedAttributes": ["pm10"]}, [3]),
         ({"watchedAttributes": ["nothing"]}, []),
         (
@@ -458,14 +533,39 @@ async def test_triggers_tell_creation_from_updating(client: Client, receiver: Re
     await nothing_more(client, receiver)
 
 
-async def test_unchanged_values_are_notified_too_and_refused_ones_are_not(
-    client: Client, receiver: Receiver
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (1, 1, False),
+        (1, True, True),
+        ({"value": 1, "unitCode": "GQ"}, {"value": 1}, True),
+        ({"value": {"a": 1, "b": 2}}, {"type": "Property", "value": {"b": 2, "a": 1}}, False),
+        ({"value": 1, "observedAt": PAST}, {"value": 1, "observedAt": FUTURE}, True),
+        ({"value": 1, "place": {"value": 2}}, {"value": 1, "place": {"value": 2}}, False),
+        ({"value": 1, "place": {"value": 2}}, {"value": 1, "place": {"value": 3}}, True),
+        ({"value": 1}, [{"value": 1}, {"value": 1, "datasetId": "urn:b"}], True),
+        ([{"value": 1}, {"value": 2, "datasetId": "urn:b"}], {"value": 2, "datasetId": "urn:b"}, False),
+        (POINT, POINT, False),
+    ],
+)
+async def test_an_attribute_changes_when_a_member_of_it_has_another_value(
+    client: Client, receiver: Receiver, before: Any, after: Any, *, changed: bool
 ) -> None:
-    await write(client, air(no2=1))
-    await subscribe(client, receiver)
+    await write(client, air(no2=before, pm10=1))
+    await subscribe(client, receiver, watchedAttributes=["no2"])
     await client.ask("POST", "/entities/urn:ngsi-ld:Air:1/attrs?options=noOverwrite", {"no2": 9})
-    await write(client, air(no2=1))
-    assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 1
+    await write(client, air(no2=after, pm10=2))
+    if changed:
+        assert (await receiver.next())[0]["data"][0]["id"] == "urn:ngsi-ld:Air:1"
+    await nothing_more(client, receiver)
+
+
+async def test_an_entity_replaced_by_its_like_has_not_changed(client: Client, receiver: Receiver) -> None:
+    await write(client, air(no2=1, pm10=[{"value": 2}, {"value": 3, "datasetId": "urn:b"}]))
+    await subscribe(client, receiver)
+    entity = air(no2=1, pm10=[{"value": 2}, {"value": 3, "datasetId": "urn:b"}])
+    assert (await client.ask("PUT", "/entities/urn:ngsi-ld:Air:1", entity)).status == 204
+    assert (await client.ask("PATCH", "/entities/urn:ngsi-ld:Air:1", {"no2": 1})).status == 204
     await nothing_more(client, receiver)
 
 
@@ -598,9 +698,9 @@ async def test_a_worker_that_fails_is_reported_and_rests(database: str) -> None:
             await connection.close()
         with capture_logs() as logs:
             async with serving(database) as client:
-                for _ in range(3):
+                for value in range(3):
                     await subscribe(client, receiver)
-                    await write(client, air())
+                    await write(client, air(no2=value))
                 for _ in range(6):
                     await receiver.next()
             failures = [entry for entry in logs if entry["event"] == "notifications.worker_failed"]

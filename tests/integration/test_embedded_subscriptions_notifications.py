@@ -222,7 +222,11 @@ async def test_a_deleted_entity(
 async def test_deletion_by_batch_and_the_query_holds_for_what_was(client: Client, receiver: Receiver) -> None:
     await do(client, "POST", "/entityOperations/create", [air(1, no2=1), air(2, no2=50), air(3, no2=60)])
     await subscribe(
-        client, receiver, "entityDeleted", q="no2>40", entities=[{"idPattern": "(Air|Luft):[123]"}]
+        client,
+        receiver,
+        "entityDeleted",
+        q="no2>40",
+        entities=[{"idPattern": "(Air|Luft):[123]", "type": "*"}],
     )
     await do(
         client, "POST", "/entityOperations/delete", [f"urn:ngsi-ld:Air:{number}" for number in (1, 2, 3)]
@@ -388,7 +392,9 @@ async def test_a_time_interval_tells_the_state_whatever_changes(client: Client, 
 async def test_a_paused_time_interval_is_silent(client: Client, receiver: Receiver) -> None:
     await do(client, "POST", "/entities", air())
     await subscribe(client, receiver, timeInterval=1, isActive=False)
-    other = await subscribe(client, receiver, timeInterval=1, entities=[{"id": "urn:ngsi-ld:Air:1"}])
+    other = await subscribe(
+        client, receiver, timeInterval=1, entities=[{"id": "urn:ngsi-ld:Air:1", "type": "Air"}]
+    )
     for _ in range(2):
         body, _ = await receiver.next()
         assert body["subscriptionId"] == other.rpartition("/")[2]

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 CONTEXT = Context(None, [core_context()["@context"]])
 ENTITIES = st.sampled_from(
-    [{"id": "urn:e:1"}, {"type": "A"}, {"type": "B"}, {"type": "(A;B)"}, {"idPattern": "e"}]
+    [
+        {"id": "urn:e:1", "type": "*"},
+        {"type": "A"},
+        {"type": "B"},
+        {"type": "(A;B)"},
+        {"idPattern": "e", "type": "*"},
+    ]
 )
 QUERIES = st.sampled_from(
     [None, "a>5", "a>=5", "a<5", "a<=5", "a==5", "a==5,6", 'a=="x"', "a==true", "a!=5", "a==4..6", "a", "!a"]  # noqa: RUF005 - in two lines
