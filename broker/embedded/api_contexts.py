@@ -16,7 +16,7 @@ import orjson
 from broker.embedded.merging import timestamp
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, InvalidRequestError, NotFoundError, NotServedError
-from broker.embedded.requests import JSON, Call, answer, done, read_call
+from broker.embedded.requests import Call, answer, done, read_call
 from broker.embedded.store import SQL, subscriptions_version
 from broker.embedded.terms import Context
 from broker.embedded.vocabulary import CORE_CONTEXT_URL, is_uri
@@ -52,7 +52,7 @@ async def add_context(request: web.Request) -> web.Response:
 async def list_contexts(request: web.Request) -> web.Response:
     """GET /jsonldContexts (5.13.3)."""
     parts = request.app[PARTS]
-    call = await read_call(request, parameters={"details", "kind"}, offered=(JSON,))
+    call = await read_call(request, parameters={"details", "kind"})
     kind, details = call.parameters.get("kind"), _flag(call, "details")
     if kind is not None and kind not in _KINDS:
         raise BadRequestDataError(detail=f"kind is {', '.join(sorted(_KINDS))}, not {kind[:60]!r}")

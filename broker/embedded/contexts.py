@@ -3,8 +3,8 @@
 """From what a request names as its @context to a compiled `Context`.
 
 Documents that are preloaded (the subject contexts that Volme pins and serves itself, the core
-context) never leave the machine. Others are fetched, kept for an hour, and used beyond that
-while their server does not answer.
+context) never leave the machine. Others are fetched, kept as long as their server says or for an
+hour, and used beyond that while it does not answer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -37,6 +38,8 @@ _CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(-v\
 _KEPT = 512  # failures and locks
 _ROOM = 33_554_432  # bytes of documents kept, and as many of what was compiled from them, as JSON
 _FRESH_SECONDS = 3600.0
+_LONGEST_FRESH = 86_400.0
+_MAX_AGE = re.compile(r"max-age=\"?([0-9]{1,10})")
 _FAILED_SECONDS = 10.0
 _MAX_BYTES = 1_048_576
 _MAX_DEPTH = 8
@@ -125,7 +128,8 @@ class Contexts:
                 self.use(use_key(source)).note()
             return entry.context
         try:
-            parts = await self._parts(source, base="", depth=0)
+            ends = [now + _FRESH_SECONDS]
+            parts = await self._parts(source, ends, base="", depth=0)
         except ContextNotAvailableError:
             if entry is None:
                 raise
@@ -136,7 +140,7 @@ class Contexts:
         names_core = any(part is core for part in parts for core in self._core)
         context = Context(source, [*parts, *self._core], names_core=names_core)
         size = len(key) + len(orjson.dumps(parts))
-        self._compiled.put(key, _Entry(context=context, until=now + _FRESH_SECONDS, size=size), size)
+        self._compiled.put(key, _Entry(context=context, until=min(ends), size=size), size)
         return context
 
     def use(self, key: str) -> Use:
@@ -161,10 +165,14 @@ class Contexts:
         """Fetch a document anew; the one that is there stays unless that succeeds.
 
         Raises:
-            ContextNotAvailableError: it cannot be had.
+            ContextNotAvailableError: it cannot be had, or is no @context (clause 5.13.5.4).
         """
-        document, size = await self._fetch(url)
-        self._keep(url, document, size)
+        try:
+            document, size, seconds = await self._fetch(url)
+            Context(None, await self._parts(document["@context"], [], base=url, depth=1))
+        except BadRequestDataError as error:
+            raise ContextNotAvailableError(detail=error.detail) from error
+        self._keep(url, document, size, seconds)
         self._compiled.clear()
 
     def forget(self, key: str) -> None:
@@ -174,29 +182,33 @@ class Contexts:
         self._uses.pop(key, None)
         self._compiled.clear()
 
-    async def _parts(self, source: Any, *, base: str, depth: int) -> list[Mapping[str, Any]]:
-        """Flatten an @context into the objects that make it up."""
+    async def _parts(
+        self, source: Any, ends: list[float], *, base: str, depth: int
+    ) -> list[Mapping[str, Any]]:
+        """Flatten an @context into the objects that make it up; `ends` gets what their documents last to."""
         if depth > _MAX_DEPTH:
             raise BadRequestDataError(detail=f"@context documents are nested deeper than {_MAX_DEPTH}")
         if source is None:
             return []
         if isinstance(source, dict):
             imported = source.get("@import")
-            before = await self._parts(imported, base=base, depth=depth + 1) if imported is not None else []
+            before = [] if imported is None else await self._parts(imported, ends, base=base, depth=depth + 1)
             return [*before, source]
         if isinstance(source, list):
             if len(source) > _MAX_PARTS:
                 raise BadRequestDataError(detail=f"the @context has more than {_MAX_PARTS} parts")
-            return [part for item in source for part in await self._parts(item, base=base, depth=depth + 1)]
+            return [
+                part for item in source for part in await self._parts(item, ends, base=base, depth=depth + 1)
+            ]
         if isinstance(source, str):
             url = urljoin(base, source)
             if _CORE.fullmatch(url):
                 return list(self._core)
-            document = await self._document(url)
-            return await self._parts(document.get("@context"), base=url, depth=depth + 1)
+            document = await self._document(url, ends)
+            return await self._parts(document.get("@context"), ends, base=url, depth=depth + 1)
         raise BadRequestDataError(detail="an @context is a URL, an object or an array of them")
 
-    async def _document(self, url: str) -> Mapping[str, Any]:
+    async def _document(self, url: str, ends: list[float]) -> Mapping[str, Any]:
         if url in self._preloaded:
             return self._preloaded[url]
         own = _HOSTED.fullmatch(url)
@@ -210,28 +222,30 @@ class Contexts:
             until, document = self._documents.get(url) or (0.0, {})
             if until > now:
                 self.use(url).note()
+                ends.append(until)
                 return document
             if url in self._failed and self._failed[url][0] > now:
                 before = self._failed[url][1]
                 raise type(before)(detail=before.detail)
             try:
-                document, size = await self._fetch(url)
+                document, size, seconds = await self._fetch(url)
             except (BadRequestDataError, ContextNotAvailableError) as error:
                 _bound(self._failed)
                 self._failed[url] = (now + _FAILED_SECONDS, error)
                 raise
-            self._keep(url, document, size)
+            self._keep(url, document, size, seconds)
+            ends.append(now + seconds)
         if len(self._locks) > _KEPT:
             self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}
         return document
 
-    def _keep(self, url: str, document: Mapping[str, Any], size: int) -> None:
-        self._documents.put(url, (time.monotonic() + _FRESH_SECONDS, document), size)
+    def _keep(self, url: str, document: Mapping[str, Any], size: int, seconds: float) -> None:
+        self._documents.put(url, (time.monotonic() + seconds, document), size)
         self._uses[url] = Use(created_at=datetime.now(UTC))
         self.use(url).note()
 
-    async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int]:
-        """Return a document and its size in bytes, as JSON without spaces.
+    async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int, float]:
+        """Return a document, its size in bytes, as JSON without spaces, and how many seconds it is fresh.
 
         Raises:
             ContextNotAvailableError: it cannot be had.
@@ -240,7 +254,7 @@ class Contexts:
         if self._session is None:
             self._session = self._policy.session(timeout=5.0, connections=10)
         try:
-            content = await self._read(self._session, url)
+            content, seconds = await self._read(self._session, url)
         except TimeoutError as error:
             raise ContextNotAvailableError(detail=f"{url} did not answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -256,9 +270,9 @@ class Contexts:
         except TypeError as error:
             raise BadRequestDataError(detail=f"{url} is nested too deeply") from error
         log.info("context.fetched", url=url, bytes=len(content))
-        return document, size
+        return document, size, seconds
 
-    async def _read(self, session: aiohttp.ClientSession, url: str) -> bytes:
+    async def _read(self, session: aiohttp.ClientSession, url: str) -> tuple[bytes, float]:
         for _ in range(_MAX_REDIRECTS):
             try:
                 self._policy.check_literal(url)
@@ -278,8 +292,25 @@ class Contexts:
                     content += chunk
                     if len(content) > _MAX_BYTES:
                         raise ContextNotAvailableError(detail=f"{url} is larger than {_MAX_BYTES} bytes")
-                return bytes(content)
+                return bytes(content), _fresh(response.headers)
         raise ContextNotAvailableError(detail=f"{url} redirects more than {_MAX_REDIRECTS} times")
+
+
+def _fresh(headers: Mapping[str, str]) -> float:
+    """Return for how many seconds a document is fresh (clause 6.3.16; RFC 9111, 5.2.2 and 5.3)."""
+    control = headers.get("Cache-Control", "").lower()
+    if "no-store" in control or "no-cache" in control:
+        return 0.0
+    age = _MAX_AGE.search(control)
+    if age is not None:
+        return min(_LONGEST_FRESH, float(age.group(1)))
+    if "Expires" not in headers:
+        return _FRESH_SECONDS
+    try:
+        seconds = parsedate_to_datetime(headers["Expires"]).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(_LONGEST_FRESH, max(0.0, seconds))
 
 
 def use_key(url: str) -> str:

@@ -240,8 +240,8 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("DELETE", f"{_ROOT}/subscriptions/{{id}}", api_subscriptions.delete_subscription),
     ("POST", f"{_ROOT}/jsonldContexts", api_contexts.add_context),
     ("GET", f"{_ROOT}/jsonldContexts", api_contexts.list_contexts),
-    ("GET", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.serve_context),
-    ("DELETE", f"{_ROOT}/jsonldContexts/{{id}}", api_contexts.delete_context),
+    ("GET", f"{_ROOT}/jsonldContexts/{{id:.+?}}", api_contexts.serve_context),
+    ("DELETE", f"{_ROOT}/jsonldContexts/{{id:.+?}}", api_contexts.delete_context),
     *(
         ("*", f"{_ROOT}/{name}{rest}", api_elsewhere.not_here)
         for name in ("csourceRegistrations", "csourceSubscriptions", "entityMaps", "snapshots", "info")

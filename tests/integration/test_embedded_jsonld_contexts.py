@@ -40,11 +40,17 @@ class Server:
         self.url = ""
         self.term = "https://example.org/first"
         self.up = True
+        self.body: str | None = None
+        self.headers: dict[str, str] = {}
+        self.asked = 0
 
     async def answer(self, _request: web.Request) -> web.Response:
+        self.asked += 1
         if not self.up:
             return web.Response(status=500)
-        return web.json_response({"@context": {"speed": self.term}})
+        if self.body is not None:
+            return web.Response(text=self.body)
+        return web.json_response({"@context": {"speed": self.term}}, headers=self.headers)
 
 
 @pytest_asyncio.fixture
@@ -141,6 +147,65 @@ async def test_fetched_contexts_are_known_by_their_url(client: Client, server: S
     assert (await client.ask("DELETE", at(server.url))).problem == "ResourceNotFound"
     entity["id"] = "urn:c:4"
     assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 503
+
+
+@pytest.mark.parametrize("body", ["hello", "{}", '{"@context": 5}', '{"@context": {"speed": 5}}'])
+async def test_what_is_reloaded_and_no_context_changes_nothing(
+    client: Client, server: Server, body: str
+) -> None:
+    entity = {"id": "urn:c:1", "type": "Car", "speed": 5, "@context": server.url}
+    assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 201
+    server.body = body
+    failed = await client.ask("DELETE", f"{at(server.url)}?reload=true")
+    assert (failed.status, failed.problem) == (503, "LdContextNotAvailable")
+    link = f'<{server.url}>; rel="http://www.w3.org/ns/json-ld#context"'
+    assert (await client.ask("GET", "/entities/urn:c:1", Link=link)).json["speed"]["value"] == 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({}, 1),
+        ({"Cache-Control": "public, max-age=600"}, 1),
+        ({"Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, 1),
+        ({"Cache-Control": "max-age=0"}, 3),
+        ({"Cache-Control": "no-cache"}, 3),
+        ({"Cache-Control": "no-store", "Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, 3),
+        ({"Cache-Control": "max-age=600", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, 1),
+        ({"Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, 3),
+        ({"Expires": "0"}, 3),
+    ],
+)
+async def test_a_copy_is_used_as_long_as_its_server_says(
+    client: Client, server: Server, headers: dict[str, str], asked: int
+) -> None:
+    server.headers = headers
+    for number in range(3):
+        server.term = f"https://example.org/{number}"
+        entity = {"id": f"urn:c:{number}", "type": "Car", "speed": 5, "@context": server.url}
+        assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 201
+    assert server.asked == asked
+    last = (await client.ask("GET", "/entities/urn:c:2")).json
+    assert f"https://example.org/{asked - 1}" in last
+    server.up = False  # what is there serves on
+    entity = {"id": "urn:c:9", "type": "Car", "speed": 5, "@context": server.url}
+    assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 201
+
+
+async def test_a_url_may_stand_in_the_path_as_it_is(client: Client, server: Server) -> None:
+    entity = {"id": "urn:c:1", "type": "Car", "speed": 5, "@context": server.url}
+    assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 201
+    path = f"/jsonldContexts/{server.url}"
+    assert (await client.ask("GET", f"{path}?details=true")).json["URL"] == server.url
+    assert (await client.ask("GET", path)).status == 422
+    assert (await client.ask("DELETE", path)).status == 204
+
+
+async def test_a_list_of_contexts_is_json_for_whom_json_ld_is_welcome(client: Client) -> None:
+    await added(client)
+    answer = await client.ask("GET", "/jsonldContexts?kind=Hosted", Accept=JSON_LD)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert (await client.ask("GET", "/jsonldContexts", Accept="text/html")).status == 406
 
 
 async def test_what_came_with_the_broker_stays(client: Client) -> None:
