@@ -56,5 +56,5 @@ def page_links(
     links = []
     for relation, start in targets:
         query = urlencode({**parameters, "limit": str(limit), "offset": str(start)})
-        links.append(f'<{path}?{query}>; rel="{relation}"; type="{media}"')
+        links.append(f'<{path}?{query}>;rel="{relation}";type="{media}"')
     return links

@@ -176,6 +176,8 @@ def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
         elif member == "languageMap" and view.languages is not None:
             language = choose_language(value, view.languages)
             yield "value", None if language is None else value[language]
+        elif member == "objectList":
+            yield member, [{"object": each} for each in value]
         else:
             yield member, value
 

@@ -102,7 +102,7 @@ def _item(write: Write, subscription: Subscription, moment: datetime) -> dict[st
     item: dict[str, Any] = {
         "id": entity.id,
         "types": entity.types,
-        "scopes": entity.scopes,
+        "scopes": None if write.deleted and not wanted.changes else entity.scopes,
         "attributes": attributes,
         "created_at": entity.created_at,
         "modified_at": entity.modified_at,
@@ -147,7 +147,8 @@ def _null(instance: Instance, stamp: str) -> Instance:
 def _before(write: Write, shown: Attributes) -> dict[str, dict[str, Any]]:
     """Return the values before the change, each in the member that held it, of what changed and is shown."""
     changes = write.changes
-    touched: Sequence[str] = write.lost if write.deleted else (*changes.updated, *write.lost)
+    altered = filter(write.alters, changes.updated)
+    touched: Sequence[str] = write.lost if write.deleted else (*altered, *write.lost)
     return {
         iri: {
             _dataset(instance): {VALUE_MEMBER[instance["type"]]: instance[VALUE_MEMBER[instance["type"]]]}

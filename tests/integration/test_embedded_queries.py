@@ -279,7 +279,7 @@ async def test_pages_hold_everything_once_and_link_to_each_other(houses: Client)
         links = " ".join(answer.headers.getall("Link"))
         assert 'rel="http://www.w3.org/ns/json-ld#context"' in links
         assert ('rel="prev"' in links) == (len(seen) > 10)
-        following = re.search(r'<([^>]*)>; rel="next"', links)
+        following = re.search(r'<([^>]*)>;rel="next"', links)
         path = following.group(1).removeprefix("/ngsi-ld/v1") if following else ""
     assert seen == [entity["id"] for entity in entities]
     beyond = await client.ask("GET", "/entities?type=Page&offset=100")

@@ -203,13 +203,13 @@ async def test_a_replaced_entity_loses_what_it_has_no_more(client: Client, recei
         ({}, {"deletedAt"}),
         ({"format": "keyValues"}, {"deletedAt"}),
         ({"sysAttrs": True}, {"createdAt", "modifiedAt", "deletedAt"}),
-        ({"showChanges": True}, {"deletedAt", "no2"}),
+        ({"showChanges": True}, {"deletedAt", "scope", "no2"}),
     ],
 )
 async def test_a_deleted_entity(
     client: Client, receiver: Receiver, notification: dict[str, Any], expected: set[str]
 ) -> None:
-    await do(client, "POST", "/entities", air(no2=1))
+    await do(client, "POST", "/entities", air(no2=1, scope="/Hagen"))
     await subscribe(client, receiver, "entityDeleted", notification=notification)
     await do(client, "DELETE", AIR)
     entity = await told(receiver)
@@ -249,6 +249,12 @@ async def test_deletion_by_batch_and_the_query_holds_for_what_was(client: Client
         ({"vocab": "clean"}, {"vocab": "dirty"}, "previousVocab", "clean"),
         ({"json": {"a": None}}, {"json": [1]}, "previousJson", {"a": None}),
         ({"valueList": [1, 2]}, {"valueList": [3]}, "previousValueList", [1, 2]),
+        (
+            {"objectList": ["urn:r:1", "urn:r:2"]},
+            {"objectList": ["urn:r:3"]},
+            "previousObjectList",
+            [{"object": "urn:r:1"}, {"object": "urn:r:2"}],
+        ),
     ],
 )
 @pytest.mark.parametrize("form", ["normalized", "concise"])
@@ -279,6 +285,15 @@ async def test_only_the_instance_that_changed_shows_what_it_was(client: Client, 
         {"type": "Property", "value": 1},
         {"type": "Property", "value": 3, "datasetId": "urn:b", "previousValue": 2},
     ]
+
+
+async def test_what_is_written_again_as_it_was_has_nothing_before(client: Client, receiver: Receiver) -> None:
+    await do(client, "POST", "/entities", air(no2=1, pm10=2))
+    await subscribe(client, receiver, notification={"showChanges": True})
+    await do(client, "PATCH", f"{AIR}/attrs", {"no2": 1, "pm10": 3})
+    assert await told(receiver) == air(
+        no2={"type": "Property", "value": 1}, pm10={"type": "Property", "value": 3, "previousValue": 2}
+    )
 
 
 # 4.21, 4.15, 4.5.5, 4.19: members, languages, datasets, scopes
