@@ -111,27 +111,35 @@ class Writer:
             raise result
         return result
 
-    async def delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
+    async def delete(self, tenant: str, ids: Sequence[str], *, expired: bool = False) -> set[str]:
         """Remove entities and return the ids of those that were there, and had not expired (clause 4.22).
+
+        Args:
+            tenant: whose entities they are.
+            ids: which ones.
+            expired: whether only those go that have expired by now.
 
         Raises:
             NonexistentTenantError: there is no such tenant.
         """
         for _ in range(_ATTEMPTS):
             try:
-                return await self._delete(tenant, ids)
+                return await self._delete(tenant, ids, expired=expired)
             except UnpreparedError as error:
                 if self._history is None:
                     raise
                 await self._history.prepare(error)
-        return await self._delete(tenant, ids)
+        return await self._delete(tenant, ids, expired=expired)
 
-    async def _delete(self, tenant: str, ids: Sequence[str]) -> set[str]:
+    async def _delete(self, tenant: str, ids: Sequence[str], *, expired: bool) -> set[str]:
         async with self._pool.acquire() as connection, connection.transaction():
             version = await store.subscriptions_version(connection, tenant, create=tenant == "")
             # in the order of the ids, like every writer
             found = await store.lock(connection, tenant, ids)
             moment = now()
+            if expired:
+                ids = sorted(_expired(found, moment))
+                found = {entity_id: found[entity_id] for entity_id in ids}
             if self._history is not None and found:
                 await self._history.delete(connection, tenant, list(found.values()), moment)
             gone = [deletion(entity) for entity in found.values()]

@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from broker.embedded.expiry import Expiry
 from broker.embedded.history import History
 from broker.embedded.notifications import Matcher
 from broker.embedded.writing import Writer
@@ -141,16 +140,46 @@ async def test_entities_and_attributes_expire(brokers: tuple[Client, str], clien
     assert (
         await client.ask("POST", "/entities", {"id": "urn:t:1", "type": "Alert", "expiresAt": soon(0)})
     ).status == 201
+    connection = await asyncpg.connect(brokers[1])
+    for _ in range(100):
+        rows = await connection.fetch(
+            "SELECT id, due_at FROM ngsild.entities WHERE tenant = $1 AND id LIKE 'urn:t%'", client.tenant
+        )
+        due = [(row["id"], row["due_at"].isoformat()[:19]) for row in rows]
+        if due == [("urn:t:2", long[:19])]:
+            break
+        await asyncio.sleep(0.1)
+    await connection.close()
+    assert due == [("urn:t:2", long[:19])]
+
+
+async def test_what_lives_on_is_not_removed(brokers: tuple[Client, str], client: Client) -> None:
+    entity = {"id": "urn:t:1", "type": "Alert", "expiresAt": soon(3600)}
+    assert (await client.ask("POST", "/entities", entity)).status == 201
     async with open_pool(brokers[1], size=2) as pool:
         writer = Writer(pool, Matcher(), _Nobody(), History(pool))  # type: ignore[arg-type]
-        assert await Expiry(pool, writer).remove() == 2
-        assert await Expiry(pool, writer).remove() == 0
-    connection = await asyncpg.connect(brokers[1])
-    rows = await connection.fetch(
-        "SELECT id, due_at FROM ngsild.entities WHERE tenant = $1 AND id LIKE 'urn:t%'", client.tenant
-    )
-    await connection.close()
-    assert [(row["id"], row["due_at"].isoformat()[:19]) for row in rows] == [("urn:t:2", long[:19])]
+        await writer.delete(client.tenant, ["urn:t:1", "urn:t:none"], expired=True)
+    assert (await client.ask("GET", "/entities/urn:t:1")).status == 200
+
+
+async def test_subscribers_are_told_of_what_expires(client: Client) -> None:
+    async with listening() as receiver:
+        subscription = {
+            "type": "Subscription",
+            "entities": [{"type": "Alert"}],
+            "notificationTrigger": ["entityDeleted", "attributeDeleted"],
+            "notification": {"endpoint": {"uri": receiver.url}, "format": "keyValues"},
+        }
+        assert (await client.ask("POST", "/subscriptions", subscription)).status == 201
+        entities = [
+            {"id": "urn:t:1", "type": "Alert", "expiresAt": soon(1)},
+            {"id": "urn:t:2", "type": "Alert", "a": {"value": 1, "expiresAt": soon(1)}, "b": 2},
+        ]
+        assert (await client.ask("POST", "/entityOperations/create", entities)).status == 201
+        told = [(await receiver.next(10.0))[0]["data"][0] for _ in entities]
+        whole, part = sorted(told, key=lambda each: str(each["id"]))
+        assert (whole["id"], whole.keys()) == ("urn:t:1", {"id", "type", "deletedAt"})
+        assert part == {"id": "urn:t:2", "type": "Alert", "a": "urn:ngsi-ld:null", "b": 2}
 
 
 @pytest.mark.parametrize(
