@@ -22,7 +22,9 @@ from broker.embedded.store import SQL
 from broker.embedded.subscriptions import (
     Recorder,
     compile_subscription,
+    expanded,
     named_types,
+    names_kept,
     patched,
     provided,
     shown_doc,
@@ -140,10 +142,13 @@ async def _changed(
 
     This may fetch and ask the pool, so no connection is held meanwhile.
     """
-    doc = {**patched(orjson.loads(row["doc"]), patch), "id": row["id"]}
-    before = orjson.loads(row["context"])
+    given, before = orjson.loads(row["doc"]), orjson.loads(row["context"])
     context = await parts.contexts.resolve(before["source"] if source is None else source)
     names = Recorder(context)
+    names.known.update(names_kept(given, patch, before["names"]))
+    if any(context.expand(name) != iri for name, iri in names.known.items()):
+        patch = expanded(patch, context)  # whose names mean something else than those that stay
+    doc = {**patched(given, patch), "id": row["id"]}
     await _check(parts, compile_subscription(doc, names), dated="expiresAt" in patch)
     return doc, await _with_context(parts, call, doc, context, names)
 

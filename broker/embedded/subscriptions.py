@@ -27,7 +27,7 @@ from broker.embedded.selection import Selection, parse_types, type_names
 from broker.embedded.vocabulary import NULL, check_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from broker.embedded.language import Languages
@@ -58,6 +58,8 @@ _COUNTERS = frozenset(
     {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
 )
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
+_ALONE = re.compile(r"[A-Za-z][\w.:/#\-]*")
+_NOTIFICATION = {"endpoint": {"uri": "http://receiver.example/"}}
 _MAX_SELECTORS = 100
 
 
@@ -226,31 +228,50 @@ def status(subscription: Subscription, moment: datetime) -> str:
 
 def shown_doc(doc: Mapping[str, Any], known: Mapping[str, str], context: Any) -> dict[str, Any]:
     """Return a subscription's document with its names in a reader's own terms (q stays as it is)."""
+    shown = _renamed(doc, lambda name: context.compact(known.get(name, name)))
+    shown.setdefault("notificationTrigger", list(DEFAULT_TRIGGERS))
+    return shown
 
+
+def expanded(patch: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Return a part of a subscription with IRIs in place of the names that stand alone, unchecked."""
+    try:
+        return _renamed(patch, lambda name: names.expand(name) if _ALONE.fullmatch(name) else name)
+    except (AttributeError, TypeError):  # it is malformed; who reads it will say how
+        return dict(patch)
+
+
+def names_kept(doc: Mapping[str, Any], patch: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """Return what the names in those members of a document expand to that a patch leaves alone."""
+    kept = {member: value for member, value in doc.items() if member not in patch}
+    used = Recorder(Remembered(known))
+    compile_subscription({"notification": _NOTIFICATION, **kept, "localOnly": True}, used)
+    return used.known
+
+
+def _renamed(doc: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, Any]:
     def term(name: Any) -> Any:
-        if not isinstance(name, str) or name in ENTITY_MEMBERS:
-            return name
-        return context.compact(known.get(name, name))
+        return rename(name) if isinstance(name, str) and name not in ENTITY_MEMBERS else name
 
     shown = dict(doc)
     for member in ("watchedAttributes", "expandValues", "jsonKeys"):
         if isinstance(shown.get(member), str):
             shown[member] = ",".join(term(name) for name in shown[member].split(","))
-        elif member in shown:
+        elif shown.get(member) is not None:
             shown[member] = [term(name) for name in shown[member]]
-    if "entities" in shown:
+    if shown.get("entities") is not None:
         shown["entities"] = [
             {member: term(value) if member == "type" else value for member, value in selector.items()}
             for selector in shown["entities"]
         ]
-    if "geoproperty" in shown.get("geoQ", {}):
+    if "geoproperty" in (shown.get("geoQ") or {}):
         shown["geoQ"] = {**shown["geoQ"], "geoproperty": term(shown["geoQ"]["geoproperty"])}
-    shown.setdefault("notificationTrigger", list(DEFAULT_TRIGGERS))
-    notification = dict(shown["notification"])
-    for member in ("attributes", "pick", "omit"):
-        if member in notification:
-            notification[member] = [term(name) for name in notification[member]]
-    shown["notification"] = notification
+    if shown.get("notification") is not None:
+        notification = dict(shown["notification"])
+        for member in ("attributes", "pick", "omit"):
+            if member in notification:
+                notification[member] = [term(name) for name in notification[member]]
+        shown["notification"] = notification
     return shown
 
 

@@ -357,6 +357,27 @@ async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client
     assert (await client.ask("GET", path)).json == before
 
 
+async def test_what_a_patch_leaves_alone_keeps_its_meaning(client: Client, receiver: Receiver) -> None:
+    first = {"Air": "https://a.example/Air", "no2": "https://a.example/no2", "pm": "https://a.example/pm"}
+    other = {"Air": "https://b.example/Air", "no2": "https://b.example/no2", "x": "https://b.example/x"}
+    given = {**subscription(receiver.url, q="no2>1;pm>1", watchedAttributes=["no2"]), "@context": first}
+    created = await client.ask("POST", "/subscriptions", given, Content_Type=JSON_LD)
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    for patch in ({"description": "x"}, {"watchedAttributes": ["no2", "x"], "scopeQ": None}):
+        answer = await client.ask("PATCH", path, {**patch, "@context": other}, Content_Type=JSON_LD)
+        assert answer.status == 204, answer
+    shown = (await client.ask("GET", path)).json
+    assert shown["entities"] == [{"type": "https://a.example/Air"}]
+    assert shown["watchedAttributes"] == ["https://b.example/no2", "https://b.example/x"]
+    assert shown["q"] == "no2>1;pm>1"
+    names = {name: f"https://a.example/{name}" for name in ("Air", "no2", "pm")}
+    entity = {"id": "urn:a:1", "type": names["Air"], names["no2"]: 2, names["pm"]: 2}
+    await write(client, entity)
+    await write(client, {**entity, "https://b.example/x": 1})
+    assert "x" in (await receiver.next())[0]["data"][0]
+    await nothing_more(client, receiver)
+
+
 async def test_a_crowd_patches_one_subscription_and_no_change_is_lost(client: Client) -> None:
     created = await client.ask("POST", "/subscriptions", subscription())
     path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
