@@ -37,6 +37,7 @@ ENTITY_MEDIA = (JSON, JSON_LD, GEO_JSON)
 MAX_BATCH = 1000
 
 _TENANT = re.compile(r"[A-Za-z0-9_\-.~:]{1,128}")
+_CONFORMANCE = "ngsi-ld=1.9"  # what an answer conforms to, whichever version would be preferred (6.3.6)
 _EVERYWHERE = frozenset({"local", "via"})
 
 
@@ -212,6 +213,8 @@ def answer(
         media = JSON
     for name, value in headers:
         response.headers.add(name, value)
+    if "ngsi-ld" in call.preferences:
+        response.headers["Preference-Applied"] = _CONFORMANCE
     _echo_tenant(call, response)
     response.body = orjson.dumps(body)
     response.content_type = media

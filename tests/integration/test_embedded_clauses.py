@@ -182,6 +182,14 @@ async def test_a_parameter_of_other_operations_is_refused(client: Client, path: 
     assert (answer.status, answer.problem) == (400, "InvalidRequest"), answer
 
 
+async def test_an_answer_says_which_version_it_conforms_to(client: Client) -> None:
+    await client.ask("POST", "/entities", {"id": "urn:a:1", "type": "A"})
+    for path in ("/entities/urn:a:1", "/entities?type=A", "/subscriptions", "/types"):
+        answer = await client.ask("GET", path, Prefer="ngsi-ld=1.8")
+        assert (answer.status, answer.headers["Preference-Applied"]) == (200, "ngsi-ld=1.9")
+        assert "Preference-Applied" not in (await client.ask("GET", path)).headers
+
+
 async def test_errors_name_the_tenant_too(client: Client) -> None:
     answer = await client.ask("GET", "/entities?type=Car")  # 6.3.14
     assert (answer.status, answer.problem) == (404, "NonexistentTenant")
