@@ -11,7 +11,7 @@ ProblemError                        InternalError                500
 ├── MethodNotAllowedError           OperationNotSupported        405
 ├── NotAcceptableError              InvalidRequest               406
 ├── AlreadyExistsError              AlreadyExists                409
-├── ConflictError                   (none in NGSI-LD)            409   others change the same thing
+├── ConflictError                   Conflict                     409   others change the same thing
 ├── LengthRequiredError             (no body)                    411   a body of unknown length
 ├── TooLargeError                   BadRequestData               413
 ├── UnsupportedMediaTypeError       (no body)                    415
@@ -123,7 +123,7 @@ class ConflictError(ProblemError):
     """Others keep changing the resource while the request is worked on."""
 
     status = 409
-    kind = "about:blank"
+    kind = "Conflict"
     title = "Conflict"
 
 

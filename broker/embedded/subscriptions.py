@@ -59,7 +59,11 @@ _COUNTERS = frozenset(
 )
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _ALONE = re.compile(r"[A-Za-z][\w.:/#\-]*")
-_NOTIFICATION = {"endpoint": {"uri": "http://receiver.example/"}}
+_LEAST = {
+    "id": "urn:ngsi-ld:Subscription:any",
+    "type": "Subscription",
+    "notification": {"endpoint": {"uri": "http://receiver.example/"}},
+}
 _MAX_SELECTORS = 100
 
 
@@ -245,7 +249,7 @@ def names_kept(doc: Mapping[str, Any], patch: Mapping[str, Any], known: Mapping[
     """Return what the names in those members of a document expand to that a patch leaves alone."""
     kept = {member: value for member, value in doc.items() if member not in patch}
     used = Recorder(Remembered(known))
-    compile_subscription({"notification": _NOTIFICATION, **kept, "localOnly": True}, used)
+    compile_subscription({**_LEAST, **kept, "localOnly": True}, used)
     return used.known
 
 

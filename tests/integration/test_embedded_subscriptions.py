@@ -357,6 +357,14 @@ async def test_a_patch_that_breaks_a_subscription_changes_nothing(client: Client
     assert (await client.ask("GET", path)).json == before
 
 
+async def test_a_patch_may_name_the_subscription_and_its_type(client: Client) -> None:
+    created = await client.ask("POST", "/subscriptions", subscription(id="urn:s:1", **MEMBERS))
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    before = (await client.ask("GET", path)).json
+    assert (await client.ask("PATCH", path, before)).status == 204
+    assert (await client.ask("GET", path)).json == before
+
+
 async def test_what_a_patch_leaves_alone_keeps_its_meaning(client: Client, receiver: Receiver) -> None:
     first = {"Air": "https://a.example/Air", "no2": "https://a.example/no2", "pm": "https://a.example/pm"}
     other = {"Air": "https://b.example/Air", "no2": "https://b.example/no2", "x": "https://b.example/x"}
