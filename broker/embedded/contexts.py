@@ -172,6 +172,7 @@ class Contexts:
             Context(None, await self._parts(document["@context"], [], base=url, depth=1))
         except BadRequestDataError as error:
             raise ContextNotAvailableError(detail=error.detail) from error
+        self._uses.pop(url, None)
         self._keep(url, document, size, seconds)
         self._compiled.clear()
 
@@ -241,8 +242,9 @@ class Contexts:
 
     def _keep(self, url: str, document: Mapping[str, Any], size: int, seconds: float) -> None:
         self._documents.put(url, (time.monotonic() + seconds, document), size)
-        self._uses[url] = Use(created_at=datetime.now(UTC))
-        self.use(url).note()
+        use = self.use(url)
+        use.created_at = datetime.now(UTC)
+        use.note()
 
     async def _fetch(self, url: str) -> tuple[Mapping[str, Any], int, float]:
         """Return a document, its size in bytes, as JSON without spaces, and how many seconds it is fresh.

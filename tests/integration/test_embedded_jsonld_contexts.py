@@ -185,6 +185,7 @@ async def test_a_copy_is_used_as_long_as_its_server_says(
         entity = {"id": f"urn:c:{number}", "type": "Car", "speed": 5, "@context": server.url}
         assert (await client.ask("POST", "/entities", entity, Content_Type=JSON_LD)).status == 201
     assert server.asked == asked
+    assert (await client.ask("GET", f"{at(server.url)}?details=true")).json["numberOfHits"] == 3
     last = (await client.ask("GET", "/entities/urn:c:2")).json
     assert f"https://example.org/{asked - 1}" in last
     server.up = False  # what is there serves on
