@@ -208,12 +208,16 @@ def _simplified(iri: str, instance: Instance, view: View) -> Any:
 
 
 def _instance(iri: str, instance: Instance, view: View) -> Any:
-    if instance.keys() <= _AS_STORED and (view.joined is None or "object" not in instance):
-        shown = instance.copy()
-        if not view.system:
-            for member in _SYSTEM:
-                shown.pop(member, None)
-        return _concise(shown) if view.form == "concise" else shown
+    if not instance.keys() <= _AS_STORED or (view.joined is not None and "object" in instance):
+        return _member_by_member(iri, instance, view)
+    shown = instance.copy()
+    if not view.system:
+        for member in _SYSTEM:
+            shown.pop(member, None)
+    return _concise(shown) if view.form == "concise" else shown
+
+
+def _member_by_member(iri: str, instance: Instance, view: View) -> Any:
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
     if kind == "LanguageProperty" and view.languages is not None:
