@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from broker.embedded.geometry import GeometryError, read_geometry
+from broker.embedded.geometry import GeometryError, is_plain_point, read_geometry
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
@@ -131,12 +131,14 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
         raise BadRequestDataError(detail=f"an entity may have no more than {MAX_ATTRIBUTES} attributes")
     fragment = Fragment()
     attributes, expand = fragment.attributes, how.context.expand
+    ordinary = not how.simplified and not how.temporal
     for name, value in body.items():
         if name not in _NO_ATTRIBUTES:
             iri = expand(_checked_name(name))
             if iri in attributes:
                 raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
-            attributes[iri] = read_attribute(name, value, how)
+            plain = _read_plain(value) if ordinary and type(value) is dict else None
+            attributes[iri] = read_attribute(name, value, how) if plain is None else [plain]
             if iri in PLACES:
                 _check_place(name, attributes[iri])
         else:
@@ -334,8 +336,8 @@ def _kind(given: dict[str, Any]) -> str | None:
 
 
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
-    if type(given) is dict and not how.simplified and (measured := _read_measurement(given)) is not None:
-        return measured
+    if type(given) is dict and not how.simplified and (plain := _read_plain(given)) is not None:
+        return plain
     if given is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
@@ -357,13 +359,15 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     return instance
 
 
-def _read_measurement(given: dict[str, Any]) -> Instance | None:
-    """Read what sensors send most: a number, perhaps with its unit and time; None: it is something else.
+def _read_plain(given: dict[str, Any]) -> Instance | None:
+    """Read what sensors send most: a number, perhaps with its unit and time, or a point; None: it is none.
 
     It says nothing that the longer way would not, which every other attribute takes.
     """
-    value = given.get("value")
-    if type(value) not in _NUMBERS or given.get("type") != "Property" or not _MEASUREMENT.issuperset(given):
+    value, kind = given.get("value"), given.get("type")
+    if kind == "GeoProperty" and len(given) == 2 and is_plain_point(value):  # noqa: PLR2004 - type and value
+        return {"type": kind, "value": value}
+    if type(value) not in _NUMBERS or kind != "Property" or not _MEASUREMENT.issuperset(given):
         return None
     instance: Instance = {"type": "Property", "value": value}
     if "unitCode" in given:

@@ -306,7 +306,7 @@ def _put(
     """Put instances in the place of those with the same datasetId, or beside the others."""
     before = stored.attributes.get(iri, [])
     if overwrite and _alone(instances) and (not before or _alone(before)) and not is_null(instances[0]):
-        _stamp(instances, stamp, {None: before[0]} if before else None)
+        _stamp_one(instances[0], stamp, before[0] if before else None)
         (changes.updated if before else changes.created).append(iri)
         stored.attributes[iri] = instances
         return
@@ -388,14 +388,17 @@ def _merged_value(before: Any, patch: Any) -> Any:
 
 def _stamp(instances: list[Instance], stamp: str, known: dict[str | None, Instance] | None = None) -> None:
     for instance in instances:
-        before = known.get(instance.get("datasetId")) if known else None
-        instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
-        instance["modifiedAt"] = stamp
-        if RESERVED_MEMBERS.issuperset(instance):  # it has no attributes of its own, as is the ordinary case
-            continue
-        for member, nested in instance.items():
-            if member not in RESERVED_MEMBERS:
-                _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
+        _stamp_one(instance, stamp, known.get(instance.get("datasetId")) if known else None)
+
+
+def _stamp_one(instance: Instance, stamp: str, before: Instance | None) -> None:
+    instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
+    instance["modifiedAt"] = stamp
+    if RESERVED_MEMBERS.issuperset(instance):  # it has no attributes of its own, as is the ordinary case
+        return
+    for member, nested in instance.items():
+        if member not in RESERVED_MEMBERS:
+            _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
 
 
 def _alone(instances: list[Instance]) -> bool:

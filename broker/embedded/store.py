@@ -99,12 +99,13 @@ async def refresh(connection: Connection, tenant: str, entities: Sequence[Stored
 
     It is what sensors do all day long, and takes half of what `overwrite` does.
     """
+    docs = [_json(entity.attributes) for entity in entities]
     await connection.execute(
         SQL["refresh_entities"],
         tenant,
         [entity.id for entity in entities],
-        [_json(entity.attributes) for entity in entities],
-        [due_at(entity) for entity in entities],
+        docs,
+        list(map(_due_at, entities, docs)),
         moment,
     )
 
@@ -385,17 +386,23 @@ def _columns(entities: Sequence[Stored]) -> tuple[list[Any], ...]:
     """Return entities as one list a column, sorted by id, as insert and update take them."""
     ordered = sorted(entities, key=lambda entity: entity.id)
     extents = [extent(entity.attributes) or (None, None, None, None) for entity in ordered]
+    docs = [_json(entity.attributes) for entity in ordered]
     return (
         [entity.id for entity in ordered],
         [_json(entity.types) for entity in ordered],
         [_json(entity.scopes) if entity.scopes else None for entity in ordered],
-        [_json(entity.attributes) for entity in ordered],
+        docs,
         *([box[side] for box in extents] for side in range(4)),
         [entity.created_at for entity in ordered],
         [entity.modified_at for entity in ordered],
         [entity.expires_at for entity in ordered],
-        [due_at(entity) for entity in ordered],
+        list(map(_due_at, ordered, docs)),
     )
+
+
+def _due_at(entity: Stored, doc: str) -> datetime | None:
+    """Return when something of an entity expires, which its document has to say."""
+    return None if entity.expires_at is None and '"expiresAt"' not in doc else due_at(entity)
 
 
 def _json(value: Any) -> str:
