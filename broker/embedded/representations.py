@@ -105,12 +105,13 @@ def shown_attributes(entity: Stored, view: View) -> dict[str, list[Instance]]:
 
 def show(entity: Stored, view: View) -> dict[str, Any]:
     """Return an entity as a client reads it, without its @context."""
-    context = view.context
+    compact = view.context.compact
+    everything = view.pick is None and view.omit is None
     shown: dict[str, Any] = {}
-    if view.shows("id"):
+    if everything or view.shows("id"):
         shown["id"] = entity.id
-    if view.shows("type"):
-        types = [context.compact(iri) for iri in entity.types]
+    if everything or view.shows("type"):
+        types = [compact(iri) for iri in entity.types]
         shown["type"] = types[0] if len(types) == 1 else types
     if entity.scopes and view.shows("scope"):
         shown["scope"] = entity.scopes[0] if len(entity.scopes) == 1 else entity.scopes
@@ -120,7 +121,6 @@ def show(entity: Stored, view: View) -> dict[str, Any]:
         for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
             if view.shows(member):
                 shown[member] = timestamp(moment)
-    compact = context.compact
     for iri, instances in shown_attributes(entity, view).items():
         shown[compact(iri)] = _attribute(iri, instances, view)
     return shown
