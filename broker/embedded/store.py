@@ -142,7 +142,7 @@ class EntityReader:
         self._pool = pool
         self._indexes = indexes
         self._tenants: set[str] = {""}
-        self._lookups = Lookups(self.get_many)
+        self._lookups = Lookups(pool.acquire, _by_ids)
 
     async def check_tenant(self, tenant: str) -> None:
         """See that a tenant exists; the default one, whose name is empty, always does.
@@ -162,8 +162,8 @@ class EntityReader:
 
     async def get_many(self, tenant: str, ids: Iterable[str]) -> list[Stored]:
         """Read those of some entities that there are, in the order of their ids."""
-        rows = await self._pool.fetch(SQL["read_entities"], tenant, list(ids))
-        return [_stored(row) for row in rows]
+        async with self._pool.acquire() as connection:
+            return await _by_ids(connection, tenant, ids)
 
     async def types_of(self, tenant: str, entity_id: str) -> list[str]:
         """Return an entity's types; none if there is no such entity."""
@@ -301,6 +301,11 @@ class EntityReader:
         """Run a named statement that reads."""
         async with answered(self._pool) as connection:
             return await connection.fetch(SQL[name], *arguments, timeout=_QUERY_SECONDS)
+
+
+async def _by_ids(connection: Connection, tenant: str, ids: Iterable[str]) -> list[Stored]:
+    rows = await connection.fetch(SQL["read_entities"], tenant, list(ids))
+    return [_stored(row) for row in rows]
 
 
 def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
