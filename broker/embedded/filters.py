@@ -218,7 +218,8 @@ def compares_scalar(query: Compare) -> bool:
 
 def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
     """Return a comparison with an attribute's one value; `exact` decides where it has none such."""
-    scalar = f"ngsild.scalar(e.doc, {parameters.add(query.path.attributes[0])}::text)"
+    attribute = f"{parameters.add(query.path.attributes[0])}::text"
+    scalar = f"ngsild.scalar(e.doc, {attribute})"
 
     def bound(literal: Literal) -> str:
         return f"{parameters.add(orjson.dumps(literal.value).decode())}::jsonb"
@@ -234,7 +235,9 @@ def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
         elif "<" in query.operator:
             term += f" AND jsonb_typeof({scalar}) = 'number'"
         terms.append(term)
-    return f"({' OR '.join(f'({term})' for term in terms)} OR ({scalar} = '[]' AND {exact}))"
+    any_of = " OR ".join(f"({term})" for term in terms)
+    # an index is of those alone that have the attribute
+    return f"(e.doc ? {attribute} AND ({any_of} OR ({scalar} = '[]' AND {exact})))"
 
 
 def _rough(query: Compare) -> str | None:
