@@ -3,7 +3,7 @@
 """In which order a query returns entities (CIM 009 v1.9.1, clause 4.23): `type,level;desc`.
 
 Values of different types are in the order of clause 4.23.2; what is missing comes last, whichever
-the direction. An attribute with several instances counts by the first.
+the direction. An attribute with several instances counts by the first that has not expired.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from broker.embedded import geometry
+from broker.embedded.filters import lasting
 from broker.embedded.geo import read_reference
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
@@ -169,7 +170,13 @@ def _value(key: OrderKey, parameters: Parameters) -> str:
         return "NULL::jsonb"
     path, node = key.path, "e.doc"
     for attribute in path.attributes:
-        node = f"({node} -> {parameters.add(attribute)}::text -> 0)"
+        name = f"{parameters.add(attribute)}::text"
+        first = f"(e.doc -> {name} -> 0)"
+        instances = f"ngsild.instances({node}, {name}) WITH ORDINALITY AS i(node, number)"
+        still = f"(SELECT i.node FROM {instances} WHERE {lasting('i.node')} ORDER BY i.number LIMIT 1)"  # noqa: S608 - SQL of our own alone
+        node = (
+            f"(CASE WHEN {first} ? 'expiresAt' THEN {still} ELSE {first} END)" if node == "e.doc" else still
+        )
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:
         value = f"ngsild.target({node}, {keys})"

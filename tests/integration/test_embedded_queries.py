@@ -365,6 +365,7 @@ async def test_types_and_attributes(houses: Client) -> None:
     one = (await houses.ask("GET", "/attributes/location")).json
     assert (one["attributeCount"], one["attributeTypes"]) == (2, ["GeoProperty"])
     assert (await houses.ask("GET", "/attributes/nothing")).status == 404
+    assert (await houses.ask("GET", "/attributes/n")).json["attributeCount"] == 4  # instances (5.2.28)
 
 
 async def test_places_are_decided_in_parts(houses: Client) -> None:
