@@ -45,12 +45,13 @@ FORMS: Mapping[str, Form] = {
 }
 MAX_LIMIT = 1000
 MAX_OFFSET = 10**9
+_EVERYWHERE = "the type * is about this broker alone, which local=false denies"
 
 _OPTIONS = FORMS.keys() | {"sysAttrs"}
 _SHOWN = frozenset(
     {
         "attrs", "pick", "omit", "lang", "datasetId", "join", "joinLevel", "containedBy", "geometryProperty",
-        "options", "format", "entityMap",
+        "options", "format", "entityMap", "entityMapLifetime",
     }
 )  # fmt: skip
 FILTERS = frozenset(
@@ -60,7 +61,9 @@ _QUERIED = (
     _SHOWN | FILTERS | ORDERING | {"limit", "offset", "count", "expandValues", "jsonKeys", "splitEntities"}
 )
 _BODY_LISTS = ("attrs", "pick", "omit", "datasetId", "containedBy")
-_BODY_TEXTS = ("q", "scopeQ", "csf", "lang", "join", "expandValues", "jsonKeys", "geometryProperty")
+_BODY_TEXTS = (
+    "q", "scopeQ", "csf", "lang", "join", "expandValues", "jsonKeys", "geometryProperty", "entityMapLifetime",
+)  # fmt: skip
 _BODY_MEMBERS = frozenset(
     {
         "@context", "type", "entities", "geoQ", "joinLevel", "ordering", "splitEntities", "entityMap",
@@ -98,7 +101,8 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     named = type_names(types or "") if stored is None else stored.types
     context = await parts.context(call, named)
     shown = shown_as(call, call.parameters, context)
-    if stored is None or (types is not None and not parse_types(types, context).matches(stored.types)):
+    selection = None if types is None else parse_types(types, context)
+    if stored is None or (selection is not None and not selection.matches(stored.types)):
         raise NotFoundError(detail=f"there is no entity {entity_id}")
     view = shown.view
     if shown.attrs is not None and not shown_attributes(stored, replace(view, datasets=None)):
@@ -142,6 +146,8 @@ async def query_by_post(request: web.Request) -> web.Response:
     for selector in found:
         if selector.id_pattern is not None:
             await parts.reader.check_pattern(selector.id_pattern)
+        if selector.types is None and given.get("local") == "false":
+            raise BadRequestDataError(detail=_EVERYWHERE)
     any_of = tuple(
         Filter(ids=selector.ids, types=selector.types, id_pattern=selector.id_pattern) for selector in found
     )
@@ -158,6 +164,8 @@ def shown_as(call: Call, given: Mapping[str, str], context: Context) -> Shown:
     """
     if not given:
         return _usual(context)
+    for name in ("local", "entityMap", "splitEntities"):
+        call.flag(name)
     if given.get("entityMap", "false") != "false":
         raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
     attrs, join = attribute_names(given.get("attrs"), context), parse_join(given)
@@ -256,7 +264,7 @@ def check_breadth(which: Filter, given: Mapping[str, str]) -> None:
     """
     everything, local = given.get("type") == "*", given.get("local")
     if everything and local == "false":
-        raise BadRequestDataError(detail="type=* is about this broker alone, which local=false denies")
+        raise BadRequestDataError(detail=_EVERYWHERE)
     attributes = [iri for iri in which.attributes or () if iri not in SYSTEM_ATTRIBUTES]
     if which.q is not None:
         attributes += [
@@ -297,6 +305,8 @@ async def _answer_query(
 ) -> web.Response:
     """Run a query and answer with a page of it."""
     order: Order | None = parse_order(given, shown.view.context)
+    if order is not None and given.get("local") == "false":
+        raise BadRequestDataError(detail="orderBy is about this broker alone, which local=false denies")
     count = call.flag("count") or "count" in call.options
     limit = call.number("limit", 20, highest=MAX_LIMIT)
     offset = call.number("offset", 0, highest=MAX_OFFSET)
@@ -355,17 +365,13 @@ def _flat(body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(body.get(name, False), bool):
             raise BadRequestDataError(detail=f"{name} is true or false")
         given[name] = str(body.get(name, False)).lower()
-    ordering = body.get("ordering", {})
-    if not isinstance(ordering, dict) or ordering.keys() - {
-        "orderBy",
-        "collation",
-        "geometry",
-        "coordinates",
-    }:
-        raise BadRequestDataError(
-            detail="ordering is an object with orderBy, collation, geometry and coordinates"
-        )
-    if ordering:
+    if "ordering" in body:
+        ordering = body["ordering"]
+        known = {"orderBy", "collation", "geometry", "coordinates"}
+        if not isinstance(ordering, dict) or "orderBy" not in ordering or ordering.keys() - known:
+            raise BadRequestDataError(
+                detail="ordering is an object with orderBy, and collation, geometry and coordinates"
+            )
         given |= _lists(ordering, ("orderBy",)) | _texts(ordering, ("collation",))
         geometry = _texts(ordering, ("geometry",))
         given |= {"orderGeometry": geometry["geometry"]} if geometry else {}
@@ -389,8 +395,8 @@ def _lists(body: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
 
 
 def _geo_object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRequestDataError(detail="geoQ is a JSON object")
+    if not isinstance(value, dict) or "georel" not in value:
+        raise BadRequestDataError(detail="geoQ is a JSON object with georel, geometry and coordinates")
     return value
 
 

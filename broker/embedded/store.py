@@ -18,11 +18,10 @@ from broker.embedded.geo import extent
 from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
 from broker.embedded.merging import Stored
-from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
+from broker.embedded.ordering import distance, instances_sql, key_sql, order_sql, without_icu
 from broker.embedded.problems import (
     BadRequestDataError,
     NonexistentTenantError,
-    NotSupportedError,
     TooComplexQueryError,
 )
 from store.sql import queries
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.entities import Attributes
     from broker.embedded.geo import GeoQuery
-    from broker.embedded.ordering import Order, OrderKey
+    from broker.embedded.ordering import Collation, Order, OrderKey
     from broker.embedded.value_indexes import ValueIndexes
     from store.postgres import Connection, Pool
 
@@ -329,7 +328,7 @@ def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
     return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
 
 
-def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:
+def _rank(key: OrderKey, collation: Collation, parameters: Parameters) -> str:
     """Return what an entity is sorted by: a number, or what its distance is to be measured from."""
     if key.by_distance:
         return instances_sql(key, parameters)
@@ -348,18 +347,17 @@ def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
     return (*place, row["id"])
 
 
-async def _collation(connection: Connection, order: Order) -> str | None:
-    """Return the name of a collation, as PostgreSQL itself spells and quotes it.
-
-    None stands for the default one where PostgreSQL was built without ICU.
+async def _collation(connection: Connection, order: Order) -> Collation:
+    """Return how texts are ordered: by a collation of PostgreSQL's, or what stands in where it lacks ICU.
 
     Raises:
-        NotSupportedError: this PostgreSQL has no such collation.
+        BadRequestDataError: there is no such collation (clause 5.7.2.4).
     """
-    found = await connection.fetchval(SQL["collation"], order.collation)
-    if found is None and order.collation.lower() != DEFAULT_COLLATION:
-        raise NotSupportedError(detail=f"the broker's database has no collation {order.collation}")
-    return None if found is None else str(found)
+    name = await connection.fetchval(SQL["collation"], order.collation)  # as PostgreSQL itself quotes it
+    found = without_icu(order.collation) if name is None else (f"{{}} COLLATE {name}",)
+    if found is None:
+        raise BadRequestDataError(detail=f"the broker's database has no collation {order.collation}")
+    return found
 
 
 @asynccontextmanager

@@ -373,10 +373,46 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
     assert [each["id"] for each in answer.json] == ["urn:b:1", "urn:b:2", "urn:b:3"]
     near = "georel=near;maxDistance==1000000&geometry=Point&coordinates=[7,51]"
     assert (await city.ask("GET", f"/entities?{near}&orderBy=id;desc")).json[0]["id"] == "urn:b:2"
-    strange = await city.ask("GET", "/entities?type=Building&orderBy=name&collation=xx-u-nothing")
-    assert (strange.status, strange.problem) == (501, "OperationNotSupported")
-    wrong = await city.ask("GET", "/entities?type=Building&orderBy=name&collation=;drop")
-    assert (wrong.status, wrong.problem) == (400, "BadRequestData")
+    for wrong in (
+        "orderBy=name&collation=xx-u-nothing", "orderBy=name&collation=;drop", "orderBy=name&collation=",
+        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false",
+    ):  # fmt: skip
+        answer = await city.ask("GET", f"/entities?type=Building&{wrong}")
+        assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
+
+
+async def test_texts_in_the_order_of_a_language(city: Client) -> None:  # 4.23.3
+    own = city.other()
+    names = {"1": "Zebra", "2": "ähnlich", "3": "Adler", "4": "anna", "5": "Anna", "6": "Afrika"}
+    entities = [{"id": f"urn:n:{each}", "type": "N", "name": name} for each, name in names.items()]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    for collation, expected in (
+        ("und", "362451"), ("und-x-icu", "362451"), ("de-DE", "362451"), ("de-u-co-phonebk", "326451"),
+        ("und-u-ks-identic", "362451"), ("en-u-ks-level2", "362451"),
+    ):  # fmt: skip
+        found = await own.ask("GET", f"/entities?type=N&orderBy=name&collation={collation}")
+        assert "".join(each["id"][-1] for each in found.json) == expected, collation
+        found = await own.ask("GET", f"/entities?type=N&orderBy=name;desc,id&collation={collation}")
+        assert "".join(each["id"][-1] for each in found.json) == expected[::-1], collation
+
+
+async def test_parameters_that_say_nothing_or_contradict(city: Client) -> None:
+    for nothing in (
+        "geoproperty=location",
+        "entityMapLifetime=PT1H",
+        "entityMap=false",
+        "splitEntities=true",
+    ):
+        assert await found(city, type="City", **dict([nothing.split("=")])) == "12"
+    for flag in ("local", "entityMap", "splitEntities"):
+        answer = await city.ask("GET", f"/entities?type=City&{flag}=maybe")
+        assert (answer.status, answer.problem) == (400, "InvalidRequest")
+    answer = await city.ask("GET", "/entities/urn:x:nobody?type=(")
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
+    query = {"type": "Query", "entities": [{"type": "*"}]}
+    assert (await city.ask("POST", "/entityOperations/query", query)).status == 200
+    answer = await city.ask("POST", "/entityOperations/query?local=false", query)
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
 
 
 # 5.2.23: a query in a body says what parameters do
@@ -405,7 +441,9 @@ async def test_a_query_in_a_body_has_all_of_it(city: Client) -> None:
 @pytest.mark.parametrize(
     "members",
     [{"pick": "id"}, {"pick": []}, {"omit": [1]}, {"joinLevel": True}, {"join": 5}, {"ordering": []},
-     {"ordering": {"orderBy": "name"}}, {"ordering": {"x": 1}}, {"splitEntities": "no"}, {"scopeQ": 1},
+     {"ordering": {"orderBy": "name"}}, {"ordering": {"x": 1}}, {"ordering": {}}, {"geoQ": {}},
+     {"geoQ": {"geoproperty": "location"}}, {"ordering": {"collation": "de"}}, {"entityMapLifetime": 5},
+     {"splitEntities": "no"}, {"scopeQ": 1},
      {"lang": 5}, {"nothing": 1}],
 )  # fmt: skip
 async def test_a_query_in_a_body_that_is_refused(city: Client, members: dict[str, Any]) -> None:

@@ -229,7 +229,8 @@ async def test_geography(
         "georel=near;maxDistance==1",
         "georel=near;maxDistance==1&geometry=Point&coordinates=%5B7",
         "georel=beside&geometry=Point&coordinates=%5B7,51%5D",
-        "type=House&geoproperty=location",
+        "type=House&geometry=Point",
+        "type=House&coordinates=%5B7,51%5D",
     ],
 )
 async def test_queries_that_are_refused(houses: Client, query: str) -> None:

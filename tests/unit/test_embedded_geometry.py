@@ -145,7 +145,6 @@ def test_what_is_no_geometry_is_refused(wrong: Any) -> None:
         {"georel": "within", "geometry": "Point", "coordinates": "[1,"},
         {"georel": "within", "geometry": "Polygon", "coordinates": "[1,2]"},
         {"georel": 5, "geometry": {}, "coordinates": {}},
-        {"geoproperty": "location"},
         {"georel": "within", "geometry": "Point", "coordinates": "[1,2]", "geoproperty": ""},
     ],
 )
