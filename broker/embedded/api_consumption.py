@@ -24,6 +24,7 @@ from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, Call, answer, read_
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
+from broker.embedded.versions import amended, preferred
 from broker.embedded.vocabulary import LOCATION, SYSTEM_ATTRIBUTES, check_id, check_name
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
         raise NotFoundError(detail=f"the entity {entity_id} has none of these members")
     body = await _bodies(parts, call, [stored], shown)
     flat = shown.join is not None and shown.join.how == "flat"
-    return answer(call, _collection(call, body) if flat else body[0], context)
+    return _answer_entities(call, body, shown, many=flat)
 
 
 async def query_entities(request: web.Request) -> web.Response:
@@ -321,7 +322,25 @@ async def _answer_query(
     if page.total is not None:
         headers.append(("NGSILD-Results-Count", str(page.total)))
     bodies = await _bodies(parts, call, page.entities, shown)
-    return answer(call, _collection(call, bodies), shown.view.context, headers=headers)
+    return _answer_entities(call, bodies, shown, headers=headers)
+
+
+def _answer_entities(
+    call: Call,
+    bodies: list[dict[str, Any]],
+    shown: Shown,
+    *,
+    many: bool = True,
+    headers: Sequence[tuple[str, str]] = (),
+) -> web.Response:
+    """Answer with entities, as an earlier version has them where the client prefers that (4.3.6.8)."""
+    status, version = 200, preferred(call.preferences)
+    if version is not None and call.media != GEO_JSON and shown.view.form == "normalized":
+        older = [amended(body, version) for body in bodies]
+        status, bodies = (200 if older == bodies else 203), older
+        headers = [*headers, ("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}")]
+    body = _collection(call, bodies) if many else bodies[0]
+    return answer(call, body, shown.view.context, status=status, headers=headers)
 
 
 async def _bodies(parts: Parts, call: Call, entities: Sequence[Stored], shown: Shown) -> list[dict[str, Any]]:

@@ -496,3 +496,39 @@ async def test_what_is_not_here_says_so(city: Client, path: str) -> None:
     assert (await city.ask("POST", f"/{path}", b"<x/>", Content_Type="text/xml")).status == 415
     assert (await city.ask("POST", f"/{path}", b"{", Content_Type=JSON_LD)).problem == "InvalidRequest"
     assert (await city.ask("POST", f"/{path}", {}, Content_Type=JSON_LD)).problem == "BadRequestData"
+
+
+# 4.3.6.8: earlier versions
+
+
+async def test_entities_as_an_earlier_version_has_them(city: Client) -> None:
+    path = "/entities/urn:b:1?join=inline&options=sysAttrs"
+    whole = (await city.ask("GET", path)).json
+    for wish in ("ngsi-ld=1.9", "ngsi-ld=2.0"):
+        answer = await city.ask("GET", path, Prefer=wish)
+        assert (answer.status, answer.json) == (200, whole)
+        assert answer.headers["Preference-Applied"] == "ngsi-ld=1.9"
+    older = await city.ask("GET", path, Prefer="ngsi-ld=1.5")
+    assert (older.status, older.headers["Preference-Applied"]) == (203, "ngsi-ld=1.5")
+    shown = older.json
+    assert shown["title"]["type"] == "LanguageProperty"
+    for name in ("kind", "raw", "steps"):
+        assert shown[name]["type"] == "Property"
+    assert [shown[name]["value"] for name in ("kind", "raw", "steps")] == [
+        "Public", {"id": 5, "value": "x"}, [1, 2],
+    ]  # fmt: skip
+    assert (shown["rooms"]["type"], shown["rooms"]["object"]) == (
+        "Relationship", ["urn:r:1", "urn:r:2", "urn:r:9"],
+    )  # fmt: skip
+    assert "objectType" not in shown["locatedAt"]
+    assert shown["locatedAt"]["entity"]["name"]["value"] == "Hagen"
+    oldest = (await city.ask("GET", "/entities?type=Building&q=title", Prefer="ngsi-ld=1.2")).json[0]
+    assert "scope" not in oldest
+    assert oldest["height"] == {"type": "Property", "value": 30}
+    assert oldest["title"]["type"] == "Property"
+    assert oldest["floors"] == {"type": "Property", "value": 5}
+    types = (await city.ask("GET", "/entities/urn:b:3?pick=type", Prefer="ngsi-ld=1.0")).json
+    assert types == {"type": "Building"}
+    for query, wish in (("", "ngsi-ld=new"), ("?options=keyValues", "ngsi-ld=1.5")):
+        plain = await city.ask("GET", f"/entities/urn:b:1{query}", Prefer=wish)
+        assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)
