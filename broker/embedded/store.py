@@ -228,12 +228,14 @@ class EntityReader:
         instances = _instances(which, sure, parameters)
         geo = which.geo
         async with answered(self._pool) as connection:
-            ranks = []
+            ranks = ""
             if order is not None:
                 collation = await _collation(connection, order)
-                ranks = [_rank(key, collation, parameters) for key in order.keys]
-            columns = ", ".join(f"{rank} AS rank{number}" for number, rank in enumerate(ranks))
-            statement = f"SELECT e.id, {instances}{', ' * bool(ranks)}{columns} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
+                for number, key in enumerate(order.keys):
+                    ranks += f", {_rank(key, collation, parameters)} AS rank{number}"
+                    if key.by_distance:
+                        ranks += f", {instances_sql(key, parameters)} AS place{number}"
+            statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
 
         def decide() -> list[str]:
@@ -329,20 +331,18 @@ def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
 
 
 def _rank(key: OrderKey, collation: Collation, parameters: Parameters) -> str:
-    """Return what an entity is sorted by: a number, or what its distance is to be measured from."""
-    if key.by_distance:
-        return instances_sql(key, parameters)
+    """Return the number that an entity is sorted by."""
     return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(key, collation, parameters))})"
 
 
 def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
-    """Return where an entity stands; those without the place that is measured to come last."""
+    """Return where an entity stands; after the places that are measured to come other values (4.23.2)."""
     place: list[Any] = []
     for number, key in enumerate(order.keys):
         rank = row[f"rank{number}"]
         if key.by_distance and order.reference is not None:
-            metres = distance(rank, order.reference)
-            rank = (metres is None, 0.0 if metres is None else -metres if key.descending else metres)
+            metres = distance(row[f"place{number}"], order.reference)
+            rank = (1, rank) if metres is None else (0, -metres if key.descending else metres)
         place.append(rank)
     return (*place, row["id"])
 

@@ -381,6 +381,20 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
 
 
+async def test_values_that_are_no_places_come_after_places(city: Client) -> None:  # 4.23.2
+    own = city.other()
+    at = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [7, 51]}}
+    values: dict[str, Any] = {"1": "b", "2": at, "3": "a", "4": 5, "5": None}
+    entities = [
+        {"id": f"urn:n:{each}", "type": "N", **({} if value is None else {"at": value})}
+        for each, value in values.items()
+    ]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    for direction, expected in (("asc", "24315"), ("desc", "21345")):
+        found = await own.ask("GET", f"/entities?type=N&orderBy=at;dist-{direction}&orderFrom=[7,51]")
+        assert "".join(each["id"][-1] for each in found.json) == expected
+
+
 async def test_texts_in_the_order_of_a_language(city: Client) -> None:  # 4.23.3
     own = city.other()
     names = {"1": "Zebra", "2": "ähnlich", "3": "Adler", "4": "anna", "5": "Anna", "6": "Afrika"}

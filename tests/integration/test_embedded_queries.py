@@ -287,6 +287,8 @@ async def test_pages_hold_everything_once_and_link_to_each_other(houses: Client)
     assert (beyond.status, beyond.json) == (200, [])
     none = await client.ask("GET", "/entities?type=Page&limit=0&options=count")
     assert (none.json, none.headers["NGSILD-Results-Count"]) == ([], "25")
+    none = await client.ask("GET", "/entities?type=Page&limit=0&offset=2&count=true")  # 4.13
+    assert 'rel="prev"' not in " ".join(none.headers.getall("Link"))
     near = "georel=near;maxDistance==5&geometry=Point&coordinates=[7,51]"
     assert (await client.ask("GET", f"/entities?type=Page&{near}&count=true")).json == []
 
