@@ -94,7 +94,7 @@ async def describe_attribute(request: web.Request) -> web.Response:
     rows = await parts.reader.rows("list_attributes", call.tenant, context.expand(name))
     if not rows:
         raise NotFoundError(detail=f"no entity has the attribute {name}")
-    counts = {"attributeCount": rows[0]["entities"], "attributeTypes": rows[0]["kinds"]}
+    counts = {"attributeCount": rows[0]["instances"], "attributeTypes": rows[0]["kinds"]}
     return answer(call, {**_attribute(rows[0], context), **counts}, context)
 
 

@@ -250,7 +250,8 @@ async def query_by_post(request: web.Request) -> web.Response:
     aggregation, ordering = _object(body, "aggrParams"), _object(body, "ordering")
     only_known(aggregation, AGGREGATION_MEMBERS, "aggrParams")
     only_known(ordering, {"orderBy"}, "ordering of a temporal query")
-    context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
+    source = parts.source(source_of(body, call), named_types(body))
+    context = parts.linked(call, await parts.contexts.resolve(source))
     geo = body.get("geoQ")
     if not isinstance(geo, dict | None) or not all(
         isinstance(body.get(name), str | None) for name in _POSTED_TEXTS

@@ -103,12 +103,14 @@ def condition(which: Filter, parameters: Parameters) -> str:
 def _any_attribute(names: tuple[str, ...], parameters: Parameters) -> str:
     """One of these attributes is there and has not expired (clause 4.22)."""
     given = f"{parameters.add(list(names))}::text[]"
-    until = "ngsild.as_instant(i.node -> 'expiresAt')"
-    lasting = (
-        f"EXISTS (SELECT FROM unnest({given}) AS n(name), ngsild.instances(e.doc, n.name) AS i(node)"
-        f" WHERE NOT i.node ? 'expiresAt' OR {until} > now())"
-    )
-    return f"(e.doc ?| {given} AND (e.due_at IS NULL OR e.due_at > now() OR {lasting}))"
+    instances = "ngsild.instances(e.doc, n.name) AS i(node)"
+    found = f"EXISTS (SELECT FROM unnest({given}) AS n(name), {instances} WHERE {lasting('i.node')})"
+    return f"(e.doc ?| {given} AND (e.due_at IS NULL OR e.due_at > now() OR {found}))"
+
+
+def lasting(node: str) -> str:
+    """Return the condition that an attribute's instance has not expired, swept up or not (clause 4.22)."""
+    return f"(NOT {node} ? 'expiresAt' OR ngsild.as_instant({node} -> 'expiresAt') > now())"
 
 
 def _types(selection: Selection, parameters: Parameters) -> str:
@@ -301,6 +303,7 @@ def target_of(path: Path, parameters: Parameters) -> Target:
         ]
         alive = f"(l{step}.expires_at IS NULL OR l{step}.expires_at > now())"
         conditions.append(f"l{step}.tenant = e.tenant AND l{step}.id = o{step}.id AND {alive}")
+        conditions.append(lasting(f"r{step}.node"))
         if hop.types:
             conditions.append(f"l{step}.types && {parameters.add(list(hop.types))}::text[]")
         holder = f"l{step}.doc"
@@ -309,9 +312,8 @@ def target_of(path: Path, parameters: Parameters) -> Target:
         root = parameters.instances if holder == "e.doc" else None
         found = f"ngsild.instances({holder}, {name})" if root is None else root(name)
         sources.append(f"{found} AS i{step}(node)")
-        if holder == "e.doc" and root is None:  # what has expired is not there, swept up or not (clause 4.22)
-            until = f"ngsild.as_instant(i{step}.node -> 'expiresAt')"
-            conditions.append(f"(NOT i{step}.node ? 'expiresAt' OR {until} > now())")
+        if parameters.instances is None:
+            conditions.append(lasting(f"i{step}.node"))
         holder = f"i{step}.node"
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:

@@ -90,9 +90,7 @@ def parse_geo(given: Mapping[str, Any], context: Names) -> GeoQuery | None:
     """
     parts = {name: given[name] for name in ("georel", "geometry", "coordinates") if name in given}
     if not parts:
-        if "geoproperty" in given:
-            raise BadRequestDataError(detail="geoproperty needs georel, geometry and coordinates beside it")
-        return None
+        return None  # a geoproperty alone is ignored (table 6.4.3.2-1)
     for name in ("georel", "geometry", "coordinates"):
         if name not in parts:
             raise BadRequestDataError(detail=f"a geographical query needs {name}")

@@ -3,18 +3,20 @@
 """In which order a query returns entities (CIM 009 v1.9.1, clause 4.23): `type,level;desc`.
 
 Values of different types are in the order of clause 4.23.2; what is missing comes last, whichever
-the direction. An attribute with several instances counts by the first.
+the direction. An attribute with several instances counts by the first that has not expired.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from string import ascii_lowercase, ascii_uppercase
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from broker.embedded import geometry
+from broker.embedded.filters import lasting
 from broker.embedded.geo import read_reference
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
@@ -33,10 +35,34 @@ PARAMETERS = frozenset({"orderBy", "collation", "orderFrom", "orderGeometry"})
 DEFAULT_COLLATION = "und"
 
 _MAX_KEYS = 10
-_LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,12}")
+_LONGEST_TAG = 100
+# language, script, region, variants, extensions, private use (RFC 5646, 2.1)
+_LANGUAGE_TAG = re.compile(
+    r"([a-z]{2,3})(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(?:-u((?:-[a-z0-9]{2,8})+))?(-[a-tv-wy-z0-9](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE,
+)
 _TEXTS = {"id": "e.id", "type": "e.types[1]", "scope": "e.scopes[1]"}
 _MOMENTS = {"createdAt": "e.created_at", "modifiedAt": "e.modified_at", "expiresAt": "e.expires_at"}
 _DIRECTIONS = frozenset({"", "asc", "desc", "dist-asc", "dist-desc"})
+
+Collation: TypeAlias = tuple[str, ...]
+"""SQL to order texts by, the first before the next, each with {} for the text."""
+
+# what stands in for ICU: letters, then their marks, then small ones before great ones
+_LETTERS = ascii_lowercase + ascii_uppercase
+_FOLDED = (
+    'ngsild.sort_key({}) COLLATE "C"',
+    'lower({} COLLATE "pg_unicode_fast") COLLATE "C"',
+    f"translate({{}}, '{_LETTERS}', '{_LETTERS.swapcase()}') COLLATE \"C\"",
+)
+_PHONEBOOK = (
+    'replace(replace(replace(lower(normalize({}, NFC) COLLATE "pg_unicode_fast"),'
+    " 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue')"
+)
+_LEVELS = frozenset({"level1", "level2", "level3", "level4", "identic"})
+_AS_ROOT = frozenset({"und", "de", "en", "fr", "ga", "id", "it", "lb", "ms", "nl", "pt", "sw"})
+"""Languages in which letters have the order that the root collation of CLDR gives them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +100,14 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
     Raises:
         BadRequestDataError: it breaks the grammar, or lacks a place that distances start at.
     """
+    collation = given.get("collation", DEFAULT_COLLATION)
+    if len(collation) > _LONGEST_TAG or _LANGUAGE_TAG.fullmatch(collation) is None:
+        raise BadRequestDataError(
+            detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
+        )
+    reference = None
+    if "orderFrom" in given:
+        reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
     text = given.get("orderBy")
     if text is None:
         return None
@@ -81,34 +115,38 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
     if len(parts) > _MAX_KEYS:
         raise BadRequestDataError(detail=f"orderBy names at most {_MAX_KEYS} members")
     keys = tuple(_key(each, context) for each in parts)
-    reference = None
-    if any(key.by_distance for key in keys):
-        if "orderFrom" not in given:
-            raise BadRequestDataError(
-                detail="an order by distance needs orderFrom, the coordinates to start at"
-            )
-        reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
-    collation = given.get("collation", DEFAULT_COLLATION)
-    if _LANGUAGE_TAG.fullmatch(collation) is None:
-        raise BadRequestDataError(
-            detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
-        )
+    if reference is None and any(key.by_distance for key in keys):
+        raise BadRequestDataError(detail="an order by distance needs orderFrom, the coordinates to start at")
     return Order(keys=keys, collation=collation, reference=reference)
 
 
-def order_sql(order: Order, collation: str | None, parameters: Parameters) -> str:
+def without_icu(tag: str) -> Collation | None:
+    """Return what stands in for a collation of ICU that PostgreSQL does not have; None where nothing does."""
+    found = _LANGUAGE_TAG.fullmatch(tag.lower())
+    if found is None or found.group(1) not in _AS_ROOT:
+        return None
+    words = (found.group(7) or "").split("-")[1:]
+    asked = dict(zip(words[::2], words[1::2], strict=False))
+    kind, level = asked.pop("co", "standard"), asked.pop("ks", "level3")
+    phonebook = kind == "phonebk" and found.group(1) == "de"
+    if asked or not (phonebook or kind == "standard") or level not in _LEVELS:
+        return None
+    return (_FOLDED[0].format(_PHONEBOOK), *_FOLDED[1:]) if phonebook else _FOLDED
+
+
+def order_sql(order: Order, collation: Collation, parameters: Parameters) -> str:
     """Return what comes after ORDER BY for `ngsild.entities AS e`; ids decide between equals.
 
     Args:
         order: without distances.
-        collation: the name of a collation of ICU that PostgreSQL has, quoted; None: it has none at all.
+        collation: how texts are ordered.
         parameters: the statement's.
     """
     terms = [term for key in order.keys for term in key_sql(key, collation, parameters)]
     return ", ".join([*terms, "e.id"])
 
 
-def key_sql(key: OrderKey, collation: str | None, parameters: Parameters) -> list[str]:
+def key_sql(key: OrderKey, collation: Collation, parameters: Parameters) -> list[str]:
     """Return the ORDER BY terms for one key."""
     direction = "DESC NULLS LAST" if key.descending else "ASC NULLS LAST"
     if key.member is not None and key.member in _TEXTS:
@@ -158,10 +196,8 @@ def _key(text: str, context: Names) -> OrderKey:
     return OrderKey(member=None, path=parsed.path, descending=descending, by_distance=by_distance)
 
 
-def _text(expression: str, collation: str | None) -> list[str]:
-    if collation is not None:
-        return [f"{expression} COLLATE {collation}"]
-    return [f'ngsild.sort_key({expression}) COLLATE "C"', f'{expression} COLLATE "C"']
+def _text(expression: str, collation: Collation) -> list[str]:
+    return [each.format(expression) for each in collation]
 
 
 def _value(key: OrderKey, parameters: Parameters) -> str:
@@ -169,7 +205,13 @@ def _value(key: OrderKey, parameters: Parameters) -> str:
         return "NULL::jsonb"
     path, node = key.path, "e.doc"
     for attribute in path.attributes:
-        node = f"({node} -> {parameters.add(attribute)}::text -> 0)"
+        name = f"{parameters.add(attribute)}::text"
+        first = f"(e.doc -> {name} -> 0)"
+        instances = f"ngsild.instances({node}, {name}) WITH ORDINALITY AS i(node, number)"
+        still = f"(SELECT i.node FROM {instances} WHERE {lasting('i.node')} ORDER BY i.number LIMIT 1)"  # noqa: S608 - SQL of our own alone
+        node = (
+            f"(CASE WHEN {first} ? 'expiresAt' THEN {still} ELSE {first} END)" if node == "e.doc" else still
+        )
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:
         value = f"ngsild.target({node}, {keys})"

@@ -227,8 +227,8 @@ def _member_by_member(iri: str, instance: Instance, view: View) -> Any:
     for member, value in instance.items():
         if member in _MEMBERS:
             shown[member] = value
-        elif ":" in member:
-            shown[view.context.compact(member)] = _attribute(member, value, replace_joined(view))
+        elif ":" in member and (lasting := _lasting(value)):
+            shown[view.context.compact(member)] = _attribute(member, lasting, replace_joined(view))
         elif member in _TERMS:
             shown[member] = _compacted(value, view)
     if view.system:
@@ -239,6 +239,14 @@ def _member_by_member(iri: str, instance: Instance, view: View) -> Any:
     if linked is not None:
         shown["entity" if kind == "Relationship" else "entityList"] = linked
     return _concise(shown) if view.form == "concise" else shown
+
+
+def _lasting(instances: list[Instance]) -> list[Instance]:
+    """Return the instances of an attribute's attribute that have not expired (clause 4.22)."""
+    if not any("expiresAt" in each for each in instances):
+        return instances
+    moment = now()
+    return [each for each in instances if not is_expired(each, moment)]
 
 
 def replace_joined(view: View) -> View:

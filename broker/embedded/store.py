@@ -18,11 +18,10 @@ from broker.embedded.geo import extent
 from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
 from broker.embedded.merging import Stored
-from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
+from broker.embedded.ordering import distance, instances_sql, key_sql, order_sql, without_icu
 from broker.embedded.problems import (
     BadRequestDataError,
     NonexistentTenantError,
-    NotSupportedError,
     TooComplexQueryError,
 )
 from store.sql import queries
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.entities import Attributes
     from broker.embedded.geo import GeoQuery
-    from broker.embedded.ordering import Order, OrderKey
+    from broker.embedded.ordering import Collation, Order, OrderKey
     from broker.embedded.value_indexes import ValueIndexes
     from store.postgres import Connection, Pool
 
@@ -230,12 +229,14 @@ class EntityReader:
         instances = _instances(which, sure, parameters)
         geo = which.geo
         async with answered(self._pool) as connection:
-            ranks = []
+            ranks = ""
             if order is not None:
                 collation = await _collation(connection, order)
-                ranks = [_rank(key, collation, parameters) for key in order.keys]
-            columns = ", ".join(f"{rank} AS rank{number}" for number, rank in enumerate(ranks))
-            statement = f"SELECT e.id, {instances}{', ' * bool(ranks)}{columns} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
+                for number, key in enumerate(order.keys):
+                    ranks += f", {_rank(key, collation, parameters)} AS rank{number}"
+                    if key.by_distance:
+                        ranks += f", {instances_sql(key, parameters)} AS place{number}"
+            statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
 
         def decide() -> list[str]:
@@ -335,37 +336,34 @@ def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
     return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
 
 
-def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:
-    """Return what an entity is sorted by: a number, or what its distance is to be measured from."""
-    if key.by_distance:
-        return instances_sql(key, parameters)
+def _rank(key: OrderKey, collation: Collation, parameters: Parameters) -> str:
+    """Return the number that an entity is sorted by."""
     return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(key, collation, parameters))})"
 
 
 def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
-    """Return where an entity stands; those without the place that is measured to come last."""
+    """Return where an entity stands; after the places that are measured to come other values (4.23.2)."""
     place: list[Any] = []
     for number, key in enumerate(order.keys):
         rank = row[f"rank{number}"]
         if key.by_distance and order.reference is not None:
-            metres = distance(rank, order.reference)
-            rank = (metres is None, 0.0 if metres is None else -metres if key.descending else metres)
+            metres = distance(row[f"place{number}"], order.reference)
+            rank = (1, rank) if metres is None else (0, -metres if key.descending else metres)
         place.append(rank)
     return (*place, row["id"])
 
 
-async def _collation(connection: Connection, order: Order) -> str | None:
-    """Return the name of a collation, as PostgreSQL itself spells and quotes it.
-
-    None stands for the default one where PostgreSQL was built without ICU.
+async def _collation(connection: Connection, order: Order) -> Collation:
+    """Return how texts are ordered: by a collation of PostgreSQL's, or what stands in where it lacks ICU.
 
     Raises:
-        NotSupportedError: this PostgreSQL has no such collation.
+        BadRequestDataError: there is no such collation (clause 5.7.2.4).
     """
-    found = await connection.fetchval(SQL["collation"], order.collation)
-    if found is None and order.collation.lower() != DEFAULT_COLLATION:
-        raise NotSupportedError(detail=f"the broker's database has no collation {order.collation}")
-    return None if found is None else str(found)
+    name = await connection.fetchval(SQL["collation"], order.collation)  # as PostgreSQL itself quotes it
+    found = without_icu(order.collation) if name is None else (f"{{}} COLLATE {name}",)
+    if found is None:
+        raise BadRequestDataError(detail=f"the broker's database has no collation {order.collation}")
+    return found
 
 
 @asynccontextmanager
