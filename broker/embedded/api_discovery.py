@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -36,7 +37,9 @@ async def list_types(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"details"})
     context = await parts.context(call)
     await parts.reader.check_tenant(call.tenant)
-    types = sorted(row["type"] for row in await parts.reader.rows("list_types", call.tenant))
+    types = sorted(
+        {iri for row in await parts.reader.rows("list_types", call.tenant) for iri in row["types"]}
+    )
     if not call.flag("details"):
         names = [context.compact(iri) for iri in types]
         return answer(call, _list("EntityTypeList", "typeList", names), context)
@@ -115,12 +118,15 @@ async def _attributes(
 ) -> list[tuple[str, _Known]]:
     """Return the attributes that there are, in order: of a type, or one, or all."""
     found: dict[str, _Known] = {}
-    for row in await parts.reader.rows("list_attributes", tenant, of, name):
-        kinds = orjson.loads(row["kinds"])
-        known = found.setdefault(row["name"], _Known())
-        known.instances += row["entities"] * len(kinds)
-        known.kinds.update(kinds)
-        known.types.update(row["types"])
+    for shape in await parts.reader.rows("list_shapes", tenant, of, name):
+        kinds = iter(orjson.loads(shape["kinds"] or "[]"))
+        for iri, size in zip(shape["names"], orjson.loads(shape["sizes"] or "[]"), strict=True):
+            known = found.setdefault(iri, _Known())
+            known.instances += shape["entities"] * size
+            known.kinds.update(islice(kinds, size))
+            known.types.update(shape["types"])
+    if name is not None:
+        found = {iri: known for iri, known in found.items() if iri == name}
     return [(each, found[each]) for each in sorted(found)]
 
 

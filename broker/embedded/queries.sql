@@ -93,10 +93,8 @@ FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS p(pattern, content, numbe
 ORDER BY p.number
 
 -- name: list_types
--- Every type that entities have; what has expired is not there.
-SELECT DISTINCT t.type
-FROM ngsild.entities AS e
-CROSS JOIN LATERAL unnest(e.types) AS t(type)
+-- What types entities have, together; what has expired is not there.
+SELECT DISTINCT e.types FROM ngsild.entities AS e
 WHERE e.tenant = $1 AND (e.expires_at IS NULL OR e.expires_at > now())
 
 -- name: count_type
@@ -104,22 +102,30 @@ WHERE e.tenant = $1 AND (e.expires_at IS NULL OR e.expires_at > now())
 SELECT count(*) FROM ngsild.entities AS e
 WHERE e.tenant = $1 AND e.types @> ARRAY[$2::text] AND (e.expires_at IS NULL OR e.expires_at > now())
 
--- name: list_attributes
--- The attributes of all entities, or of those of a type, or one attribute: how many entities of the same types
--- have it with instances of the same kinds; what has expired is not there.
-SELECT a.key AS name, e.types, i.kinds, count(*) AS entities
-FROM ngsild.entities AS e
-CROSS JOIN LATERAL jsonb_each(e.doc) AS a
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN e.due_at IS NULL THEN jsonb_path_query_array(a.value, '$[*].type') ELSE (
-        SELECT jsonb_agg(n.instance -> 'type') FROM jsonb_array_elements(a.value) AS n(instance)
-        WHERE NOT n.instance ? 'expiresAt' OR ngsild.as_instant(n.instance -> 'expiresAt') > now()
-    ) END AS kinds
-) AS i
-WHERE e.tenant = $1 AND ($2::text IS NULL OR e.types @> ARRAY[$2::text])
-    AND ($3::text IS NULL OR (e.doc ? $3::text AND a.key = $3::text))
-    AND (e.expires_at IS NULL OR e.expires_at > now()) AND i.kinds IS NOT NULL
-GROUP BY a.key, e.types, i.kinds
+-- name: list_shapes
+-- The shapes that entities have, of which there are few, and how many have each: all entities, or those of a type,
+-- or those with an attribute. A shape is types, names of attributes, of each how many instances it has, and the
+-- instances' kinds; what has expired is not there.
+SELECT types, names, sizes, kinds, count(*) AS entities
+FROM (
+    SELECT e.types, ARRAY(SELECT jsonb_object_keys(d.doc)) AS names,
+        jsonb_path_query_array(d.doc, '$.*.size()') AS sizes, jsonb_path_query_array(d.doc, '$.*[*].type') AS kinds
+    FROM ngsild.entities AS e
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN e.due_at IS NULL THEN e.doc ELSE (
+            SELECT jsonb_object_agg(a.key, i.lasting)
+            FROM jsonb_each(e.doc) AS a
+            CROSS JOIN LATERAL (
+                SELECT jsonb_agg(n.instance) AS lasting FROM jsonb_array_elements(a.value) AS n(instance)
+                WHERE NOT n.instance ? 'expiresAt' OR ngsild.as_instant(n.instance -> 'expiresAt') > now()
+            ) AS i
+            WHERE i.lasting IS NOT NULL
+        ) END AS doc
+    ) AS d
+    WHERE e.tenant = $1 AND ($2::text IS NULL OR e.types @> ARRAY[$2::text])
+        AND ($3::text IS NULL OR e.doc ? $3::text) AND (e.expires_at IS NULL OR e.expires_at > now())
+) AS shapes
+GROUP BY types, names, sizes, kinds
 
 -- name: add_subscription
 -- Add a subscription; returns nothing where the id is taken.
