@@ -18,7 +18,7 @@ from broker.embedded.geo import extent
 from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
 from broker.embedded.merging import Stored
-from broker.embedded.ordering import distance, instances_sql, key_sql, order_sql, without_icu
+from broker.embedded.ordering import distance, instances_sql, key_sql, order_sql, values_sql, without_icu
 from broker.embedded.problems import (
     BadRequestDataError,
     NonexistentTenantError,
@@ -195,11 +195,12 @@ class EntityReader:
                 total = await connection.fetchval(statement, *parameters.values, timeout=_QUERY_SECONDS)
             if limit == 0:
                 return Page(entities=[], total=total, more=False)
-            sorting = "e.id"
+            values, sorting = "", "e.id"
             if order is not None:
-                sorting = order_sql(order, await _collation(connection, order), parameters)
+                values = values_sql(order, parameters)
+                sorting = order_sql(order, await _collation(connection, order))
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
-            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
         return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
@@ -229,14 +230,15 @@ class EntityReader:
         instances = _instances(which, sure, parameters)
         geo = which.geo
         async with answered(self._pool) as connection:
-            ranks = ""
+            ranks = values = ""
             if order is not None:
+                values = values_sql(order, parameters)
                 collation = await _collation(connection, order)
                 for number, key in enumerate(order.keys):
-                    ranks += f", {_rank(key, collation, parameters)} AS rank{number}"
+                    ranks += f", {_rank(number, key, collation)} AS rank{number}"
                     if key.by_distance:
                         ranks += f", {instances_sql(key, parameters)} AS place{number}"
-            statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
+            statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
 
         def decide() -> list[str]:
@@ -336,9 +338,9 @@ def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
     return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
 
 
-def _rank(key: OrderKey, collation: Collation, parameters: Parameters) -> str:
+def _rank(number: int, key: OrderKey, collation: Collation) -> str:
     """Return the number that an entity is sorted by."""
-    return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(key, collation, parameters))})"
+    return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(number, key, collation))})"
 
 
 def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
