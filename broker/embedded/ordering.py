@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from broker.embedded import geometry
-from broker.embedded.filters import lasting
+from broker.embedded.filters import IS_POINT, lasting, metres_sql
 from broker.embedded.geo import read_reference
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
+from broker.embedded.vocabulary import LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,9 +173,15 @@ def key_sql(number: int, key: OrderKey, collation: Collation) -> list[str]:
     ]
 
 
-def instances_sql(key: OrderKey, parameters: Parameters) -> str:
-    """Return the instances of the attribute that a distance is measured to."""
-    return "NULL" if key.path is None else f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+def distance_sql(key: OrderKey, order: Order, parameters: Parameters) -> tuple[str, str]:
+    """Return a distance in metres, NULL where SQL cannot say; and the instances to measure there."""
+    if key.path is None:
+        return "NULL::float8", "NULL::jsonb"
+    instances = f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+    if key.path.attributes[0] != LOCATION or order.reference is None or not order.reference.is_point:
+        return "NULL::float8", instances
+    metres = metres_sql(order.reference, parameters)
+    return f"CASE WHEN {IS_POINT} THEN {metres} END", f"CASE WHEN {IS_POINT} THEN NULL ELSE {instances} END"
 
 
 def distance(raw: str | None, reference: Geometry) -> float | None:

@@ -18,7 +18,7 @@ from broker.embedded.geo import extent
 from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
 from broker.embedded.merging import Stored
-from broker.embedded.ordering import distance, instances_sql, key_sql, order_sql, values_sql, without_icu
+from broker.embedded.ordering import distance, distance_sql, key_sql, order_sql, values_sql, without_icu
 from broker.embedded.problems import (
     BadRequestDataError,
     NonexistentTenantError,
@@ -44,7 +44,6 @@ _CHUNK = 200  # entities whose places are decided together
 _DENSE = 2_000  # places in a search box, from which on it takes less time to go through the entities in order
 _COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at, e.expires_at"
 _ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"  # clause 4.22
-_UNEXPIRED = "(e.due_at IS NULL OR e.due_at > now())"  # nothing of it, its location neither
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,7 +236,8 @@ class EntityReader:
                 for number, key in enumerate(order.keys):
                     ranks += f", {_rank(number, key, collation)} AS rank{number}"
                     if key.by_distance:
-                        ranks += f", {instances_sql(key, parameters)} AS place{number}"
+                        metres, place = distance_sql(key, order, parameters)
+                        ranks += f", {metres} AS metres{number}, {place} AS place{number}"
             statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
 
@@ -320,8 +320,7 @@ def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
     near = near_sql(which.geo, parameters)
     if near is None:
         return where, None
-    sure = f"({IS_POINT} AND {_UNEXPIRED})"
-    return f"{where} AND (e.extent IS NOT NULL AND (NOT {sure} OR {near}))", sure
+    return f"{where} AND (e.extent IS NOT NULL AND (NOT {IS_POINT} OR {near}))", IS_POINT
 
 
 def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
@@ -349,7 +348,9 @@ def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
     for number, key in enumerate(order.keys):
         rank = row[f"rank{number}"]
         if key.by_distance and order.reference is not None:
-            metres = distance(row[f"place{number}"], order.reference)
+            metres = row[f"metres{number}"]
+            if metres is None:
+                metres = distance(row[f"place{number}"], order.reference)
             rank = (1, rank) if metres is None else (0, -metres if key.descending else metres)
         place.append(rank)
     return (*place, row["id"])
