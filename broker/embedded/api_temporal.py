@@ -42,7 +42,7 @@ from broker.embedded.temporal_representations import (
     instances_of,
     moment_text,
 )
-from broker.embedded.vocabulary import check_id, check_name
+from broker.embedded.vocabulary import RESERVED_MEMBERS, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,19 +152,10 @@ async def patch_instance(request: web.Request) -> web.Response:
     context = await parts.context_by_id(call, entity_id)
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    body = call.body
-    if isinstance(body, dict) and isinstance(body.get(name), dict | list):
-        body = body[name]  # the fragment of an entity, with this attribute alone
-    if isinstance(body, list) and len(body) == 1:
-        body = body[0]
-    if isinstance(body, dict):
-        body = {member: value for member, value in body.items() if member != "@context"}
+    body = _instance_in(call.body, context.expand(name), context)
 
     def read(kind: str) -> Instance:
-        patch = read_patch(name, body, kind, context)
-        if "datasetId" in patch:
-            raise BadRequestDataError(detail="an instance keeps its datasetId")
-        return patch
+        return read_patch(name, body, kind, context)
 
     await temporal.writer.patch_instance(call.tenant, entity_id, context.expand(name), urn, read)
     return done(call)
@@ -179,6 +170,24 @@ async def delete_instance(request: web.Request) -> web.Response:
     context = await parts.context_by_id(call, entity_id)
     await temporal.writer.delete_instance(call.tenant, entity_id, attribute_iri(name, context), urn)
     return done(call)
+
+
+def _instance_in(body: Any, iri: str, context: Context) -> Any:
+    """Return the one instance in the fragment of an entity, or what is the instance itself.
+
+    Raises:
+        BadRequestDataError: the fragment is about another attribute.
+    """
+    if isinstance(body, dict):
+        body = {member: value for member, value in body.items() if member != "@context"}
+        own = [member for member in body if context.expand(member) == iri]
+        if own and isinstance(body[own[0]], dict | list):
+            body = body[own[0]]
+        elif body and not body.keys() & RESERVED_MEMBERS:
+            raise BadRequestDataError(
+                detail=f"the body is about {next(iter(body))[:100]}, the path about {iri}"
+            )
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
 
 
 async def delete_entity(request: web.Request) -> web.Response:

@@ -282,7 +282,13 @@ def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has more than {MAX_TEMPORAL_INSTANCES} instances in one request"
         )
-    return [_read_instance(name, item, how, 1) for item in instances]
+    read = [_read_instance(name, item, how, 1) for item in instances]
+    for item, instance in zip(instances, read, strict=True):
+        if "deletedAt" in item and is_null(instance):  # that it was deleted (clause 4.5.7)
+            if not isinstance(item["deletedAt"], str):
+                raise BadRequestDataError(detail=f"deletedAt of the attribute {name} must be a string")
+            instance["deletedAt"] = check_instant(item["deletedAt"])
+    return read
 
 
 def is_null(instance: Instance) -> bool:

@@ -12,6 +12,7 @@ import orjson
 from broker.embedded import store
 from broker.embedded.entities import is_null
 from broker.embedded.history import (
+    DELETED,
     SCOPE,
     SQL,
     Registration,
@@ -135,6 +136,8 @@ class TemporalWriter:
             patch = read(before["type"])
             if patch.get("type", before["type"]) != before["type"]:
                 raise BadRequestDataError(detail=f"{iri} is a {before['type']} and stays one")
+            if patch.pop("datasetId", None) not in {None, await _dataset(connection, found)}:
+                raise BadRequestDataError(detail="an instance keeps its datasetId")
             if VALUE_MEMBER[before["type"]] in patch and is_null({**patch, "type": before["type"]}):
                 raise BadRequestDataError(detail="an instance is removed by DELETE, not by a null")
             after = {member: value for member, value in {**before, **patch}.items() if value != NULL}
@@ -184,7 +187,7 @@ class TemporalWriter:
     async def _add(self, connection: Connection, tenant: str, fragment: Fragment) -> None:
         moment = now()
         rows = [
-            row_of(iri, instance, moment)
+            _deleted(iri, instance, moment) if "deletedAt" in instance else row_of(iri, instance, moment)
             for iri, instances in fragment.attributes.items()
             for instance in instances
         ]
@@ -242,9 +245,20 @@ async def _rewrite(
         raise UnpreparedError(moments=[at]) from error
 
 
+async def _dataset(connection: Connection, found: Any) -> str:
+    row = await connection.fetchrow(SQL["names_of"], [found["name"]])
+    return "" if row is None else str(row["dataset"])
+
+
 async def _remove(connection: Connection, number: int, found: Any) -> None:
     place = number, found["name"], found["at"], found["digest"]
     await connection.execute(SQL["delete_instance"], *place)
+
+
+def _deleted(iri: str, instance: Instance, moment: datetime) -> Row:
+    """Return an instance that says that the attribute was deleted, and when (clause 4.5.7)."""
+    row = row_of(iri, {**instance, "observedAt": instance["deletedAt"]}, moment)
+    return row._replace(origin=DELETED)
 
 
 def _in_order(rows: list[tuple[int, Row]]) -> list[tuple[int, Row]]:

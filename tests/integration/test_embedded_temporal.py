@@ -240,6 +240,23 @@ async def test_a_batch_delete_is_recorded(client: Client) -> None:
         assert await values(client, entity_id, query="?timeproperty=deletedAt") == ["urn:ngsi-ld:null"]
 
 
+async def test_a_deletion_can_be_added_to_history(client: Client) -> None:
+    entity_id, null = fresh(), "urn:ngsi-ld:null"
+    gone = {"type": "Property", "value": null, "deletedAt": "2026-05-01T12:00:00Z"}
+    body = gauge(entity_id, level=[level(1, "10:00:00"), gone], depth=[{**level(1, "10:00:00"), **gone}])
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    assert await values(client, entity_id) == [1]
+    found = await evolution(
+        client, entity_id, "?timeproperty=deletedAt&timerel=after&timeAt=2026-05-01T12:00:00Z"
+    )
+    assert [(each["value"], each["deletedAt"][:19]) for each in found["level"] + found["depth"]] == [
+        (null, "2026-05-01T12:00:00")
+    ] * 2  # 4.5.7
+    for wrong in ("yesterday", 5):
+        answer = await client.ask("POST", HISTORY, gauge(entity_id, level=[{**gone, "deletedAt": wrong}]))
+        assert (answer.status, answer.problem) == (400, "BadRequestData")
+
+
 async def test_types_and_scopes_follow_the_entity(client: Client) -> None:
     entity_id = fresh()
     await upsert(client, gauge(entity_id, scope="/Hagen", level=level(1)))
@@ -303,6 +320,29 @@ async def test_an_instance_is_corrected_and_keeps_its_id(client: Client) -> None
 
 
 async def test_what_was_corrected_is_not_undone_by_what_comes_again(client: Client) -> None:
+async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(client: Client) -> None:
+    entity_id = fresh()
+    body = gauge(entity_id, level=[level(1, "10:00:00", datasetId="urn:d:a")], depth=[level(1, "10:00:00")])
+    await client.ask("POST", HISTORY, body)
+    urn = (await evolution(client, entity_id))["level"][0]["instanceId"]
+    path = f"{HISTORY}/{entity_id}/attrs/level/{urn}"
+    iri = "https://uri.etsi.org/ngsi-ld/default-context/level"
+    for number, patch in enumerate(
+        (
+            {"level": [level(0, "10:00:00", datasetId="urn:d:a")]},
+            {"level": level(1, "10:00:00")},
+            {"id": entity_id, "type": "Gauge", iri: [level(2, "10:00:00")]},
+            [level(3, "10:00:00")],
+            {"value": 4},
+        )
+    ):
+        assert (await client.ask("PATCH", path, patch)).status == 204
+        assert await values(client, entity_id) == [number]
+    for wrong in ({"depth": [level(5, "10:00:00")]}, {"level": [level(5, "10:00:00")] * 2}, {"level": []}):
+        assert (await client.ask("PATCH", path, wrong)).problem == "BadRequestData"
+    assert await values(client, entity_id) == [4]
+
+
     entity_id = fresh()
     await upsert(client, gauge(entity_id, level=level(1, "10:00:00")))
     urn = (await evolution(client, entity_id))["level"][0]["instanceId"]
