@@ -263,13 +263,14 @@ async def test_types_and_scopes_follow_the_entity(client: Client) -> None:
     await upsert(client, {"id": entity_id, "type": "FloodGauge", "scope": ["/Hagen", "/Volme"]})
     found = await evolution(client, entity_id)
     assert found["type"] == ["Gauge", "FloodGauge"]
-    assert [each["value"] for each in found["scope"]] == [["/Hagen"], ["/Hagen", "/Volme"]]
+    assert [each["value"] for each in found["scope"]] == ["/Hagen", ["/Hagen", "/Volme"]]
     shown = await evolution(client, entity_id, "?options=sysAttrs&pick=scope")
     assert all(each["observedAt"] == each["modifiedAt"] for each in shown["scope"])  # 4.5.6
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&attrs=level")
     assert found["level"][0]["value"] == 1
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&pick=scope")
-    assert [instance["value"] for instance in found["scope"]] == [["/Hagen"], ["/Hagen", "/Volme"]]
+    assert [instance["value"] for instance in found["scope"]] == ["/Hagen", ["/Hagen", "/Volme"]]
+    assert "scope" not in await evolution(client, entity_id, "?attrs=level")
     added = {"id": entity_id, "type": "Sensor", "level": [level(0, "01:00:00")]}
     assert (await client.ask("POST", HISTORY, added)).status == 204
     assert (await evolution(client, entity_id))["type"] == ["Gauge", "FloodGauge", "Sensor"]
@@ -319,7 +320,6 @@ async def test_an_instance_is_corrected_and_keeps_its_id(client: Client) -> None
     assert (await client.ask("PATCH", path, {"value": 1})).problem == "ResourceNotFound"
 
 
-async def test_what_was_corrected_is_not_undone_by_what_comes_again(client: Client) -> None:
 async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(client: Client) -> None:
     entity_id = fresh()
     body = gauge(entity_id, level=[level(1, "10:00:00", datasetId="urn:d:a")], depth=[level(1, "10:00:00")])
@@ -343,6 +343,7 @@ async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(
     assert await values(client, entity_id) == [4]
 
 
+async def test_what_was_corrected_is_not_undone_by_what_comes_again(client: Client) -> None:
     entity_id = fresh()
     await upsert(client, gauge(entity_id, level=level(1, "10:00:00")))
     urn = (await evolution(client, entity_id))["level"][0]["instanceId"]
