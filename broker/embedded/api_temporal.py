@@ -218,10 +218,11 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     window = parse_window(call.parameters)
     await parts.reader.check_tenant(call.tenant)
     known = await temporal.reader.entity(call.tenant, entity_id)
+    # a wrong request is one even where there is no such history
+    context = await parts.context(call, [] if known is None else known.types)
+    asked = read_asked(call, call.parameters, window, context)
     if known is None:
         raise NotFoundError(detail=f"there is no history of an entity {entity_id}")
-    context = await parts.context(call, known.types)
-    asked = read_asked(call, call.parameters, window, context)
     selection = await _selection(temporal, asked)
     if selection.only is not None and asked.only != () and not selection.of(known.names):
         raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")

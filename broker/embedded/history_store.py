@@ -21,7 +21,7 @@ from broker.embedded.history import SCOPE, SQL
 from broker.embedded.ordering import order_sql
 from broker.embedded.problems import TooComplexQueryError
 from broker.embedded.query import paths_of
-from broker.embedded.store import answered, collation_of
+from broker.embedded.store import _collation, answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -368,7 +368,9 @@ def within(window: Window, parameters: Parameters, *, timeless: bool = False) ->
     if window.scopes is not None:
         parts.append(_had_scope(window.scopes, parameters))
     bounds = " AND ".join(parts)
-    return f"({bounds} OR NOT (i.observed OR i.deleted))" if timeless else bounds
+    if timeless and window.time not in {"createdAt", "modifiedAt"}:  # which every instance has
+        return f"({bounds} OR NOT (i.observed OR i.deleted))"
+    return bounds
 
 
 def _had_scope(scopes: ScopeQuery, parameters: Parameters) -> str:
@@ -435,7 +437,7 @@ async def _sorting(connection: Connection, order: Order | None, parameters: Para
     """Return what comes after ORDER BY; an attribute stands for the last of its values in the window."""
     if order is None:
         return "e.id"
-    return order_sql(order, await collation_of(connection, order), parameters)
+    return order_sql(order, await _collation(connection, order), parameters)
 
 
 def _of_attribute(

@@ -197,7 +197,7 @@ class EntityReader:
                 return Page(entities=[], total=total, more=False)
             sorting = "e.id"
             if order is not None:
-                sorting = order_sql(order, await collation_of(connection, order), parameters)
+                sorting = order_sql(order, await _collation(connection, order), parameters)
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
             statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
@@ -231,7 +231,7 @@ class EntityReader:
         async with answered(self._pool) as connection:
             ranks = []
             if order is not None:
-                collation = await collation_of(connection, order)
+                collation = await _collation(connection, order)
                 ranks = [_rank(key, collation, parameters) for key in order.keys]
             columns = ", ".join(f"{rank} AS rank{number}" for number, rank in enumerate(ranks))
             statement = f"SELECT e.id, {instances}{', ' * bool(ranks)}{columns} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
@@ -348,7 +348,7 @@ def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
     return (*place, row["id"])
 
 
-async def collation_of(connection: Connection, order: Order) -> str | None:
+async def _collation(connection: Connection, order: Order) -> str | None:
     """Return the name of a collation, as PostgreSQL itself spells and quotes it.
 
     None stands for the default one where PostgreSQL was built without ICU.

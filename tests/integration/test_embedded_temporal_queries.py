@@ -233,6 +233,9 @@ async def test_what_is_shown(client: Client, query: dict[str, str], members: set
         ("/urn:g:1?attrs=scope", 400, "BadRequestData"),
         ("/urn:g:1?join=inline", 400, "BadRequestData"),
         ("/urn:g:1?pick=site{level}", 400, "BadRequestData"),
+        ("/urn:none?pick=site{level}", 400, "BadRequestData"),
+        ("/urn:none?attrs=level&omit=level", 400, "BadRequestData"),
+        ("/urn:none?options=aggregatedValues", 400, "BadRequestData"),
         (f"?type=Gauge&timerel=after&timeAt={NOON}&join=flat&joinLevel=2", 400, "BadRequestData"),
         (f"?type=Gauge&timerel=after&timeAt={NOON}&splitEntities=maybe", 400, "BadRequestData"),
         (f"?type=Gauge&timerel=after&timeAt={NOON}&collation=!!", 400, "BadRequestData"),
@@ -304,6 +307,17 @@ async def test_tenants_and_media_types(client: Client) -> None:
             ["urn:x:3"],
         ),  # what is left out was there all the same (5.7.4.5)
         ({"type": "Bridge", "omit": "level|none"}, ["urn:x:3"]),
+        ({"q": "level.createdAt>2026-01-01T00:00:00Z", "timeproperty": "createdAt", "timerel": "before"}, []),
+        ({"type": "Gauge", "q": "location", "timeproperty": "modifiedAt"}, ["urn:g:1", "urn:g:2"]),
+        (
+            {
+                "type": "Gauge",
+                "q": "!location",
+                "timeproperty": "createdAt",
+                "timeAt": "2500-01-01T00:00:00Z",
+            },
+            [],
+        ),
         ({"type": "Bridge", "splitEntities": "true", "entityMap": "false"}, ["urn:x:3"]),
     ],
 )
