@@ -81,6 +81,7 @@ _POSTED = frozenset(
     | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
 _MAX_OFFSET = 10**9
 
@@ -224,10 +225,14 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     if known is None:
         raise NotFoundError(detail=f"there is no history of an entity {entity_id}")
     selection = await _selection(temporal, asked)
-    if selection.only is not None and asked.only != () and not selection.of(known.names):
-        raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
+    named = selection.only is not None and asked.view.pick is None
+    none = NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
+    if named and not selection.of(known.names):
+        raise none
     most, headers = temporal.instances(call)
     shown, part = await _shown(temporal, [known], selection, asked, most)
+    if named and window == Window() and shown[0].keys() <= _OWN_MEMBERS:  # all there was of them is removed
+        raise none
     if not shown[0]:
         raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
     return answer(call, shown[0], context, status=206 if part else 200, headers=[*headers, *part])

@@ -287,6 +287,8 @@ async def test_an_attribute_is_removed_from_history_by_dataset_or_whole(client: 
     assert (await client.ask("DELETE", path)).problem == "ResourceNotFound"
     assert (await client.ask("DELETE", f"{path}?datasetId=urn:d:a")).status == 204
     assert await values(client, entity_id) == []
+    gone = await client.ask("GET", f"{HISTORY}/{entity_id}?attrs=level")
+    assert (gone.status, gone.problem) == (404, "ResourceNotFound")
     assert (await client.ask("POST", HISTORY, body)).status == 204
     assert (await client.ask("DELETE", f"{path}?deleteAll=true")).status == 204
     assert await values(client, entity_id) == []

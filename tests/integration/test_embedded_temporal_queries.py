@@ -192,6 +192,8 @@ async def test_the_concise_form(client: Client) -> None:
         ({"attrs": "level,none"}, {"id", "type", "level"}),
         ({"pick": "level"}, {"level"}),
         ({"pick": "id,type"}, {"id", "type"}),
+        ({"pick": "id,none"}, {"id"}),
+        ({"attrs": "level", **ALWAYS, "timerel": "before"}, {"id", "type"}),
         ({"pick": "id,state,alarm"}, {"id", "state", "alarm"}),
         ({"omit": "type,level"}, {"id", "alarm", "state", "location"}),
         ({"pick": "id,type,level", "omit": "state"}, {"id", "type", "level"}),
