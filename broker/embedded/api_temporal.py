@@ -47,7 +47,7 @@ from broker.embedded.temporal_representations import (
     instances_of,
     moment_text,
 )
-from broker.embedded.vocabulary import RESERVED_MEMBERS, check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,7 +146,9 @@ async def delete_attribute(request: web.Request) -> web.Response:
     entity_id, name = _named(request)
     context = await parts.context_by_id(call, entity_id)
     dataset, every = call.parameters.get("datasetId"), call.flag("deleteAll")
-    if dataset is not None:
+    if dataset == DEFAULT_INSTANCE:
+        dataset = None
+    elif dataset is not None:
         check_id(dataset, "datasetId")
     await temporal.writer.delete_attribute(
         call.tenant, entity_id, attribute_iri(name, context), dataset=dataset or "", every=every

@@ -290,6 +290,8 @@ async def test_an_attribute_is_removed_from_history_by_dataset_or_whole(client: 
     gone = await client.ask("GET", f"{HISTORY}/{entity_id}?attrs=level")
     assert (gone.status, gone.problem) == (404, "ResourceNotFound")
     assert (await client.ask("POST", HISTORY, body)).status == 204
+    assert (await client.ask("DELETE", f"{path}?datasetId=@none")).status == 204
+    assert await values(client, entity_id) == [3]
     assert (await client.ask("DELETE", f"{path}?deleteAll=true")).status == 204
     assert await values(client, entity_id) == []
     assert await values(client, entity_id, "depth") == [4]
@@ -470,6 +472,8 @@ async def test_what_is_refused(broker: Client, case: tuple[str, str, Any, int, s
     "patch",
     [
         {"type": "Relationship", "object": "urn:a:b"},
+        {"type": ["Property"], "value": 1},
+        {"type": {}, "value": 1},
         {"value": "urn:ngsi-ld:null"},
         {"value": 1, "datasetId": "urn:d:b"},
         {"observedAt": "soon"},
