@@ -116,7 +116,9 @@ class TemporalWriter:
     async def patch_instance(
         self, tenant: str, entity_id: str, iri: str, urn: str, read: Callable[[str], Instance]
     ) -> None:
-        """Overwrite some members of one instance, which keeps its id (5.6.14).
+        """Replace one instance, which keeps its id, and its time where there is no new one (5.6.14).
+
+        Members without a value are no whole instance, and overwrite those that it has.
 
         Args:
             tenant: whose it is.
@@ -140,7 +142,9 @@ class TemporalWriter:
                 raise BadRequestDataError(detail="an instance keeps its datasetId")
             if VALUE_MEMBER[before["type"]] in patch and is_null({**patch, "type": before["type"]}):
                 raise BadRequestDataError(detail="an instance is removed by DELETE, not by a null")
-            after = {member: value for member, value in {**before, **patch}.items() if value != NULL}
+            whole = VALUE_MEMBER[before["type"]] in patch
+            given = {"type": before["type"], **patch} if whole else {**before, **patch}
+            after = {member: value for member, value in given.items() if value != NULL}
             await _rewrite(connection, number, found, after, now())
 
         await self._do(tenant, work)
@@ -187,11 +191,11 @@ class TemporalWriter:
     async def _add(self, connection: Connection, tenant: str, fragment: Fragment) -> None:
         moment = now()
         rows = [
-            _deleted(iri, instance, moment) if "deletedAt" in instance else row_of(iri, instance, moment)
+            _row(iri, instance, moment)
             for iri, instances in fragment.attributes.items()
             for instance in instances
         ]
-        rows += [row_of(SCOPE, instance, moment) for instance in fragment.scope_instances]
+        rows += [_row(SCOPE, instance, moment) for instance in fragment.scope_instances]
         if fragment.scopes and not fragment.scope_instances:
             rows.append(scope_row(fragment.scopes, moment))
         entity = Stored(
@@ -255,8 +259,10 @@ async def _remove(connection: Connection, number: int, found: Any) -> None:
     await connection.execute(SQL["delete_instance"], *place)
 
 
-def _deleted(iri: str, instance: Instance, moment: datetime) -> Row:
-    """Return an instance that says that the attribute was deleted, and when (clause 4.5.7)."""
+def _row(iri: str, instance: Instance, moment: datetime) -> Row:
+    """Return an instance as it is stored; it may say that it was deleted, and when (clause 4.5.7)."""
+    if "deletedAt" not in instance:
+        return row_of(iri, instance, moment)
     row = row_of(iri, {**instance, "observedAt": instance["deletedAt"]}, moment)
     return row._replace(origin=DELETED)
 
