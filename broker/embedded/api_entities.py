@@ -254,9 +254,10 @@ def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, A
     """
     if not isinstance(body, dict) or not body:
         raise BadRequestDataError(detail="the body must be a JSON object with members of the attribute")
-    kind = body.get("type", kind)
-    if kind not in VALUE_MEMBER:
-        raise BadRequestDataError(detail=f"{str(kind)[:100]} is no type of attribute")
+    given = body.get("type", kind)
+    if not isinstance(given, str) or given not in VALUE_MEMBER:
+        raise BadRequestDataError(detail=f"{str(given)[:100]} is no type of attribute")
+    kind = given
     if body.get("datasetId") == NULL:
         raise BadRequestDataError(detail="a datasetId cannot be removed by a null")
     holder = VALUE_MEMBER[kind]

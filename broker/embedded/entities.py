@@ -241,7 +241,10 @@ def _read_scopes_in_time(value: Any) -> tuple[list[str] | None, list[Instance]]:
             raise BadRequestDataError(
                 detail="a scope over time is a Property with value and observedAt, and no other member"
             )
-        instance: Instance = {"type": "Property", "value": read_scopes(item.get("value"))}
+        scopes = read_scopes(item.get("value"), nulls="deletedAt" in item)
+        instance: Instance = {"type": "Property", "value": scopes}
+        if not scopes:
+            instance.update(_deletion("scope", item))
         if "observedAt" in item:
             if not isinstance(item["observedAt"], str):
                 raise BadRequestDataError(detail="observedAt of the scope must be a string")
@@ -284,7 +287,20 @@ def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has more than {MAX_TEMPORAL_INSTANCES} instances in one request"
         )
-    return [_read_instance(name, item, how, 1) for item in instances]
+    read = [_read_instance(name, item, how, 1) for item in instances]
+    for item, instance in zip(instances, read, strict=True):
+        if is_null(instance):
+            instance.update(_deletion(name, item))
+    return read
+
+
+def _deletion(name: str, item: dict[str, Any]) -> Instance:
+    """Return since when an attribute or the scope was deleted, if its instance says so (clause 4.5.7)."""
+    if "deletedAt" not in item:
+        return {}
+    if not isinstance(item["deletedAt"], str):
+        raise BadRequestDataError(detail=f"deletedAt of {name} must be a string")
+    return {"deletedAt": check_instant(item["deletedAt"])}
 
 
 def is_null(instance: Instance) -> bool:

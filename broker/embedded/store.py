@@ -197,7 +197,7 @@ class EntityReader:
             values, sorting = "", "e.id"
             if order is not None:
                 values = values_sql(order, parameters)
-                sorting = order_sql(order, await _collation(connection, order))
+                sorting = order_sql(order, await collation_of(connection, order))
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
             statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
@@ -232,7 +232,7 @@ class EntityReader:
             ranks = values = ""
             if order is not None:
                 values = values_sql(order, parameters)
-                collation = await _collation(connection, order)
+                collation = await collation_of(connection, order)
                 for number, key in enumerate(order.keys):
                     ranks += f", {_rank(number, key, collation)} AS rank{number}"
                     if key.by_distance:
@@ -356,7 +356,7 @@ def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
     return (*place, row["id"])
 
 
-async def _collation(connection: Connection, order: Order) -> Collation:
+async def collation_of(connection: Connection, order: Order) -> Collation:
     """Return how texts are ordered: by a collation of PostgreSQL's, or what stands in where it lacks ICU.
 
     Raises:
