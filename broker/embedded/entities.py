@@ -67,6 +67,8 @@ _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
 _PROOF = "ngsildproof"
 _QUOTED_NULL = orjson.dumps(NULL)
+# what stands for the null in the place of a map of languages and of a list (clause 4.5.0)
+_NULLS = ({"@none": NULL}, [NULL], [{"object": NULL}])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -93,7 +95,8 @@ class Reading:
     Attributes:
         context: the request's @context.
         nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
-        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4).
+        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4);
+            an attribute may come without its value then, which is there already.
         simplified: whether the body is in simplified (keyValues) form.
         temporal: whether an attribute is an array of its instances over time (clause 4.5.7).
     """
@@ -148,6 +151,8 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
     """Read a member of an entity that is no attribute."""
     if name in {"id", "@id"}:
         fragment.id = check_id(value)
+        if value == NULL:
+            raise BadRequestDataError(detail=f"an entity's id is never {NULL}")
     elif name == "scope" and how.temporal:
         fragment.scopes, fragment.scope_instances = _read_scopes_in_time(value)
     elif name in {"type", "@type"}:
@@ -163,7 +168,12 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
 
 
 def _check_place(name: str, instances: list[Instance]) -> None:
-    if any(instance["type"] != "GeoProperty" and not is_null(instance) for instance in instances):
+    if any(
+        instance["type"] != "GeoProperty"
+        and not is_null(instance)
+        and VALUE_MEMBER[instance["type"]] in instance
+        for instance in instances
+    ):
         raise BadRequestDataError(detail=f"{name} is a GeoProperty and nothing else")
 
 
@@ -190,7 +200,7 @@ def read_types(value: Any, context: Context) -> list[str]:
 
 
 def _type_name(name: Any) -> str:
-    if isinstance(name, str) and name in _NO_ATTRIBUTES:
+    if isinstance(name, str) and (name in _NO_ATTRIBUTES or name == NULL):
         raise BadRequestDataError(detail=f"{name} is no type: the word has a meaning of its own in NGSI-LD")
     return _begun(check_name(name, "an entity's type"), "an entity's type")
 
@@ -290,7 +300,7 @@ def is_null(instance: Instance) -> bool:
     value = instance.get(VALUE_MEMBER[instance["type"]])
     if isinstance(value, str):
         return value == NULL
-    return isinstance(value, _NESTED) and value in ({"@none": NULL}, [NULL])
+    return isinstance(value, _NESTED) and value in _NULLS
 
 
 @lru_cache(maxsize=10_000)
@@ -340,9 +350,11 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
     holder = VALUE_MEMBER[kind]
-    if holder not in members:
+    instance: Instance = {"type": kind}
+    if holder in members:
+        instance[holder] = _read_value(name, kind, members[holder], how)
+    elif not how.merge:
         raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
-    instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
@@ -368,7 +380,7 @@ def _read_measurement(given: dict[str, Any]) -> Instance | None:
     instance: Instance = {"type": "Property", "value": value}
     if "unitCode" in given:
         unit = instance["unitCode"] = given["unitCode"]
-        if type(unit) is not str:
+        if type(unit) is not str or unit == NULL:
             return None
     if "observedAt" in given:
         at = given["observedAt"]
@@ -396,6 +408,8 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
             detail=f"the attribute {name} has the type {kind[:100]}, which is no type of attribute"
         )
     if kind is None and OPTIONAL_MEMBERS & given.keys():
+        if how.merge and not how.simplified:  # what it has already is merged with these
+            return given, "Property"
         raise BadRequestDataError(detail=f"the attribute {name} has no value")
     return {"value": given}, "Property"
 
@@ -409,7 +423,7 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
         return value
     if value is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
-    if isinstance(value, (str, dict)) and value in (NULL, {"@none": NULL}):
+    if value == NULL or (isinstance(value, _NESTED) and value in _NULLS):
         if not how.nulls and not how.temporal:  # over time it tells of what was deleted (clause 4.5.7)
             raise BadRequestDataError(
                 detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
@@ -437,8 +451,10 @@ def _read_member(name: str, kind: str, member: str, value: Any, how: Reading) ->
         if member == "objectType" and isinstance(value, list):
             return [how.context.expand(check_name(item, "an objectType")) for item in value]
         raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
-    if value == NULL and how.nulls:
-        return value
+    if value == NULL and (member == "datasetId" or not how.temporal):  # clauses 5.5.4 and 5.5.8
+        if how.nulls and member != "datasetId":
+            return value
+        raise BadRequestDataError(detail=f"{member} of the attribute {name} cannot be {NULL} here")
     if member in {"observedAt", "expiresAt"}:
         return check_instant(value)
     if member == "datasetId":
