@@ -66,6 +66,7 @@ _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
 _PROOF = "ngsildproof"
+_NULL_AS_TEXT = frozenset({"JsonProperty", "GeoProperty"})  # the one may hold any text, the other none
 _QUOTED_NULL = orjson.dumps(NULL)
 # what stands for the null in the place of a map of languages and of a list (clause 4.5.0)
 _NULLS = ({"@none": NULL}, [NULL], [{"object": NULL}])
@@ -407,8 +408,8 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has the type {kind[:100]}, which is no type of attribute"
         )
-    if kind is None and OPTIONAL_MEMBERS & given.keys():
-        if how.merge and not how.simplified:  # what it has already is merged with these
+    if kind is None and not how.simplified and OPTIONAL_MEMBERS & given.keys():
+        if how.merge:  # what it has already is merged with these
             return given, "Property"
         raise BadRequestDataError(detail=f"the attribute {name} has no value")
     return {"value": given}, "Property"
@@ -432,9 +433,9 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
     if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
     if (
-        kind == "Property"
-        and not how.merge
+        not how.merge
         and isinstance(value, _NESTED)
+        and kind not in _NULL_AS_TEXT
         and _QUOTED_NULL in orjson.dumps(value)
     ):
         raise BadRequestDataError(

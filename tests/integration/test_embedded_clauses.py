@@ -95,6 +95,8 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"type": NULL},
         {"a": {"type": "Property", "value": 1, "unitCode": NULL}},
         {"a": {"type": "Property", "value": 1, "datasetId": NULL}},
+        {"a": {"type": "LanguageProperty", "languageMap": {"de": NULL}}},
+        {"a": {"type": "VocabProperty", "vocab": ["b", NULL]}},
         {"a": {"type": "ListProperty", "valueList": [NULL]}},
         {"a": {"type": "ListRelationship", "objectList": [{"object": NULL}]}},
     ],
@@ -259,6 +261,12 @@ async def test_a_list_of_links_is_merged_as_it_is_read(client: Client) -> None:
     shown = (await client.ask("GET", CAR)).json["route"]
     assert shown == {"type": "ListRelationship", "objectList": [{"object": "urn:r:3"}]}
     assert (await client.ask("PATCH", f"{CAR}?format=simplified", {"route": "urn:r:3"})).status == 400
+
+
+async def test_any_object_is_a_value_in_the_simplified_form(client: Client) -> None:
+    body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "tank": {"unitCode": "LTR", "observedAt": "today"}}
+    assert (await client.ask("POST", "/entities?format=simplified", body)).status == 201  # 4.5.4
+    assert (await client.ask("GET", f"{CAR}?format=simplified")).json == body
 
 
 async def test_replacing_and_deleting_an_instance(client: Client) -> None:
