@@ -85,7 +85,7 @@ async def merge_entity(request: web.Request) -> web.Response:
     """PATCH /entities/{id} (5.6.17)."""
     observed_at, lang = request.query.get("observedAt"), request.query.get("lang")
     if observed_at is not None:
-        check_instant(observed_at)
+        observed_at = check_instant(observed_at)
     if lang is not None and not is_language(lang):
         raise BadRequestDataError(detail=f"lang is a language, such as de-CH, not {lang[:60]!r}")
     words = {word for name in ("options", "format") for word in request.query.get(name, "").split(",")}

@@ -134,6 +134,8 @@ async def test_list_relationships_are_objects_in_the_normalized_form(client: Cli
     shown = await create(client, route=route)
     assert shown["route"]["objectList"] == [{"object": "urn:r:1"}, {"object": "urn:r:2"}]
     assert (await client.ask("GET", f"{CAR}?options=keyValues")).json["route"] == ["urn:r:1", "urn:r:2"]
+    concise = (await client.ask("GET", f"{CAR}?options=concise")).json["route"]
+    assert concise == {"objectList": ["urn:r:1", "urn:r:2"]}  # 4.5.22.3
 
 
 async def test_a_proof_has_members_of_its_own(client: Client) -> None:
@@ -147,6 +149,8 @@ async def test_moments_are_in_utc(client: Client) -> None:
     observed = {"value": 5, "observedAt": "2026-05-01T10:00:00.5+02:00"}  # 4.6.3
     shown = await create(client, speed=observed)
     assert shown["speed"]["observedAt"] == "2026-05-01T08:00:00.500000Z"
+    await client.ask("PATCH", f"{CAR}?observedAt=2026-05-01T11:00:00%2B02:00", {"speed": 6})  # 5.6.17
+    assert (await client.ask("GET", CAR)).json["speed"]["observedAt"] == "2026-05-01T09:00:00Z"
 
 
 async def test_nulls_inside_a_value_are_for_merges(client: Client) -> None:
