@@ -271,6 +271,8 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
         )
     if how.temporal and depth == 1:
         return _read_temporal(name, given, how)
+    if how.simplified:  # a list is a value here
+        return _read_simplified(name, given, how, depth)
     if isinstance(given, list) and given and all(_is_instance(item) for item in given):
         if len(given) > MAX_INSTANCES:
             raise BadRequestDataError(detail=f"the attribute {name} has more than {MAX_INSTANCES} instances")
@@ -280,6 +282,20 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
             raise BadRequestDataError(detail=f"two instances of the attribute {name} have the same datasetId")
         return instances
     return [_read_instance(name, given, how, depth)]
+
+
+def _read_simplified(name: str, given: Any, how: Reading, depth: int) -> list[Instance]:
+    """Read a value, or the values of several instances, by their datasetId (clause 4.5.4)."""
+    datasets = given.get("dataset") if isinstance(given, dict) and len(given) == 1 else None
+    if not datasets or not isinstance(datasets, dict):
+        return [_read_instance(name, given, how, depth)]
+    if not all(dataset == DEFAULT_INSTANCE or is_uri(dataset) for dataset in datasets):
+        return [_read_instance(name, given, how, depth)]
+    instances = []
+    for dataset, value in datasets.items():
+        instance = _read_instance(name, value, how, depth)
+        instances.append(instance if dataset == DEFAULT_INSTANCE else {**instance, "datasetId": dataset})
+    return instances
 
 
 def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:

@@ -273,6 +273,20 @@ async def test_any_object_is_a_value_in_the_simplified_form(client: Client) -> N
     assert (await client.ask("GET", f"{CAR}?format=simplified")).json == body
 
 
+async def test_what_was_read_in_the_simplified_form_can_be_merged(client: Client) -> None:
+    speed = [{"value": 5, "unitCode": "KMH"}, {"value": {"front": 6}, "datasetId": "urn:d:gps"}]
+    before = await create(client, speed=speed, route={"object": "urn:r:1"}, parts=[{"value": 1}])
+    await client.ask("PATCH", f"{CAR}/attrs", {"parts": {"value": [{"value": 1}, {"value": 2}]}})
+    shown = (await client.ask("GET", f"{CAR}?format=simplified")).json
+    assert shown["speed"] == {"dataset": {"@none": 5, "urn:d:gps": {"front": 6}}}  # 4.5.4
+    shown["speed"]["dataset"]["urn:d:gps"] = {"rear": 7}
+    assert (await client.ask("PATCH", f"{CAR}?format=simplified", shown)).status == 204
+    default, gps = before["speed"]
+    merged = {**gps, "value": {"front": 6, "rear": 7}}
+    parts = {"type": "Property", "value": [{"value": 1}, {"value": 2}]}
+    assert (await client.ask("GET", CAR)).json == {**before, "speed": [default, merged], "parts": parts}
+
+
 async def test_replacing_and_deleting_an_instance(client: Client) -> None:
     await create(client, speed={"value": 5, "datasetId": "urn:d:gps"})
     for body, status in (  # 5.6.19
