@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from broker.embedded.entities import is_null
 from broker.embedded.lifetimes import instant, is_expired
 from broker.embedded.problems import BadRequestDataError, NotFoundError
-from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, UNITLESS, VALUE_MEMBER, is_uri
+from broker.embedded.vocabulary import GEOMETRIES, NULL, RESERVED_MEMBERS, UNITLESS, VALUE_MEMBER, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -393,7 +393,7 @@ def _merged(name: str, before: Instance | None, patch: Instance) -> Instance:
 
 def _merged_value(before: Any, patch: Any) -> Any:
     """Merge JSON objects as RFC 7396 does, with NGSI-LD's null; a geometry is replaced whole."""
-    if not isinstance(patch, dict) or "coordinates" in patch:
+    if not isinstance(patch, dict) or ("coordinates" in patch and str(patch.get("type")) in GEOMETRIES):
         return patch
     merged = dict(before) if isinstance(before, dict) else {}
     for key, value in patch.items():

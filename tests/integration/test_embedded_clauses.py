@@ -248,6 +248,15 @@ async def test_a_merge_goes_into_every_member(client: Client, patch: Any, merged
     assert (await client.ask("GET", CAR)).json["speed"] == merged
 
 
+async def test_a_geometry_alone_is_merged_as_a_whole(client: Client) -> None:
+    box = {"type": "Polygon", "coordinates": [[[7, 51], [8, 51], [8, 52], [7, 51]]], "bbox": [7, 51, 8, 52]}
+    await create(client, location=box, seat={"value": {"coordinates": [1, 2], "row": 1}})
+    body = {"location": POINT, "seat": {"value": {"coordinates": [3, 4]}}}
+    assert (await client.ask("PATCH", CAR, body)).status == 204
+    shown = (await client.ask("GET", f"{CAR}?format=simplified")).json
+    assert (shown["location"], shown["seat"]) == (POINT, {"coordinates": [3, 4], "row": 1})
+
+
 async def test_a_merge_of_what_is_new_leaves_no_null(client: Client) -> None:
     await create(client)
     body = {"a": {"value": {"b": {"c": NULL, "d": 1}}, "e": NULL, "unitCode": NULL}}
