@@ -183,23 +183,23 @@ def merge(stored: Stored, fragment: Fragment, moment: datetime, common: Common |
     """Merge member by member, as a JSON merge patch does (clause 5.6.17).
 
     Raises:
-        BadRequestDataError: a simplified value does not fit the attribute that is there.
+        BadRequestDataError: a simplified value does not fit the attribute that is there, or one that is
+            not there has none; nothing is changed then.
     """
     changes = Changes()
-    stamp = timestamp(moment)
+    merged: dict[str, list[Instance]] = {}
     for iri, instances in fragment.attributes.items():
-        merged = []
         for instance in instances:
             before = _by_dataset(stored.attributes.get(iri, [])).get(instance.get("datasetId"))
             if is_null(instance):
                 if before is not None:  # what is not there need not go (RFC 7396)
-                    merged.append(instance)
+                    merged.setdefault(iri, []).append(instance)
                 continue
             if before is not None and common is not None:
                 instance = _fitted(iri, before, instance, common)  # noqa: PLW2901 - the same, better known
-            merged.append(_merged(iri, before, instance))
-        if merged:
-            _put(stored, iri, merged, changes, stamp, overwrite=True)
+            merged.setdefault(iri, []).append(_merged(iri, before, instance))
+    for iri, instances in merged.items():
+        _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
     _add_types(stored, fragment, changes)
     if fragment.scopes is not None:
         stored.scopes = fragment.scopes or None
