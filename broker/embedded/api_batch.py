@@ -62,6 +62,8 @@ async def batch_update(request: web.Request) -> web.Response:
     overwrite = "noOverwrite" not in call.options
 
     def step(fragment: Fragment) -> Step:
+        fragment = merging.settled(fragment)
+
         def change(stored: Stored, moment: datetime) -> Changes:
             return merging.append(stored, fragment, moment, overwrite=overwrite)
 

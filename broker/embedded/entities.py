@@ -66,7 +66,10 @@ _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
 _PROOF = "ngsildproof"
+_NULL_AS_TEXT = frozenset({"JsonProperty", "GeoProperty"})  # the one may hold any text, the other none
 _QUOTED_NULL = orjson.dumps(NULL)
+# what stands for the null in the place of a map of languages and of a list (clause 4.5.0)
+_NULLS = ({"@none": NULL}, [NULL], [{"object": NULL}])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -93,7 +96,8 @@ class Reading:
     Attributes:
         context: the request's @context.
         nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
-        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4).
+        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4);
+            an attribute may come without its value then, which is there already.
         simplified: whether the body is in simplified (keyValues) form.
         temporal: whether an attribute is an array of its instances over time (clause 4.5.7).
     """
@@ -150,6 +154,8 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
     """Read a member of an entity that is no attribute."""
     if name in {"id", "@id"}:
         fragment.id = check_id(value)
+        if value == NULL:
+            raise BadRequestDataError(detail=f"an entity's id is never {NULL}")
     elif name == "scope" and how.temporal:
         fragment.scopes, fragment.scope_instances = _read_scopes_in_time(value)
     elif name in {"type", "@type"}:
@@ -165,7 +171,12 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
 
 
 def _check_place(name: str, instances: list[Instance]) -> None:
-    if any(instance["type"] != "GeoProperty" and not is_null(instance) for instance in instances):
+    if any(
+        instance["type"] != "GeoProperty"
+        and not is_null(instance)
+        and VALUE_MEMBER[instance["type"]] in instance
+        for instance in instances
+    ):
         raise BadRequestDataError(detail=f"{name} is a GeoProperty and nothing else")
 
 
@@ -192,7 +203,7 @@ def read_types(value: Any, context: Context) -> list[str]:
 
 
 def _type_name(name: Any) -> str:
-    if isinstance(name, str) and name in _NO_ATTRIBUTES:
+    if isinstance(name, str) and (name in _NO_ATTRIBUTES or name == NULL):
         raise BadRequestDataError(detail=f"{name} is no type: the word has a meaning of its own in NGSI-LD")
     return _begun(check_name(name, "an entity's type"), "an entity's type")
 
@@ -265,6 +276,8 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
         )
     if how.temporal and depth == 1:
         return _read_temporal(name, given, how)
+    if how.simplified:  # a list is a value here
+        return _read_simplified(name, given, how, depth)
     if isinstance(given, list) and given and all(_is_instance(item) for item in given):
         if len(given) > MAX_INSTANCES:
             raise BadRequestDataError(detail=f"the attribute {name} has more than {MAX_INSTANCES} instances")
@@ -274,6 +287,20 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
             raise BadRequestDataError(detail=f"two instances of the attribute {name} have the same datasetId")
         return instances
     return [_read_instance(name, given, how, depth)]
+
+
+def _read_simplified(name: str, given: Any, how: Reading, depth: int) -> list[Instance]:
+    """Read a value, or the values of several instances, by their datasetId (clause 4.5.4)."""
+    datasets = given.get("dataset") if isinstance(given, dict) and len(given) == 1 else None
+    if not datasets or not isinstance(datasets, dict):
+        return [_read_instance(name, given, how, depth)]
+    if not all(dataset == DEFAULT_INSTANCE or is_uri(dataset) for dataset in datasets):
+        return [_read_instance(name, given, how, depth)]
+    instances = []
+    for dataset, value in datasets.items():
+        instance = _read_instance(name, value, how, depth)
+        instances.append(instance if dataset == DEFAULT_INSTANCE else {**instance, "datasetId": dataset})
+    return instances
 
 
 def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
@@ -308,7 +335,7 @@ def is_null(instance: Instance) -> bool:
     value = instance.get(VALUE_MEMBER[instance["type"]])
     if isinstance(value, str):
         return value == NULL
-    return isinstance(value, _NESTED) and value in ({"@none": NULL}, [NULL])
+    return isinstance(value, _NESTED) and value in _NULLS
 
 
 @lru_cache(maxsize=10_000)
@@ -358,9 +385,11 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
     holder = VALUE_MEMBER[kind]
-    if holder not in members:
+    instance: Instance = {"type": kind}
+    if holder in members:
+        instance[holder] = _read_value(name, kind, members[holder], how)
+    elif not how.merge:
         raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
-    instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
@@ -388,7 +417,7 @@ def _read_plain(given: dict[str, Any]) -> Instance | None:
     instance: Instance = {"type": "Property", "value": value}
     if "unitCode" in given:
         unit = instance["unitCode"] = given["unitCode"]
-        if type(unit) is not str:
+        if type(unit) is not str or unit == NULL:
             return None
     if "observedAt" in given:
         at = given["observedAt"]
@@ -415,7 +444,9 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has the type {kind[:100]}, which is no type of attribute"
         )
-    if kind is None and OPTIONAL_MEMBERS & given.keys():
+    if kind is None and not how.simplified and OPTIONAL_MEMBERS & given.keys():
+        if how.merge:  # what it has already is merged with these
+            return given, "Property"
         raise BadRequestDataError(detail=f"the attribute {name} has no value")
     return {"value": given}, "Property"
 
@@ -429,7 +460,7 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
         return value
     if value is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
-    if isinstance(value, (str, dict)) and value in (NULL, {"@none": NULL}):
+    if value == NULL or (isinstance(value, _NESTED) and value in _NULLS):
         if not how.nulls and not how.temporal:  # over time it tells of what was deleted (clause 4.5.7)
             raise BadRequestDataError(
                 detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
@@ -438,9 +469,9 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
     if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
     if (
-        kind == "Property"
-        and not how.merge
+        not how.merge
         and isinstance(value, _NESTED)
+        and kind not in _NULL_AS_TEXT
         and _QUOTED_NULL in orjson.dumps(value)
     ):
         raise BadRequestDataError(
@@ -457,8 +488,10 @@ def _read_member(name: str, kind: str, member: str, value: Any, how: Reading) ->
         if member == "objectType" and isinstance(value, list):
             return [how.context.expand(check_name(item, "an objectType")) for item in value]
         raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
-    if value == NULL and how.nulls:
-        return value
+    if value == NULL and (member == "datasetId" or not how.temporal):  # clauses 5.5.4 and 5.5.8
+        if how.nulls and member != "datasetId":
+            return value
+        raise BadRequestDataError(detail=f"{member} of the attribute {name} cannot be {NULL} here")
     if member in {"observedAt", "expiresAt"}:
         return check_instant(value)
     if member == "datasetId":

@@ -189,7 +189,9 @@ def _value(instance: Instance, view: View) -> Any:
     kind = instance["type"]
     value = instance[VALUE_MEMBER[kind]]
     if kind == "ListRelationship":  # each an object of its own, but in the concise form (clause 4.5.22)
-        return [{"object": target} for target in targets(instance)]
+        return (
+            targets(instance) if view.form == "concise" else [{"object": each} for each in targets(instance)]
+        )
     return _compacted(value, view) if kind == "VocabProperty" else value
 
 
