@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.embedded.geo import GeoQuery
+    from broker.embedded.geometry import Geometry
     from broker.embedded.query import Path, Query
     from broker.embedded.scopes import ScopeQuery
     from broker.embedded.selection import Selection
@@ -142,8 +143,11 @@ def box_sql(geo: GeoQuery, parameters: Parameters) -> str:
     return f"e.extent && box(point({west}::float8, {south}::float8), point({east}::float8, {north}::float8))"
 
 
-# to the last digit, which the operators of PostgreSQL's own geometry are not
-IS_POINT = "((e.extent[0])[0] = (e.extent[1])[0] AND (e.extent[0])[1] = (e.extent[1])[1])"
+# its location is a point (to the last digit, which PostgreSQL's own operators do not see) that is still there
+IS_POINT = (
+    "((e.extent[0])[0] = (e.extent[1])[0] AND (e.extent[0])[1] = (e.extent[1])[1]"
+    " AND (e.due_at IS NULL OR e.due_at > now()))"
+)
 
 
 def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:
@@ -153,17 +157,22 @@ def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:
     """
     if geo is None or geo.relation != "near" or geo.attribute != LOCATION or not geo.reference.is_point:
         return None
-    x, y = (f"{parameters.add(part)}::float8" for part in geo.reference.points[0])
+    metres = metres_sql(geo.reference, parameters)
+    parts = [f"{metres} >= {parameters.add(geo.low)}::float8"]
+    if math.isfinite(geo.high):
+        parts.append(f"{metres} <= {parameters.add(geo.high)}::float8")
+    return f"({' AND '.join(parts)})"
+
+
+def metres_sql(reference: Geometry, parameters: Parameters) -> str:
+    """Return how far a location that is a point is from another point: a great circle, as in geometry.py."""
+    x, y = (f"{parameters.add(part)}::float8" for part in reference.points[0])
     at_x, at_y = "(e.extent[0])[0]", "(e.extent[0])[1]"
     chord = (
         f"sin(radians({at_y} - {y}) / 2) ^ 2"
         f" + cos(radians({y})) * cos(radians({at_y})) * sin(radians({at_x} - {x}) / 2) ^ 2"
     )
-    metres = f"2 * {EARTH_RADIUS}::float8 * asin(LEAST(1.0, sqrt({chord})))"
-    parts = [f"{metres} >= {parameters.add(geo.low)}::float8"]
-    if math.isfinite(geo.high):
-        parts.append(f"{metres} <= {parameters.add(geo.high)}::float8")
-    return f"({' AND '.join(parts)})"
+    return f"2 * {EARTH_RADIUS}::float8 * asin(LEAST(1.0, sqrt({chord})))"
 
 
 def _query(query: Query, parameters: Parameters) -> str:
@@ -220,7 +229,8 @@ def compares_scalar(query: Compare) -> bool:
 
 def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
     """Return a comparison with an attribute's one value; `exact` decides where it has none such."""
-    scalar = f"ngsild.scalar(e.doc, {parameters.add(query.path.attributes[0])}::text)"
+    attribute = f"{parameters.add(query.path.attributes[0])}::text"
+    scalar = f"ngsild.scalar(e.doc, {attribute})"
 
     def bound(literal: Literal) -> str:
         return f"{parameters.add(orjson.dumps(literal.value).decode())}::jsonb"
@@ -236,7 +246,9 @@ def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
         elif "<" in query.operator:
             term += f" AND jsonb_typeof({scalar}) = 'number'"
         terms.append(term)
-    return f"({' OR '.join(f'({term})' for term in terms)} OR ({scalar} = '[]' AND {exact}))"
+    any_of = " OR ".join(f"({term})" for term in terms)
+    # an index is of those alone that have the attribute
+    return f"(e.doc ? {attribute} AND ({any_of} OR ({scalar} = '[]' AND {exact})))"
 
 
 def _rough(query: Compare) -> str | None:

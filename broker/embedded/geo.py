@@ -118,6 +118,18 @@ def extent(attributes: Attributes) -> Box | None:
     return (min(west), min(south), max(east), max(north))
 
 
+def moved(before: Attributes, after: Attributes) -> bool:
+    """Say whether an entity lies elsewhere than it did, or is of another extent."""
+    old, new = before.get(LOCATION, []), after.get(LOCATION, [])
+    if len(old) == len(new) and all(map(_same_place, old, new)):
+        return False
+    return extent(before) != extent(after)
+
+
+def _same_place(one: Instance, other: Instance) -> bool:
+    return one is other or (one["type"] == other["type"] and one.get("value") == other.get("value"))
+
+
 def _relation(text: Any) -> tuple[str, float, float]:
     if isinstance(text, str):
         near = _NEAR.fullmatch(text)

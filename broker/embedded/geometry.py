@@ -112,6 +112,16 @@ def read_geometry(value: Any) -> Geometry:
     return Geometry(points=points, lines=lines, polygons=polygons, box=box)
 
 
+def is_plain_point(value: Any) -> bool:
+    """Say whether it is a GeoJSON point on the globe that says no more than where it lies."""
+    if type(value) is not dict or len(value) != 2 or value.get("type") != "Point":  # noqa: PLR2004 - as said
+        return False
+    match value.get("coordinates"):
+        case [float(longitude), float(latitude)]:
+            return -180 <= longitude <= 180 and -90 <= latitude <= 90  # noqa: PLR2004 - degrees
+    return False
+
+
 def box_of(value: Any) -> Box:
     """Return the box around a GeoJSON geometry that was read before."""
     if value["type"] == "Point":

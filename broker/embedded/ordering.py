@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from broker.embedded import geometry
-from broker.embedded.filters import lasting
+from broker.embedded.filters import IS_POINT, lasting, metres_sql
 from broker.embedded.geo import read_reference
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
+from broker.embedded.vocabulary import LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,38 +135,53 @@ def without_icu(tag: str) -> Collation | None:
     return (_FOLDED[0].format(_PHONEBOOK), *_FOLDED[1:]) if phonebook else _FOLDED
 
 
-def order_sql(order: Order, collation: Collation, parameters: Parameters) -> str:
-    """Return what comes after ORDER BY for `ngsild.entities AS e`; ids decide between equals.
+def values_sql(order: Order, parameters: Parameters) -> str:
+    """Return what is joined to `ngsild.entities AS e`: what each key looks at, looked up once for all."""
+    return "".join(
+        f" CROSS JOIN LATERAL ({_value(key, parameters)}) AS key{number}"
+        for number, key in enumerate(order.keys)
+        if key.member is None
+    )
 
-    Args:
-        order: without distances.
-        collation: how texts are ordered.
-        parameters: the statement's.
-    """
-    terms = [term for key in order.keys for term in key_sql(key, collation, parameters)]
+
+def order_sql(order: Order, collation: Collation) -> str:
+    """Return what comes after ORDER BY, of an order without distances; ids decide between equals."""
+    terms = [term for number, key in enumerate(order.keys) for term in key_sql(number, key, collation)]
     return ", ".join([*terms, "e.id"])
 
 
-def key_sql(key: OrderKey, collation: Collation, parameters: Parameters) -> list[str]:
-    """Return the ORDER BY terms for one key."""
+def key_sql(number: int, key: OrderKey, collation: Collation) -> list[str]:
+    """Return the ORDER BY terms for one key.
+
+    Args:
+        number: which key of the order it is.
+        key: the key.
+        collation: how texts are ordered.
+    """
     direction = "DESC NULLS LAST" if key.descending else "ASC NULLS LAST"
     if key.member is not None and key.member in _TEXTS:
         return [f"{each} {direction}" for each in _text(_TEXTS[key.member], collation)]
     if key.member is not None:
         return [f"{_MOMENTS[key.member]} {direction}"]
-    value = _value(key, parameters)
+    value, text = f"key{number}.value", f"key{number}.text"
     return [
         f"({value} IS NULL)",
         f"ngsild.order_rank({value}) {direction}",
-        f"ngsild.as_instant({value}) {direction}",
-        *(f"{each} {direction}" for each in _text(f"ngsild.as_text({value})", collation)),
+        f"CASE WHEN {text} IS NOT NULL THEN ngsild.as_instant({value}) END {direction}",
+        *(f"{each} {direction}" for each in _text(text, collation)),
         f"{value} {direction}",
     ]
 
 
-def instances_sql(key: OrderKey, parameters: Parameters) -> str:
-    """Return the instances of the attribute that a distance is measured to."""
-    return "NULL" if key.path is None else f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+def distance_sql(key: OrderKey, order: Order, parameters: Parameters) -> tuple[str, str]:
+    """Return a distance in metres, NULL where SQL cannot say; and the instances to measure there."""
+    if key.path is None:
+        return "NULL::float8", "NULL::jsonb"
+    instances = f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+    if key.path.attributes[0] != LOCATION or order.reference is None or not order.reference.is_point:
+        return "NULL::float8", instances
+    metres = metres_sql(order.reference, parameters)
+    return f"CASE WHEN {IS_POINT} THEN {metres} END", f"CASE WHEN {IS_POINT} THEN NULL ELSE {instances} END"
 
 
 def distance(raw: str | None, reference: Geometry) -> float | None:
@@ -201,8 +217,9 @@ def _text(expression: str, collation: Collation) -> list[str]:
 
 
 def _value(key: OrderKey, parameters: Parameters) -> str:
+    """Return a query of one value, and of its text if it is one; OFFSET 0 has each step taken once."""
     if key.path is None:
-        return "NULL::jsonb"
+        return "SELECT NULL::jsonb AS value, NULL::text AS text"
     path, node = key.path, "e.doc"
     for attribute in path.attributes:
         name = f"{parameters.add(attribute)}::text"
@@ -214,8 +231,10 @@ def _value(key: OrderKey, parameters: Parameters) -> str:
         )
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:
-        value = f"ngsild.target({node}, {keys})"
+        value = f"ngsild.target(n.node, {keys})"
     else:
-        value = f"({node} -> {parameters.add(path.member)}::text)"
+        value = f"(n.node -> {parameters.add(path.member)}::text)"
         value = f"({value} #> {keys})" if path.keys else value
-    return f"COALESCE({value} -> '@value', {value})"
+    found = f"SELECT {value} AS found FROM (SELECT {node} AS node OFFSET 0) AS n OFFSET 0"  # noqa: S608 - as above
+    plain = f"SELECT COALESCE(f.found -> '@value', f.found) AS value FROM ({found}) AS f OFFSET 0"  # noqa: S608 - as above
+    return f"SELECT p.value, ngsild.as_text(p.value) AS text FROM ({plain}) AS p OFFSET 0"  # noqa: S608 - as above

@@ -105,12 +105,13 @@ def shown_attributes(entity: Stored, view: View) -> dict[str, list[Instance]]:
 
 def show(entity: Stored, view: View) -> dict[str, Any]:
     """Return an entity as a client reads it, without its @context."""
-    context = view.context
+    compact = view.context.compact
+    everything = view.pick is None and view.omit is None
     shown: dict[str, Any] = {}
-    if view.shows("id"):
+    if everything or view.shows("id"):
         shown["id"] = entity.id
-    if view.shows("type"):
-        types = [context.compact(iri) for iri in entity.types]
+    if everything or view.shows("type"):
+        types = [compact(iri) for iri in entity.types]
         shown["type"] = types[0] if len(types) == 1 else types
     if entity.scopes and view.shows("scope"):
         shown["scope"] = entity.scopes[0] if len(entity.scopes) == 1 else entity.scopes
@@ -120,7 +121,6 @@ def show(entity: Stored, view: View) -> dict[str, Any]:
         for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
             if view.shows(member):
                 shown[member] = timestamp(moment)
-    compact = context.compact
     for iri, instances in shown_attributes(entity, view).items():
         shown[compact(iri)] = _attribute(iri, instances, view)
     return shown
@@ -189,7 +189,9 @@ def _value(instance: Instance, view: View) -> Any:
     kind = instance["type"]
     value = instance[VALUE_MEMBER[kind]]
     if kind == "ListRelationship":  # each an object of its own, but in the concise form (clause 4.5.22)
-        return [{"object": target} for target in targets(instance)]
+        return (
+            targets(instance) if view.form == "concise" else [{"object": each} for each in targets(instance)]
+        )
     return _compacted(value, view) if kind == "VocabProperty" else value
 
 
@@ -208,12 +210,16 @@ def _simplified(iri: str, instance: Instance, view: View) -> Any:
 
 
 def _instance(iri: str, instance: Instance, view: View, *, alone: bool = True) -> Any:
-    if instance.keys() <= _AS_STORED and (view.joined is None or "object" not in instance):
-        shown = instance.copy()
-        if not view.system:
-            for member in _SYSTEM:
-                shown.pop(member, None)
-        return _concise(shown, alone=alone) if view.form == "concise" else shown
+    if not instance.keys() <= _AS_STORED or (view.joined is not None and "object" in instance):
+        return _member_by_member(iri, instance, view, alone=alone)
+    shown = instance.copy()
+    if not view.system:
+        for member in _SYSTEM:
+            shown.pop(member, None)
+    return _concise(shown, alone=alone) if view.form == "concise" else shown
+
+
+def _member_by_member(iri: str, instance: Instance, view: View, *, alone: bool) -> Any:
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
     if kind == "LanguageProperty" and view.languages is not None:

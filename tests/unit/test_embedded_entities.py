@@ -201,6 +201,14 @@ def test_merging_goes_into_objects() -> None:
     assert "accuracy" not in shown(entity)["pm10"]
 
 
+def test_a_merge_that_is_refused_changes_nothing() -> None:
+    entity, before = stored(NORMALIZED), stored(NORMALIZED)
+    body = {"no2": 1, "pm10": {"accuracy": "urn:ngsi-ld:null", "unitCode": "GQ"}, "new": {"unitCode": "GQ"}}
+    with pytest.raises(BadRequestDataError):
+        merge(entity, read_fragment(body, Reading(context=CONTEXT, nulls=True, merge=True)), LATER)
+    assert entity == before
+
+
 def deep(levels: int) -> Any:
     return [deep(levels - 1)] if levels else 1
 
