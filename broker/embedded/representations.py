@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from broker.embedded.language import choose_language
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import brief_timestamp, now, timestamp
-from broker.embedded.vocabulary import LOCATION, VALUE_MEMBER
+from broker.embedded.vocabulary import LOCATION, RESERVED_MEMBERS, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +182,7 @@ def _attribute(iri: str, instances: list[Instance], view: View) -> Any:
         }
     if len(instances) == 1:
         return _instance(iri, instances[0], view)
-    return [_instance(iri, instance, view) for instance in instances]
+    return [_instance(iri, instance, view, alone=False) for instance in instances]
 
 
 def _value(instance: Instance, view: View) -> Any:
@@ -209,17 +209,17 @@ def _simplified(iri: str, instance: Instance, view: View) -> Any:
     return value if kind in _BARE else {VALUE_MEMBER[kind]: value}
 
 
-def _instance(iri: str, instance: Instance, view: View) -> Any:
+def _instance(iri: str, instance: Instance, view: View, *, alone: bool = True) -> Any:
     if not instance.keys() <= _AS_STORED or (view.joined is not None and "object" in instance):
-        return _member_by_member(iri, instance, view)
+        return _member_by_member(iri, instance, view, alone=alone)
     shown = instance.copy()
     if not view.system:
         for member in _SYSTEM:
             shown.pop(member, None)
-    return _concise(shown) if view.form == "concise" else shown
+    return _concise(shown, alone=alone) if view.form == "concise" else shown
 
 
-def _member_by_member(iri: str, instance: Instance, view: View) -> Any:
+def _member_by_member(iri: str, instance: Instance, view: View, *, alone: bool) -> Any:
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
     if kind == "LanguageProperty" and view.languages is not None:
@@ -240,7 +240,7 @@ def _member_by_member(iri: str, instance: Instance, view: View) -> Any:
     linked = _linked(iri, instance, view)
     if linked is not None:
         shown["entity" if kind == "Relationship" else "entityList"] = linked
-    return _concise(shown) if view.form == "concise" else shown
+    return _concise(shown, alone=alone) if view.form == "concise" else shown
 
 
 def _lasting(instances: list[Instance]) -> list[Instance]:
@@ -277,12 +277,17 @@ def _compacted(value: Any, view: View) -> Any:
     return view.context.compact(value)
 
 
-def _concise(shown: dict[str, Any]) -> Any:
-    """Leave out the type, and all but the value where there is nothing else (clause 4.5.1.3)."""
+def _concise(shown: dict[str, Any], *, alone: bool) -> Any:
+    """Leave out the type, and all but the value where there is nothing else (clause 4.5.2.3).
+
+    One of several instances is an object with its value, and so is what could be taken for one.
+    """
     kind = shown.pop("type")
-    if len(shown) == 1 and kind in {"Property", "GeoProperty"}:
+    if alone and len(shown) == 1 and kind in {"Property", "GeoProperty"}:
         value = shown["value"]
-        # a plain object could be taken for an attribute's members, so it stays inside "value"
-        if kind == "GeoProperty" or not isinstance(value, dict | list):
+        items = value if isinstance(value, list) else (value,)
+        if kind == "GeoProperty" or not any(
+            isinstance(item, dict) and not RESERVED_MEMBERS.isdisjoint(item) for item in items
+        ):
             return value
     return shown
