@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -249,7 +250,7 @@ class _Broker:
                 "entities": [{"type": "Station"}],
                 "watchedAttributes": ["level"],
                 "q": f"level>{100 + number}",
-                "notification": {"endpoint": {"uri": "http://receiver.example/none"}},
+                "notification": {"endpoint": {"uri": "http://127.0.0.1/none"}},
             },
         )
 
@@ -348,7 +349,9 @@ async def _serve(dsn: str) -> None:
     configure_logs("console", "warning")
     gc.set_threshold(*GC_THRESHOLDS)  # as a platform has them
     async with open_pool(dsn, size=_CONNECTIONS) as pool, contextlib.AsyncExitStack() as stack:
-        broker = EmbeddedBroker(pool, EmbeddedSettings(core_context=core_context()))
+        broker = EmbeddedBroker(
+            pool, EmbeddedSettings(core_context=core_context(), notify_allow=(ip_network("127.0.0.0/8"),))
+        )
         await broker.start()
         stack.push_async_callback(broker.close)
         runner = web.AppRunner(broker.app(), access_log=None)

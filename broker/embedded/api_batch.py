@@ -62,6 +62,8 @@ async def batch_update(request: web.Request) -> web.Response:
     overwrite = "noOverwrite" not in call.options
 
     def step(fragment: Fragment) -> Step:
+        fragment = merging.settled(fragment)
+
         def change(stored: Stored, moment: datetime) -> Changes:
             return merging.append(stored, fragment, moment, overwrite=overwrite)
 
@@ -134,10 +136,18 @@ async def _write(
     """
     steps: list[Step] = []
     errors: list[dict[str, Any]] = []
+    readings: dict[str | None, Reading] = {}
     await parts.contexts.resolve(call.declared)  # one for all that cannot be had fails the whole request
     for item in _items(call):
         try:
-            steps.append(step(await _read(parts, call, item, whole=whole, nulls=nulls, merge=merge)))
+            source = _source(parts, call, item)
+            reading = readings.get(source) if source is None or isinstance(source, str) else None
+            if reading is None:
+                context = await parts.contexts.resolve(source)
+                reading = Reading(context=context, nulls=nulls, merge=merge)
+                if source is None or isinstance(source, str):
+                    readings[source] = reading
+            steps.append(step(_read(item, reading, whole=whole)))
         except ProblemError as error:
             errors.append(_error(item, error))
     if not steps:
@@ -158,10 +168,12 @@ async def _write(
     return _once(done_well), _once(created), errors
 
 
-async def _read(parts: Parts, call: Call, item: Any, *, whole: bool, nulls: bool, merge: bool) -> Fragment:
+def _source(parts: Parts, call: Call, item: Any) -> Any:
     types = item.get("type") if isinstance(item, dict) else None
-    source = parts.source(source_of(item, call), types if isinstance(types, list) else [types])
-    reading = Reading(context=await parts.contexts.resolve(source), nulls=nulls, merge=merge)
+    return parts.source(source_of(item, call), types if isinstance(types, list) else [types])
+
+
+def _read(item: Any, reading: Reading, *, whole: bool) -> Fragment:
     fragment = read_entity(item, reading) if whole else read_fragment(item, reading)
     if fragment.id is None:
         raise BadRequestDataError(detail="the entity has no id")

@@ -24,6 +24,7 @@ from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, Call, answer, read_
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
+from broker.embedded.versions import amended, preferred
 from broker.embedded.vocabulary import LOCATION, SYSTEM_ATTRIBUTES, check_id, check_name
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ FORMS: Mapping[str, Form] = {
 }
 MAX_LIMIT = 1000
 MAX_OFFSET = 10**9
+_EVERYWHERE = "the type * is about this broker alone, which local=false denies"
 
 _OPTIONS = FORMS.keys() | {"sysAttrs"}
 _SHOWN = frozenset(
     {
         "attrs", "pick", "omit", "lang", "datasetId", "join", "joinLevel", "containedBy", "geometryProperty",
-        "options", "format", "entityMap",
+        "options", "format", "entityMap", "entityMapLifetime",
     }
 )  # fmt: skip
 FILTERS = frozenset(
@@ -60,7 +62,9 @@ _QUERIED = (
     _SHOWN | FILTERS | ORDERING | {"limit", "offset", "count", "expandValues", "jsonKeys", "splitEntities"}
 )
 _BODY_LISTS = ("attrs", "pick", "omit", "datasetId", "containedBy")
-_BODY_TEXTS = ("q", "scopeQ", "csf", "lang", "join", "expandValues", "jsonKeys", "geometryProperty")
+_BODY_TEXTS = (
+    "q", "scopeQ", "csf", "lang", "join", "expandValues", "jsonKeys", "geometryProperty", "entityMapLifetime",
+)  # fmt: skip
 _BODY_MEMBERS = frozenset(
     {
         "@context", "type", "entities", "geoQ", "joinLevel", "ordering", "splitEntities", "entityMap",
@@ -98,7 +102,8 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     named = type_names(types or "") if stored is None else stored.types
     context = await parts.context(call, named)
     shown = shown_as(call, call.parameters, context)
-    if stored is None or (types is not None and not parse_types(types, context).matches(stored.types)):
+    selection = None if types is None else parse_types(types, context)
+    if stored is None or (selection is not None and not selection.matches(stored.types)):
         raise NotFoundError(detail=f"there is no entity {entity_id}")
     view = shown.view
     if shown.attrs is not None and not shown_attributes(stored, replace(view, datasets=None)):
@@ -107,7 +112,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
         raise NotFoundError(detail=f"the entity {entity_id} has none of these members")
     body = await _bodies(parts, call, [stored], shown)
     flat = shown.join is not None and shown.join.how == "flat"
-    return answer(call, _collection(call, body) if flat else body[0], context)
+    return _answer_entities(call, body, shown, many=flat)
 
 
 async def query_entities(request: web.Request) -> web.Response:
@@ -135,13 +140,15 @@ async def query_by_post(request: web.Request) -> web.Response:
     if not isinstance(body, dict) or body.get("type") != "Query":
         raise BadRequestDataError(detail="the body must be a JSON object whose type is Query")
     source_of(body, call)  # whether it may have an @context
-    context = await parts.context(call, named_types(body))
+    context = parts.linked(call, await parts.context(call, named_types(body)))
     given = {**_flat(body), **call.parameters}
     shown = shown_as(call, given, context)
     found = typed_selectors(body.get("entities"), context)
     for selector in found:
         if selector.id_pattern is not None:
             await parts.reader.check_pattern(selector.id_pattern)
+        if selector.types is None and given.get("local") == "false":
+            raise BadRequestDataError(detail=_EVERYWHERE)
     any_of = tuple(
         Filter(ids=selector.ids, types=selector.types, id_pattern=selector.id_pattern) for selector in found
     )
@@ -158,6 +165,8 @@ def shown_as(call: Call, given: Mapping[str, str], context: Context) -> Shown:
     """
     if not given:
         return _usual(context)
+    for name in ("local", "entityMap", "splitEntities"):
+        call.flag(name)
     if given.get("entityMap", "false") != "false":
         raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
     attrs, join = attribute_names(given.get("attrs"), context), parse_join(given)
@@ -256,7 +265,7 @@ def check_breadth(which: Filter, given: Mapping[str, str]) -> None:
     """
     everything, local = given.get("type") == "*", given.get("local")
     if everything and local == "false":
-        raise BadRequestDataError(detail="type=* is about this broker alone, which local=false denies")
+        raise BadRequestDataError(detail=_EVERYWHERE)
     attributes = [iri for iri in which.attributes or () if iri not in SYSTEM_ATTRIBUTES]
     if which.q is not None:
         attributes += [
@@ -297,6 +306,8 @@ async def _answer_query(
 ) -> web.Response:
     """Run a query and answer with a page of it."""
     order: Order | None = parse_order(given, shown.view.context)
+    if order is not None and given.get("local") == "false":
+        raise BadRequestDataError(detail="orderBy is about this broker alone, which local=false denies")
     count = call.flag("count") or "count" in call.options
     limit = call.number("limit", 20, highest=MAX_LIMIT)
     offset = call.number("offset", 0, highest=MAX_OFFSET)
@@ -311,7 +322,25 @@ async def _answer_query(
     if page.total is not None:
         headers.append(("NGSILD-Results-Count", str(page.total)))
     bodies = await _bodies(parts, call, page.entities, shown)
-    return answer(call, _collection(call, bodies), shown.view.context, headers=headers)
+    return _answer_entities(call, bodies, shown, headers=headers)
+
+
+def _answer_entities(
+    call: Call,
+    bodies: list[dict[str, Any]],
+    shown: Shown,
+    *,
+    many: bool = True,
+    headers: Sequence[tuple[str, str]] = (),
+) -> web.Response:
+    """Answer with entities, as an earlier version has them where the client prefers that (4.3.6.8)."""
+    status, version = 200, preferred(call.preferences)
+    if version is not None and call.media != GEO_JSON and shown.view.form == "normalized":
+        older = [amended(body, version) for body in bodies]
+        status, bodies = (200 if older == bodies else 203), older
+        headers = [*headers, ("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}")]
+    body = _collection(call, bodies) if many else bodies[0]
+    return answer(call, body, shown.view.context, status=status, headers=headers)
 
 
 async def _bodies(parts: Parts, call: Call, entities: Sequence[Stored], shown: Shown) -> list[dict[str, Any]]:
@@ -355,17 +384,13 @@ def _flat(body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(body.get(name, False), bool):
             raise BadRequestDataError(detail=f"{name} is true or false")
         given[name] = str(body.get(name, False)).lower()
-    ordering = body.get("ordering", {})
-    if not isinstance(ordering, dict) or ordering.keys() - {
-        "orderBy",
-        "collation",
-        "geometry",
-        "coordinates",
-    }:
-        raise BadRequestDataError(
-            detail="ordering is an object with orderBy, collation, geometry and coordinates"
-        )
-    if ordering:
+    if "ordering" in body:
+        ordering = body["ordering"]
+        known = {"orderBy", "collation", "geometry", "coordinates"}
+        if not isinstance(ordering, dict) or "orderBy" not in ordering or ordering.keys() - known:
+            raise BadRequestDataError(
+                detail="ordering is an object with orderBy, and collation, geometry and coordinates"
+            )
         given |= _lists(ordering, ("orderBy",)) | _texts(ordering, ("collation",))
         geometry = _texts(ordering, ("geometry",))
         given |= {"orderGeometry": geometry["geometry"]} if geometry else {}
@@ -389,8 +414,8 @@ def _lists(body: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
 
 
 def _geo_object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRequestDataError(detail="geoQ is a JSON object")
+    if not isinstance(value, dict) or "georel" not in value:
+        raise BadRequestDataError(detail="geoQ is a JSON object with georel, geometry and coordinates")
     return value
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """@contexts are added, listed, served and deleted over HTTP (CIM 009, clauses 5.13, 6.29 and 6.30).
 
-Those that users add and those that came inside a request are rows of a table; those that were
-fetched are in memory. How often one was used is counted since the broker started.
+Those that users add and those that came inside a subscription are rows of a table; those that were
+fetched, or came inside a query, are in memory. How often one was used is counted since the broker started.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import orjson
 
 from broker.embedded.merging import timestamp
+from broker.embedded.parts import CONTEXTS_PATH as PATH
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, InvalidRequestError, NotFoundError, NotServedError
 from broker.embedded.requests import Call, answer, done, read_call
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["Cached", "Hosted", "ImplicitlyCreated"]
 
-PATH = "/ngsi-ld/v1/jsonldContexts"
 _KINDS = frozenset({"Cached", "Hosted", "ImplicitlyCreated"})
 _MAX_PARTS = 64
 
@@ -77,6 +77,13 @@ async def serve_context(request: web.Request) -> web.Response:
         body = _own(parts, call, rows[0]) if details else orjson.loads(rows[0]["body"])
         parts.contexts.use(context_id).note()
         return answer(call, body, None)
+    lent = parts.contexts.lent(context_id)
+    if lent is not None:
+        use = parts.contexts.use(context_id)
+        own = f"{call.origin}{PATH}/{context_id}"
+        shown = _details(own, context_id, "ImplicitlyCreated", use.created_at, use)
+        use.note()
+        return answer(call, shown if details else lent, None)
     url = _url_of(parts, context_id)
     if url is None:
         raise NotFoundError(detail=f"there is no @context {context_id[:200]}")

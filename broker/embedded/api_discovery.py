@@ -5,18 +5,30 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.parts import PARTS
+import orjson
+
+from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import NotFoundError
 from broker.embedded.requests import answer, read_call
 from broker.embedded.vocabulary import check_name
 
 if TYPE_CHECKING:
-    import asyncpg
     from aiohttp import web
 
     from broker.embedded.terms import Context
+
+
+@dataclass(kw_only=True, slots=True)
+class _Known:
+    """What is known of an attribute: how many instances, of which kinds, and the types that have it."""
+
+    instances: int = 0
+    kinds: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
 
 
 async def list_types(request: web.Request) -> web.Response:
@@ -25,20 +37,23 @@ async def list_types(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"details"})
     context = await parts.context(call)
     await parts.reader.check_tenant(call.tenant)
-    rows = await parts.reader.rows("list_types", call.tenant, None)
-    if call.flag("details"):
-        details = [
-            {
-                "id": row["type"],
-                "type": "EntityType",
-                "typeName": context.compact(row["type"]),
-                "attributeNames": [context.compact(iri) for iri in row["attributes"] or []],
-            }
-            for row in rows
-        ]
-        return answer(call, details, context)
-    names = [context.compact(row["type"]) for row in rows]
-    return answer(call, _list("EntityTypeList", "typeList", names), context)
+    types = sorted(
+        {iri for row in await parts.reader.rows("list_types", call.tenant) for iri in row["types"]}
+    )
+    if not call.flag("details"):
+        names = [context.compact(iri) for iri in types]
+        return answer(call, _list("EntityTypeList", "typeList", names), context)
+    attributes = await _attributes(parts, call.tenant)
+    details = [
+        {
+            "id": iri,
+            "type": "EntityType",
+            "typeName": context.compact(iri),
+            "attributeNames": [context.compact(name) for name, known in attributes if iri in known.types],
+        }
+        for iri in types
+    ]
+    return answer(call, details, context)
 
 
 async def describe_type(request: web.Request) -> web.Response:
@@ -49,23 +64,22 @@ async def describe_type(request: web.Request) -> web.Response:
     context = await parts.context(call, [name])
     iri = context.expand(name)
     await parts.reader.check_tenant(call.tenant)
-    rows = [row for row in await parts.reader.rows("list_types", call.tenant, iri) if row["type"] == iri]
-    if not rows:
+    (row,) = await parts.reader.rows("count_type", call.tenant, iri)
+    if not row["count"]:
         raise NotFoundError(detail=f"no entity has the type {name}")
-    attributes = await parts.reader.rows("attributes_of_type", call.tenant, iri)
     info = {
         "id": iri,
         "type": "EntityTypeInfo",
         "typeName": context.compact(iri),
-        "entityCount": rows[0]["entities"],
+        "entityCount": row["count"],
         "attributeDetails": [
             {
-                "id": row["name"],
+                "id": attribute,
                 "type": "Attribute",
-                "attributeName": context.compact(row["name"]),
-                "attributeTypes": row["kinds"],
+                "attributeName": context.compact(attribute),
+                "attributeTypes": sorted(known.kinds),
             }
-            for row in attributes
+            for attribute, known in await _attributes(parts, call.tenant, of=iri)
         ],
     }
     return answer(call, info, context)
@@ -77,10 +91,10 @@ async def list_attributes(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"details"})
     context = await parts.context(call)
     await parts.reader.check_tenant(call.tenant)
-    rows = await parts.reader.rows("list_attributes", call.tenant, None)
+    found = await _attributes(parts, call.tenant)
     if call.flag("details"):
-        return answer(call, [_attribute(row, context) for row in rows], context)
-    names = [context.compact(row["name"]) for row in rows]
+        return answer(call, [_attribute(iri, known, context) for iri, known in found], context)
+    names = [context.compact(iri) for iri, _ in found]
     return answer(call, _list("AttributeList", "attributeList", names), context)
 
 
@@ -91,19 +105,37 @@ async def describe_attribute(request: web.Request) -> web.Response:
     name = check_name(request.match_info["name"])
     context = await parts.context(call)
     await parts.reader.check_tenant(call.tenant)
-    rows = await parts.reader.rows("list_attributes", call.tenant, context.expand(name))
-    if not rows:
+    found = await _attributes(parts, call.tenant, name=context.expand(name))
+    if not found:
         raise NotFoundError(detail=f"no entity has the attribute {name}")
-    counts = {"attributeCount": rows[0]["entities"], "attributeTypes": rows[0]["kinds"]}
-    return answer(call, {**_attribute(rows[0], context), **counts}, context)
+    ((iri, known),) = found
+    counts = {"attributeCount": known.instances, "attributeTypes": sorted(known.kinds)}
+    return answer(call, {**_attribute(iri, known, context), **counts}, context)
 
 
-def _attribute(row: asyncpg.Record, context: Context) -> dict[str, Any]:
+async def _attributes(
+    parts: Parts, tenant: str, *, of: str | None = None, name: str | None = None
+) -> list[tuple[str, _Known]]:
+    """Return the attributes that there are, in order: of a type, or one, or all."""
+    found: dict[str, _Known] = {}
+    for shape in await parts.reader.rows("list_shapes", tenant, of, name):
+        kinds = iter(orjson.loads(shape["kinds"] or "[]"))
+        for iri, size in zip(shape["names"], orjson.loads(shape["sizes"] or "[]"), strict=True):
+            known = found.setdefault(iri, _Known())
+            known.instances += shape["entities"] * size
+            known.kinds.update(islice(kinds, size))
+            known.types.update(shape["types"])
+    if name is not None:
+        found = {iri: known for iri, known in found.items() if iri == name}
+    return [(each, found[each]) for each in sorted(found)]
+
+
+def _attribute(iri: str, known: _Known, context: Context) -> dict[str, Any]:
     return {
-        "id": row["name"],
+        "id": iri,
         "type": "Attribute",
-        "attributeName": context.compact(row["name"]),
-        "typeNames": [context.compact(iri) for iri in row["types"]],
+        "attributeName": context.compact(iri),
+        "typeNames": [context.compact(each) for each in sorted(known.types)],
     }
 
 

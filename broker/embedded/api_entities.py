@@ -29,7 +29,7 @@ from broker.embedded.requests import (
     source_of,
 )
 from broker.embedded.selection import parse_types
-from broker.embedded.vocabulary import NULL, VALUE_MEMBER, check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, NULL, VALUE_MEMBER, check_id, check_name
 from broker.embedded.writing import Step, existing
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def merge_entity(request: web.Request) -> web.Response:
     """PATCH /entities/{id} (5.6.17)."""
     observed_at, lang = request.query.get("observedAt"), request.query.get("lang")
     if observed_at is not None:
-        check_instant(observed_at)
+        observed_at = check_instant(observed_at)
     if lang is not None and not is_language(lang):
         raise BadRequestDataError(detail=f"lang is a language, such as de-CH, not {lang[:60]!r}")
     words = {word for name in ("options", "format") for word in request.query.get(name, "").split(",")}
@@ -134,7 +134,13 @@ async def replace_attribute(request: web.Request) -> web.Response:
     def change(stored: Stored, iri: str, body: Any, context: Context, moment: datetime) -> Changes:
         if iri not in stored.attributes:
             raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
+        if body in ({}, []):
+            raise BadRequestDataError(detail="the body must be an attribute")
         fragment = read_fragment({iri: body}, Reading(context=context))
+        first, *others = fragment.attributes[iri]
+        known = {instance.get("datasetId") for instance in stored.attributes[iri]}
+        if not others and first.get("datasetId") not in known:
+            raise NotFoundError(detail=f"{stored.id} has no such instance of the attribute {iri}")
         return merging.append(stored, fragment, moment)
 
     return await _change_attribute(request, change)
@@ -147,7 +153,9 @@ async def delete_attribute(request: web.Request) -> web.Response:
     entity_id, name = _named(request)
     context = await parts.context_by_id(call, entity_id)
     dataset, every = call.parameters.get("datasetId"), call.flag("deleteAll")
-    if dataset is not None:
+    if dataset == DEFAULT_INSTANCE:
+        dataset = None
+    elif dataset is not None:
         check_id(dataset, "datasetId")
 
     def change(stored: Stored, moment: datetime) -> Changes:
@@ -254,9 +262,10 @@ def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, A
     """
     if not isinstance(body, dict) or not body:
         raise BadRequestDataError(detail="the body must be a JSON object with members of the attribute")
-    kind = body.get("type", kind)
-    if kind not in VALUE_MEMBER:
-        raise BadRequestDataError(detail=f"{str(kind)[:100]} is no type of attribute")
+    given = body.get("type", kind)
+    if not isinstance(given, str) or given not in VALUE_MEMBER:
+        raise BadRequestDataError(detail=f"{str(given)[:100]} is no type of attribute")
+    kind = given
     if body.get("datasetId") == NULL:
         raise BadRequestDataError(detail="a datasetId cannot be removed by a null")
     holder = VALUE_MEMBER[kind]

@@ -19,8 +19,14 @@ from broker.embedded.geo import parse_geo
 from broker.embedded.history import SCOPE
 from broker.embedded.history_aggregates import aggregates
 from broker.embedded.links import page_links
+from broker.embedded.ordering import parse_order
 from broker.embedded.parts import PARTS
-from broker.embedded.problems import BadRequestDataError, InvalidRequestError, NotFoundError
+from broker.embedded.problems import (
+    BadRequestDataError,
+    InvalidRequestError,
+    NotFoundError,
+    NotSupportedError,
+)
 from broker.embedded.projection import attribute_names
 from broker.embedded.query import check_pattern, hops_of, parse_q, patterns_of
 from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
@@ -28,7 +34,6 @@ from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
 from broker.embedded.temporal_asked import OPTIONS, Asked, attribute_iri, read_asked
-from broker.embedded.temporal_order import parse_order
 from broker.embedded.temporal_query import (
     AGGREGATION_MEMBERS,
     MEMBERS,
@@ -42,34 +47,41 @@ from broker.embedded.temporal_representations import (
     instances_of,
     moment_text,
 )
-from broker.embedded.vocabulary import check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from broker.embedded.entities import Fragment, Instance
+    from broker.embedded.history import Name
+    from broker.embedded.history_aggregates import Period
     from broker.embedded.history_store import HistoryReader, Known, Selection
+    from broker.embedded.ordering import Order
     from broker.embedded.parts import Parts
     from broker.embedded.query import Query
-    from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_writing import TemporalWriter
     from broker.embedded.terms import Context
 
 PATH = "/ngsi-ld/v1/temporal/entities"
 _SHOWN = frozenset({"attrs", "pick", "omit", "datasetId", "lang", "options", "format"})
-_RETRIEVED = MEMBERS | AGGREGATION_MEMBERS | _SHOWN
+_JOINING = frozenset({"join", "joinLevel", "containedBy"})  # of current entities alone (5.7.3.4 and 5.7.4.4)
+_MAPPING = frozenset({"entityMap", "entityMapLifetime"})
+_RETRIEVED = MEMBERS | AGGREGATION_MEMBERS | _SHOWN | _JOINING | _MAPPING
 _QUERIED = _RETRIEVED | {
     "id", "type", "idPattern", "q", "georel", "geometry", "coordinates", "geoproperty", "limit", "offset",
-    "count", "orderBy", "scopeQ", "csf", "expandValues", "jsonKeys",
+    "count", "orderBy", "collation", "scopeQ", "csf", "expandValues", "jsonKeys", "splitEntities",
 }  # fmt: skip
-_POSTED_TEXTS = ("q", "scopeQ", "csf", "lang")
-_POSTED_LISTS = ("attrs", "pick", "omit", "datasetId", "expandValues", "jsonKeys")
+_POSTED_TEXTS = ("q", "scopeQ", "csf", "lang", "entityMapLifetime")
+_POSTED_LISTS = ("attrs", "pick", "omit", "datasetId")
+_POSTED_NAMES = ("expandValues", "jsonKeys")  # strings with commas (5.2.23), or arrays
+_POSTED_FLAGS = ("entityMap", "splitEntities")
 _POSTED = frozenset(
     {"@context", "type", "entities", "geoQ", "temporalQ", "aggrParams", "ordering"}
-    | {*_POSTED_TEXTS, *_POSTED_LISTS}
+    | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
 _MAX_OFFSET = 10**9
 
@@ -134,7 +146,9 @@ async def delete_attribute(request: web.Request) -> web.Response:
     entity_id, name = _named(request)
     context = await parts.context_by_id(call, entity_id)
     dataset, every = call.parameters.get("datasetId"), call.flag("deleteAll")
-    if dataset is not None:
+    if dataset == DEFAULT_INSTANCE:
+        dataset = None
+    elif dataset is not None:
         check_id(dataset, "datasetId")
     await temporal.writer.delete_attribute(
         call.tenant, entity_id, attribute_iri(name, context), dataset=dataset or "", every=every
@@ -152,22 +166,31 @@ async def patch_instance(request: web.Request) -> web.Response:
     context = await parts.context_by_id(call, entity_id)
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    body = call.body
-    if isinstance(body, dict) and isinstance(body.get(name), dict | list):
-        body = body[name]  # the fragment of an entity, with this attribute alone
-    if isinstance(body, list) and len(body) == 1:
-        body = body[0]
-    if isinstance(body, dict):
-        body = {member: value for member, value in body.items() if member != "@context"}
+    body = _instance_in(call.body, context.expand(name), context)
 
     def read(kind: str) -> Instance:
-        patch = read_patch(name, body, kind, context)
-        if "datasetId" in patch:
-            raise BadRequestDataError(detail="an instance keeps its datasetId")
-        return patch
+        return read_patch(name, body, kind, context)
 
     await temporal.writer.patch_instance(call.tenant, entity_id, context.expand(name), urn, read)
     return done(call)
+
+
+def _instance_in(body: Any, iri: str, context: Context) -> Any:
+    """Return the one instance in the fragment of an entity, or what is the instance itself.
+
+    Raises:
+        BadRequestDataError: the fragment is about another attribute.
+    """
+    if isinstance(body, dict):
+        body = {member: value for member, value in body.items() if member != "@context"}
+        own = [member for member in body if context.expand(member) == iri]
+        if own and isinstance(body[own[0]], dict | list):
+            body = body[own[0]]
+        elif body and not body.keys() & RESERVED_MEMBERS:
+            raise BadRequestDataError(
+                detail=f"the body is about {next(iter(body))[:100]}, the path about {iri}"
+            )
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
 
 
 async def delete_instance(request: web.Request) -> web.Response:
@@ -194,18 +217,24 @@ async def retrieve_entity(request: web.Request) -> web.Response:
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
     call = await read_call(request, options=OPTIONS, parameters=_RETRIEVED)
     entity_id = check_id(request.match_info["id"])
+    _check_elsewhere(call.parameters)
     window = parse_window(call.parameters)
     await parts.reader.check_tenant(call.tenant)
     known = await temporal.reader.entity(call.tenant, entity_id)
+    # a wrong request is one even where there is no such history
+    context = await parts.context(call, [] if known is None else known.types)
+    asked = read_asked(call, call.parameters, window, context)
     if known is None:
         raise NotFoundError(detail=f"there is no history of an entity {entity_id}")
-    context = await parts.context(call, known.types)
-    asked = read_asked(call, call.parameters, window, context)
     selection = await _selection(temporal, asked)
-    if selection.only is not None and asked.only != () and not selection.of(known.names):
-        raise NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
+    named = selection.only is not None and asked.view.pick is None
+    none = NotFoundError(detail=f"the history of {entity_id} has none of these attributes")
+    if named and not selection.of(known.names):
+        raise none
     most, headers = temporal.instances(call)
     shown, part = await _shown(temporal, [known], selection, asked, most)
+    if named and window == Window() and shown[0].keys() <= _OWN_MEMBERS:  # all there was of them is removed
+        raise none
     if not shown[0]:
         raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
     return answer(call, shown[0], context, status=206 if part else 200, headers=[*headers, *part])
@@ -216,8 +245,9 @@ async def query_entities(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     call = await read_call(request, options=OPTIONS | {"count"}, parameters=_QUERIED)
     given = call.parameters
+    _check_elsewhere(given)
     context = await parts.context(call, type_names(given.get("type", "")))
-    asked = read_asked(call, given, _required(given, given), context)
+    asked = read_asked(call, given, _required(given, given), context, query=True)
     which = Filter(
         ids=None if "id" not in given else tuple(check_id(item) for item in given["id"].split(",")),
         types=None if given.get("type") in {None, "*"} else parse_types(given["type"], context),
@@ -226,8 +256,7 @@ async def query_entities(request: web.Request) -> web.Response:
         geo=parse_geo(given, context),
     )
     check_breadth(replace(which, attributes=asked.only), given)
-    order = parse_order(given["orderBy"], context) if "orderBy" in given else ()
-    return await _answer_query(request, call, which, asked, order)
+    return await _answer_query(request, call, which, asked, _order(given, context))
 
 
 async def query_by_post(request: web.Request) -> web.Response:
@@ -249,8 +278,11 @@ async def query_by_post(request: web.Request) -> web.Response:
     only_known(temporal_q, MEMBERS | AGGREGATION_MEMBERS, "temporalQ")
     aggregation, ordering = _object(body, "aggrParams"), _object(body, "ordering")
     only_known(aggregation, AGGREGATION_MEMBERS, "aggrParams")
-    only_known(ordering, {"orderBy"}, "ordering of a temporal query")
-    context = await parts.contexts.resolve(parts.source(source_of(body, call), named_types(body)))
+    only_known(ordering, {"orderBy", "collation"}, "ordering of a temporal query")
+    if "aggrParams" in body and "aggrMethods" not in aggregation:
+        raise BadRequestDataError(detail="aggrParams needs aggrMethods")
+    source = parts.source(source_of(body, call), named_types(body))
+    context = parts.linked(call, await parts.contexts.resolve(source))
     geo = body.get("geoQ")
     if not isinstance(geo, dict | None) or not all(
         isinstance(body.get(name), str | None) for name in _POSTED_TEXTS
@@ -262,8 +294,17 @@ async def query_by_post(request: web.Request) -> web.Response:
         **call.parameters,
         **{name: body[name] for name in _POSTED_TEXTS if body.get(name) is not None},
         **{name: _joined(body[name], name) for name in _POSTED_LISTS if name in body},
+        **{
+            name: body[name] if isinstance(body[name], str) else _joined(body[name], name)
+            for name in _POSTED_NAMES
+            if name in body
+        },
+        **{name: _flag(body[name], name) for name in _POSTED_FLAGS if name in body},
+        **({"orderBy": _joined(ordering["orderBy"], "orderBy")} if "orderBy" in ordering else {}),
+        **({"collation": ordering["collation"]} if "collation" in ordering else {}),
     }
-    asked = read_asked(call, given, _required(temporal_q, given), context)
+    _check_elsewhere(given)
+    asked = read_asked(call, given, _required(temporal_q, given), context, query=True)
     found = typed_selectors(body.get("entities"), context)
     for selector in found:
         if selector.id_pattern is not None:
@@ -275,12 +316,13 @@ async def query_by_post(request: web.Request) -> web.Response:
         geo=None if geo is None else parse_geo(geo, context),
     )
     check_breadth(replace(which, attributes=asked.only), given)
-    order = parse_order(_joined(ordering["orderBy"], "orderBy"), context) if ordering else ()
-    return await _answer_query(request, call, which, asked, order)
+    if geo is not None and which.geo is None:
+        raise BadRequestDataError(detail="geoQ needs georel, geometry and coordinates")
+    return await _answer_query(request, call, which, asked, _order(given, context))
 
 
 async def _answer_query(
-    request: web.Request, call: Call, which: Filter, asked: Asked, order: tuple[OrderKey, ...] = ()
+    request: web.Request, call: Call, which: Filter, asked: Asked, order: Order | None
 ) -> web.Response:
     """Run a query and answer with a page of it."""
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
@@ -294,8 +336,10 @@ async def _answer_query(
         await parts.reader.check_pattern(pattern)
     await parts.reader.check_tenant(call.tenant)
     selection = await _selection(temporal, asked)
-    # where no attribute is to be shown at all, any of them makes an entity one that is found
-    tested = await temporal.reader.selection() if asked.only == () else selection
+    # what is left out of the answer, or any attribute where none is to be shown, makes an entity one that is
+    # found all the same
+    named = tuple(iri for iri in asked.only or () if iri != SCOPE)
+    tested = await temporal.reader.selection(only=named or None, datasets=asked.datasets)
     page = await temporal.reader.query(
         call.tenant, which, asked.view.window, tested, limit=limit, offset=offset, count=count, order=order
     )
@@ -329,11 +373,13 @@ async def _shown(
         periods = [period for period in periods if names[period.name][0] != SCOPE]
         for period in periods:
             by_entity[period.entity].append(period)
+        if asked.query and asked.only is not None:
+            _check_eligible(periods, names)
         attributes = {number: aggregates_of(found, names) for number, found in by_entity.items()}
         moments = [period.start for period in periods]
     else:
         rows, whole = await temporal.reader.instances(entities, window, selection, most=most)
-        for row in rows:
+        for row in [*await temporal.reader.scopes_at_first(entities, window, selection), *rows]:
             by_entity[row["entity"]].append(row)
         present = {} if whole else await temporal.reader.present(entities, window, selection)
         attributes = {
@@ -343,6 +389,19 @@ async def _shown(
         moments = [row["moment"] for row in rows]
     shown = [entity_of(each, view, attributes.get(each.number, {})) for each in entities]
     return shown, [] if whole else [("Content-Range", _content_range(window, moments))]
+
+
+def _check_eligible(periods: Sequence[Period], names: Mapping[int, Name]) -> None:
+    """See that each attribute that a query names has values that a method of it can be applied to (5.7.4.4).
+
+    Raises:
+        InvalidRequestError: one has none.
+    """
+    found = {names[period.name][0]: False for period in periods}
+    found |= {names[period.name][0]: True for period in periods if period.values}
+    for iri, eligible in found.items():
+        if not eligible:
+            raise InvalidRequestError(detail=f"none of aggrMethods can be applied to the values of {iri}")
 
 
 def _content_range(window: Window, moments: Sequence[datetime]) -> str:
@@ -371,6 +430,42 @@ def _joined(value: Any, name: str) -> str:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
         raise BadRequestDataError(detail=f"{name} is an array of names that is not empty")
     return ",".join(value)
+
+
+def _flag(value: Any, name: str) -> str:
+    if not isinstance(value, bool):
+        raise BadRequestDataError(detail=f"{name} is true or false")
+    return str(value).lower()
+
+
+def _check_elsewhere(given: Mapping[str, Any]) -> None:
+    """See that a request asks for nothing that histories have not.
+
+    Raises:
+        BadRequestDataError: it is about linked entities, or a parameter is wrong.
+        NotSupportedError: it asks for an EntityMap.
+    """
+    joining = sorted(given.keys() & _JOINING)
+    if joining:
+        raise BadRequestDataError(
+            detail=f"a history follows no relationships, and {joining[0]} is about them"
+        )
+    for name in _POSTED_FLAGS:
+        if given.get(name, "false") not in {"true", "false"}:
+            raise BadRequestDataError(detail=f"{name} is true or false, not {given[name][:100]!r}")
+    if given.get("entityMap", "false") != "false":
+        raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
+
+
+def _order(given: Mapping[str, Any], context: Context) -> Order | None:
+    """Read in which order entities are wanted, which is never that of distances (5.7.4.4)."""
+    if any(";dist-" in each for each in given.get("orderBy", "").split(",")):
+        raise BadRequestDataError(detail="a query of history has no order by distance")
+    if not isinstance(given.get("collation", ""), str):
+        raise BadRequestDataError(detail="collation is a language tag")
+    if "collation" in given and "orderBy" not in given:
+        parse_order({"orderBy": "id", **given}, context)  # whether there can be such a collation
+    return parse_order(given, context)
 
 
 def _required(temporal_q: Mapping[str, Any], given: Mapping[str, Any]) -> Window:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -99,6 +100,7 @@ class Contexts:
         self._policy = policy
         self._compiled: Cache[bytes, _Entry] = Cache(_ROOM)
         self._documents: Cache[str, tuple[float, Mapping[str, Any]]] = Cache(_ROOM)
+        self._lent: Cache[str, Mapping[str, Any]] = Cache(_ROOM)
         self._failed: dict[str, tuple[float, BadRequestDataError | ContextNotAvailableError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -151,6 +153,18 @@ class Contexts:
                 self._uses.pop(next(iter(self._uses)))
             found = self._uses[key] = Use(created_at=datetime.now(UTC))
         return found
+
+    def lend(self, source: Any) -> str:
+        """Serve an @context that came inside a query for some time, and return its id (clause 6.3.6)."""
+        document = {"@context": source}
+        body = orjson.dumps(document)
+        context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body.decode()))
+        self._lent.put(context_id, document, len(body))
+        return context_id
+
+    def lent(self, context_id: str) -> Mapping[str, Any] | None:
+        """Return the document of an @context that is lent; None if there is none of this id."""
+        return self._lent.get(context_id)
 
     def cached(self) -> dict[str, Use]:
         """Return the URLs of the documents that are kept to be used again, and how they were used."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from broker.embedded.geometry import GeometryError, read_geometry
+from broker.embedded.geometry import GeometryError, is_plain_point, read_geometry
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
@@ -66,7 +66,10 @@ _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
 _PROOF = "ngsildproof"
+_NULL_AS_TEXT = frozenset({"JsonProperty", "GeoProperty"})  # the one may hold any text, the other none
 _QUOTED_NULL = orjson.dumps(NULL)
+# what stands for the null in the place of a map of languages and of a list (clause 4.5.0)
+_NULLS = ({"@none": NULL}, [NULL], [{"object": NULL}])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -93,7 +96,8 @@ class Reading:
     Attributes:
         context: the request's @context.
         nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
-        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4).
+        merge: whether it may do so inside a Property's value too, as a merge alone allows (clause 5.5.4);
+            an attribute may come without its value then, which is there already.
         simplified: whether the body is in simplified (keyValues) form.
         temporal: whether an attribute is an array of its instances over time (clause 4.5.7).
     """
@@ -131,12 +135,14 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
         raise BadRequestDataError(detail=f"an entity may have no more than {MAX_ATTRIBUTES} attributes")
     fragment = Fragment()
     attributes, expand = fragment.attributes, how.context.expand
+    ordinary = not how.simplified and not how.temporal
     for name, value in body.items():
         if name not in _NO_ATTRIBUTES:
             iri = expand(_checked_name(name))
             if iri in attributes:
                 raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
-            attributes[iri] = read_attribute(name, value, how)
+            plain = _read_plain(value) if ordinary and type(value) is dict else None
+            attributes[iri] = read_attribute(name, value, how) if plain is None else [plain]
             if iri in PLACES:
                 _check_place(name, attributes[iri])
         else:
@@ -148,6 +154,8 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
     """Read a member of an entity that is no attribute."""
     if name in {"id", "@id"}:
         fragment.id = check_id(value)
+        if value == NULL:
+            raise BadRequestDataError(detail=f"an entity's id is never {NULL}")
     elif name == "scope" and how.temporal:
         fragment.scopes, fragment.scope_instances = _read_scopes_in_time(value)
     elif name in {"type", "@type"}:
@@ -163,7 +171,12 @@ def _read_own(fragment: Fragment, name: str, value: Any, how: Reading) -> None:
 
 
 def _check_place(name: str, instances: list[Instance]) -> None:
-    if any(instance["type"] != "GeoProperty" and not is_null(instance) for instance in instances):
+    if any(
+        instance["type"] != "GeoProperty"
+        and not is_null(instance)
+        and VALUE_MEMBER[instance["type"]] in instance
+        for instance in instances
+    ):
         raise BadRequestDataError(detail=f"{name} is a GeoProperty and nothing else")
 
 
@@ -190,7 +203,7 @@ def read_types(value: Any, context: Context) -> list[str]:
 
 
 def _type_name(name: Any) -> str:
-    if isinstance(name, str) and name in _NO_ATTRIBUTES:
+    if isinstance(name, str) and (name in _NO_ATTRIBUTES or name == NULL):
         raise BadRequestDataError(detail=f"{name} is no type: the word has a meaning of its own in NGSI-LD")
     return _begun(check_name(name, "an entity's type"), "an entity's type")
 
@@ -239,7 +252,10 @@ def _read_scopes_in_time(value: Any) -> tuple[list[str] | None, list[Instance]]:
             raise BadRequestDataError(
                 detail="a scope over time is a Property with value and observedAt, and no other member"
             )
-        instance: Instance = {"type": "Property", "value": read_scopes(item.get("value"))}
+        scopes = read_scopes(item.get("value"), nulls="deletedAt" in item)
+        instance: Instance = {"type": "Property", "value": scopes}
+        if not scopes:
+            instance.update(_deletion("scope", item))
         if "observedAt" in item:
             if not isinstance(item["observedAt"], str):
                 raise BadRequestDataError(detail="observedAt of the scope must be a string")
@@ -260,6 +276,8 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
         )
     if how.temporal and depth == 1:
         return _read_temporal(name, given, how)
+    if how.simplified:  # a list is a value here
+        return _read_simplified(name, given, how, depth)
     if isinstance(given, list) and given and all(_is_instance(item) for item in given):
         if len(given) > MAX_INSTANCES:
             raise BadRequestDataError(detail=f"the attribute {name} has more than {MAX_INSTANCES} instances")
@@ -269,6 +287,20 @@ def read_attribute(name: str, given: Any, how: Reading, depth: int = 1) -> list[
             raise BadRequestDataError(detail=f"two instances of the attribute {name} have the same datasetId")
         return instances
     return [_read_instance(name, given, how, depth)]
+
+
+def _read_simplified(name: str, given: Any, how: Reading, depth: int) -> list[Instance]:
+    """Read a value, or the values of several instances, by their datasetId (clause 4.5.4)."""
+    datasets = given.get("dataset") if isinstance(given, dict) and len(given) == 1 else None
+    if not datasets or not isinstance(datasets, dict):
+        return [_read_instance(name, given, how, depth)]
+    if not all(dataset == DEFAULT_INSTANCE or is_uri(dataset) for dataset in datasets):
+        return [_read_instance(name, given, how, depth)]
+    instances = []
+    for dataset, value in datasets.items():
+        instance = _read_instance(name, value, how, depth)
+        instances.append(instance if dataset == DEFAULT_INSTANCE else {**instance, "datasetId": dataset})
+    return instances
 
 
 def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
@@ -282,7 +314,20 @@ def _read_temporal(name: str, given: Any, how: Reading) -> list[Instance]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has more than {MAX_TEMPORAL_INSTANCES} instances in one request"
         )
-    return [_read_instance(name, item, how, 1) for item in instances]
+    read = [_read_instance(name, item, how, 1) for item in instances]
+    for item, instance in zip(instances, read, strict=True):
+        if is_null(instance):
+            instance.update(_deletion(name, item))
+    return read
+
+
+def _deletion(name: str, item: dict[str, Any]) -> Instance:
+    """Return since when an attribute or the scope was deleted, if its instance says so (clause 4.5.7)."""
+    if "deletedAt" not in item:
+        return {}
+    if not isinstance(item["deletedAt"], str):
+        raise BadRequestDataError(detail=f"deletedAt of {name} must be a string")
+    return {"deletedAt": check_instant(item["deletedAt"])}
 
 
 def is_null(instance: Instance) -> bool:
@@ -290,7 +335,7 @@ def is_null(instance: Instance) -> bool:
     value = instance.get(VALUE_MEMBER[instance["type"]])
     if isinstance(value, str):
         return value == NULL
-    return isinstance(value, _NESTED) and value in ({"@none": NULL}, [NULL])
+    return isinstance(value, _NESTED) and value in _NULLS
 
 
 @lru_cache(maxsize=10_000)
@@ -334,15 +379,17 @@ def _kind(given: dict[str, Any]) -> str | None:
 
 
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
-    if type(given) is dict and not how.simplified and (measured := _read_measurement(given)) is not None:
-        return measured
+    if type(given) is dict and not how.simplified and (plain := _read_plain(given)) is not None:
+        return plain
     if given is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
     holder = VALUE_MEMBER[kind]
-    if holder not in members:
+    instance: Instance = {"type": kind}
+    if holder in members:
+        instance[holder] = _read_value(name, kind, members[holder], how)
+    elif not how.merge:
         raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
-    instance: Instance = {"type": kind, holder: _read_value(name, kind, members[holder], how)}
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
@@ -357,18 +404,20 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     return instance
 
 
-def _read_measurement(given: dict[str, Any]) -> Instance | None:
-    """Read what sensors send most: a number, perhaps with its unit and time; None: it is something else.
+def _read_plain(given: dict[str, Any]) -> Instance | None:
+    """Read what sensors send most: a number, perhaps with its unit and time, or a point; None: it is none.
 
     It says nothing that the longer way would not, which every other attribute takes.
     """
-    value = given.get("value")
-    if type(value) not in _NUMBERS or given.get("type") != "Property" or not _MEASUREMENT.issuperset(given):
+    value, kind = given.get("value"), given.get("type")
+    if kind == "GeoProperty" and len(given) == 2 and is_plain_point(value):  # noqa: PLR2004 - type and value
+        return {"type": kind, "value": value}
+    if type(value) not in _NUMBERS or kind != "Property" or not _MEASUREMENT.issuperset(given):
         return None
     instance: Instance = {"type": "Property", "value": value}
     if "unitCode" in given:
         unit = instance["unitCode"] = given["unitCode"]
-        if type(unit) is not str:
+        if type(unit) is not str or unit == NULL:
             return None
     if "observedAt" in given:
         at = given["observedAt"]
@@ -395,7 +444,9 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
         raise BadRequestDataError(
             detail=f"the attribute {name} has the type {kind[:100]}, which is no type of attribute"
         )
-    if kind is None and OPTIONAL_MEMBERS & given.keys():
+    if kind is None and not how.simplified and OPTIONAL_MEMBERS & given.keys():
+        if how.merge:  # what it has already is merged with these
+            return given, "Property"
         raise BadRequestDataError(detail=f"the attribute {name} has no value")
     return {"value": given}, "Property"
 
@@ -409,7 +460,7 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
         return value
     if value is None:
         raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
-    if isinstance(value, (str, dict)) and value in (NULL, {"@none": NULL}):
+    if value == NULL or (isinstance(value, _NESTED) and value in _NULLS):
         if not how.nulls and not how.temporal:  # over time it tells of what was deleted (clause 4.5.7)
             raise BadRequestDataError(
                 detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
@@ -418,9 +469,9 @@ def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
     if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
         raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
     if (
-        kind == "Property"
-        and not how.merge
+        not how.merge
         and isinstance(value, _NESTED)
+        and kind not in _NULL_AS_TEXT
         and _QUOTED_NULL in orjson.dumps(value)
     ):
         raise BadRequestDataError(
@@ -437,8 +488,10 @@ def _read_member(name: str, kind: str, member: str, value: Any, how: Reading) ->
         if member == "objectType" and isinstance(value, list):
             return [how.context.expand(check_name(item, "an objectType")) for item in value]
         raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
-    if value == NULL and how.nulls:
-        return value
+    if value == NULL and (member == "datasetId" or not how.temporal):  # clauses 5.5.4 and 5.5.8
+        if how.nulls and member != "datasetId":
+            return value
+        raise BadRequestDataError(detail=f"{member} of the attribute {name} cannot be {NULL} here")
     if member in {"observedAt", "expiresAt"}:
         return check_instant(value)
     if member == "datasetId":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.embedded.geo import GeoQuery
+    from broker.embedded.geometry import Geometry
     from broker.embedded.query import Path, Query
     from broker.embedded.scopes import ScopeQuery
     from broker.embedded.selection import Selection
@@ -103,12 +104,14 @@ def condition(which: Filter, parameters: Parameters) -> str:
 def _any_attribute(names: tuple[str, ...], parameters: Parameters) -> str:
     """One of these attributes is there and has not expired (clause 4.22)."""
     given = f"{parameters.add(list(names))}::text[]"
-    until = "ngsild.as_instant(i.node -> 'expiresAt')"
-    lasting = (
-        f"EXISTS (SELECT FROM unnest({given}) AS n(name), ngsild.instances(e.doc, n.name) AS i(node)"
-        f" WHERE NOT i.node ? 'expiresAt' OR {until} > now())"
-    )
-    return f"(e.doc ?| {given} AND (e.due_at IS NULL OR e.due_at > now() OR {lasting}))"
+    instances = "ngsild.instances(e.doc, n.name) AS i(node)"
+    found = f"EXISTS (SELECT FROM unnest({given}) AS n(name), {instances} WHERE {lasting('i.node')})"
+    return f"(e.doc ?| {given} AND (e.due_at IS NULL OR e.due_at > now() OR {found}))"
+
+
+def lasting(node: str) -> str:
+    """Return the condition that an attribute's instance has not expired, swept up or not (clause 4.22)."""
+    return f"(NOT {node} ? 'expiresAt' OR ngsild.as_instant({node} -> 'expiresAt') > now())"
 
 
 def _types(selection: Selection, parameters: Parameters) -> str:
@@ -140,8 +143,11 @@ def box_sql(geo: GeoQuery, parameters: Parameters) -> str:
     return f"e.extent && box(point({west}::float8, {south}::float8), point({east}::float8, {north}::float8))"
 
 
-# to the last digit, which the operators of PostgreSQL's own geometry are not
-IS_POINT = "((e.extent[0])[0] = (e.extent[1])[0] AND (e.extent[0])[1] = (e.extent[1])[1])"
+# its location is a point (to the last digit, which PostgreSQL's own operators do not see) that is still there
+IS_POINT = (
+    "((e.extent[0])[0] = (e.extent[1])[0] AND (e.extent[0])[1] = (e.extent[1])[1]"
+    " AND (e.due_at IS NULL OR e.due_at > now()))"
+)
 
 
 def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:
@@ -151,17 +157,22 @@ def near_sql(geo: GeoQuery | None, parameters: Parameters) -> str | None:
     """
     if geo is None or geo.relation != "near" or geo.attribute != LOCATION or not geo.reference.is_point:
         return None
-    x, y = (f"{parameters.add(part)}::float8" for part in geo.reference.points[0])
+    metres = metres_sql(geo.reference, parameters)
+    parts = [f"{metres} >= {parameters.add(geo.low)}::float8"]
+    if math.isfinite(geo.high):
+        parts.append(f"{metres} <= {parameters.add(geo.high)}::float8")
+    return f"({' AND '.join(parts)})"
+
+
+def metres_sql(reference: Geometry, parameters: Parameters) -> str:
+    """Return how far a location that is a point is from another point: a great circle, as in geometry.py."""
+    x, y = (f"{parameters.add(part)}::float8" for part in reference.points[0])
     at_x, at_y = "(e.extent[0])[0]", "(e.extent[0])[1]"
     chord = (
         f"sin(radians({at_y} - {y}) / 2) ^ 2"
         f" + cos(radians({y})) * cos(radians({at_y})) * sin(radians({at_x} - {x}) / 2) ^ 2"
     )
-    metres = f"2 * {EARTH_RADIUS}::float8 * asin(LEAST(1.0, sqrt({chord})))"
-    parts = [f"{metres} >= {parameters.add(geo.low)}::float8"]
-    if math.isfinite(geo.high):
-        parts.append(f"{metres} <= {parameters.add(geo.high)}::float8")
-    return f"({' AND '.join(parts)})"
+    return f"2 * {EARTH_RADIUS}::float8 * asin(LEAST(1.0, sqrt({chord})))"
 
 
 def _query(query: Query, parameters: Parameters) -> str:
@@ -218,7 +229,8 @@ def compares_scalar(query: Compare) -> bool:
 
 def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
     """Return a comparison with an attribute's one value; `exact` decides where it has none such."""
-    scalar = f"ngsild.scalar(e.doc, {parameters.add(query.path.attributes[0])}::text)"
+    attribute = f"{parameters.add(query.path.attributes[0])}::text"
+    scalar = f"ngsild.scalar(e.doc, {attribute})"
 
     def bound(literal: Literal) -> str:
         return f"{parameters.add(orjson.dumps(literal.value).decode())}::jsonb"
@@ -234,7 +246,9 @@ def _by_scalar(query: Compare, exact: str, parameters: Parameters) -> str:
         elif "<" in query.operator:
             term += f" AND jsonb_typeof({scalar}) = 'number'"
         terms.append(term)
-    return f"({' OR '.join(f'({term})' for term in terms)} OR ({scalar} = '[]' AND {exact}))"
+    any_of = " OR ".join(f"({term})" for term in terms)
+    # an index is of those alone that have the attribute
+    return f"(e.doc ? {attribute} AND ({any_of} OR ({scalar} = '[]' AND {exact})))"
 
 
 def _rough(query: Compare) -> str | None:
@@ -298,6 +312,7 @@ def target_of(path: Path, parameters: Parameters) -> Target:
         ]
         alive = f"(l{step}.expires_at IS NULL OR l{step}.expires_at > now())"
         conditions.append(f"l{step}.tenant = e.tenant AND l{step}.id = o{step}.id AND {alive}")
+        conditions.append(lasting(f"r{step}.node"))
         if hop.types:
             conditions.append(f"l{step}.types && {parameters.add(list(hop.types))}::text[]")
         holder = f"l{step}.doc"
@@ -306,9 +321,8 @@ def target_of(path: Path, parameters: Parameters) -> Target:
         root = parameters.instances if holder == "e.doc" else None
         found = f"ngsild.instances({holder}, {name})" if root is None else root(name)
         sources.append(f"{found} AS i{step}(node)")
-        if holder == "e.doc" and root is None:  # what has expired is not there, swept up or not (clause 4.22)
-            until = f"ngsild.as_instant(i{step}.node -> 'expiresAt')"
-            conditions.append(f"(NOT i{step}.node ? 'expiresAt' OR {until} > now())")
+        if parameters.instances is None:
+            conditions.append(lasting(f"i{step}.node"))
         holder = f"i{step}.node"
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:

@@ -90,9 +90,7 @@ def parse_geo(given: Mapping[str, Any], context: Names) -> GeoQuery | None:
     """
     parts = {name: given[name] for name in ("georel", "geometry", "coordinates") if name in given}
     if not parts:
-        if "geoproperty" in given:
-            raise BadRequestDataError(detail="geoproperty needs georel, geometry and coordinates beside it")
-        return None
+        return None  # a geoproperty alone is ignored (table 6.4.3.2-1)
     for name in ("georel", "geometry", "coordinates"):
         if name not in parts:
             raise BadRequestDataError(detail=f"a geographical query needs {name}")
@@ -118,6 +116,18 @@ def extent(attributes: Attributes) -> Box | None:
         return None
     west, south, east, north = zip(*boxes, strict=True)
     return (min(west), min(south), max(east), max(north))
+
+
+def moved(before: Attributes, after: Attributes) -> bool:
+    """Say whether an entity lies elsewhere than it did, or is of another extent."""
+    old, new = before.get(LOCATION, []), after.get(LOCATION, [])
+    if len(old) == len(new) and all(map(_same_place, old, new)):
+        return False
+    return extent(before) != extent(after)
+
+
+def _same_place(one: Instance, other: Instance) -> bool:
+    return one is other or (one["type"] == other["type"] and one.get("value") == other.get("value"))
 
 
 def _relation(text: Any) -> tuple[str, float, float]:

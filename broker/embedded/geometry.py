@@ -112,6 +112,16 @@ def read_geometry(value: Any) -> Geometry:
     return Geometry(points=points, lines=lines, polygons=polygons, box=box)
 
 
+def is_plain_point(value: Any) -> bool:
+    """Say whether it is a GeoJSON point on the globe that says no more than where it lies."""
+    if type(value) is not dict or len(value) != 2 or value.get("type") != "Point":  # noqa: PLR2004 - as said
+        return False
+    match value.get("coordinates"):
+        case [float(longitude), float(latitude)]:
+            return -180 <= longitude <= 180 and -90 <= latitude <= 90  # noqa: PLR2004 - degrees
+    return False
+
+
 def box_of(value: Any) -> Box:
     """Return the box around a GeoJSON geometry that was read before."""
     if value["type"] == "Point":
@@ -181,6 +191,28 @@ def intersects(first: Geometry, second: Geometry) -> bool:
 
 
 def within(inner: Geometry, outer: Geometry) -> bool:
+    """Say whether no part of the inner geometry is outside the outer one, and some is not on its border.
+
+    So has the standard that clause 4.10 refers to, OGC's Simple Feature Access.
+    """
+    if not _covered(inner, outer):
+        return False
+    if inner.dimension == outer.dimension:
+        return True
+    if outer.dimension == 1:
+        return not _ends(outer).issuperset(inner.points)
+    edges = outer.segments()
+    probes = [position for piece in inner.segments() for position in _probes(piece, edges)]
+    return any(_strictly_inside(outer, position) for position in (*inner.vertices(), *probes))
+
+
+def _ends(lines: Geometry) -> set[Position]:
+    """Return the border of lines: where an odd number of them ends."""
+    ends = [end for line in lines.lines for end in (line[0], line[-1])]
+    return {end for end in ends if ends.count(end) % 2}
+
+
+def _covered(inner: Geometry, outer: Geometry) -> bool:
     """Say whether no part of the inner geometry is outside the outer one."""
     if inner.dimension > outer.dimension:
         return False
@@ -196,7 +228,7 @@ def within(inner: Geometry, outer: Geometry) -> bool:
 
 def overlaps(first: Geometry, second: Geometry) -> bool:
     """Say whether they share a part of their own dimension and neither lies within the other."""
-    if first.dimension != second.dimension or within(first, second) or within(second, first):
+    if first.dimension != second.dimension or _covered(first, second) or _covered(second, first):
         return False
     if first.dimension == 0:
         return intersects(first, second)
@@ -211,7 +243,7 @@ def overlaps(first: Geometry, second: Geometry) -> bool:
 
 def equals(first: Geometry, second: Geometry) -> bool:
     """Say whether they cover the same positions."""
-    return first.dimension == second.dimension and within(first, second) and within(second, first)
+    return first.dimension == second.dimension and _covered(first, second) and _covered(second, first)
 
 
 def covers(geometry: Geometry, position: Position) -> bool:

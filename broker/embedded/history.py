@@ -58,8 +58,7 @@ class Row(NamedTuple):
     doc: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """What is compared with, of an entity that is about to change."""
 
     types: list[str]
@@ -67,8 +66,7 @@ class Before:
     attributes: Attributes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What one step adds to the history of one entity.
 
     Attributes:
@@ -93,7 +91,7 @@ def before_of(stored: Stored | None) -> Before | None:
     """Keep what an entity is before a step; steps replace lists, they do not change them."""
     if stored is None:
         return None
-    return Before(types=stored.types, scopes=stored.scopes, attributes=dict(stored.attributes))
+    return Before(stored.types, stored.scopes, stored.attributes.copy())
 
 
 def entry_of(before: Before | None, after: Stored, changes: Changes, moment: datetime) -> Entry:
@@ -101,12 +99,15 @@ def entry_of(before: Before | None, after: Stored, changes: Changes, moment: dat
     known: Mapping[str, list[Instance]] = {} if before is None else before.attributes
     rows: list[Row] = []
     news = before is None or before.types != after.types or before.scopes != after.scopes
+    now = after.attributes
     for iri in dict.fromkeys((*changes.created, *changes.updated, *changes.deleted)):
-        old, new = known.get(iri, ()), after.attributes.get(iri, ())
-        if len(old) == len(new) == 1 and old[0].get("datasetId") == new[0].get("datasetId"):
-            if old[0] is not new[0] and not _unchanged(old[0], new[0]):
-                rows.append(row_of(iri, new[0], moment))
-            continue
+        old, new = known.get(iri, ()), now.get(iri, ())
+        if len(old) == len(new) == 1:
+            was, is_ = old[0], new[0]
+            if was.get("datasetId") == is_.get("datasetId"):
+                if was is not is_ and not _unchanged(was, is_):
+                    rows.append(row_of(iri, is_, moment))
+                continue
         datasets = {instance.get("datasetId"): instance for instance in old}
         for instance in new:
             same = datasets.pop(instance.get("datasetId"), None)
@@ -119,7 +120,7 @@ def entry_of(before: Before | None, after: Stored, changes: Changes, moment: dat
     scopes_before = None if before is None else before.scopes
     if (after.scopes or None) != (scopes_before or None):
         rows.append(scope_row(after.scopes, moment))
-    return Entry(entity=after, news=news, rows=rows)
+    return Entry(after, news, rows)
 
 
 def deletion_of(entity: Stored, moment: datetime) -> Entry:
@@ -157,11 +158,11 @@ def scope_row(scopes: Sequence[str] | None, moment: datetime) -> Row:
 
 def content(instance: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return an instance's JSON without times and datasetId, and the 64 bits that stand for it."""
-    kept = {
-        member: _bare(value) if ":" in member else value
-        for member, value in instance.items()
-        if member not in _APART
-    }
+    kept = dict(instance)
+    for member in _APART:
+        kept.pop(member, None)
+    if not RESERVED_MEMBERS.issuperset(kept):
+        kept = {member: _bare(value) if ":" in member else value for member, value in kept.items()}
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     return raw, int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
 

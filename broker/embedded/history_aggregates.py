@@ -12,6 +12,7 @@ from broker.embedded.filters import Parameters
 from broker.embedded.history_store import reading, selected, time_of, within
 from broker.embedded.problems import TooComplexQueryError
 from broker.embedded.temporal_query import later
+from broker.embedded.vocabulary import NGSI_LD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,18 +26,20 @@ if TYPE_CHECKING:
 
 _SECONDS = 20.0
 _MAX_MONTHS = 12_000  # boundaries of periods whose length differs
-# of the numbers and texts in a period; what a method cannot be applied to gives NULL
+# of the numbers, the sizes of arrays and the texts in a period (table 4.5.19.1-1); what a method cannot
+# be applied to gives NULL
 _METHODS = {
     "totalCount": "count(*)",
     "distinctCount": "count(DISTINCT s.value)",
     "sum": "sum(s.number)",
     "avg": "avg(s.number)",
-    "stddev": "stddev_pop(s.number)",
-    "sumsq": "sum(s.number * s.number)",
+    "stddev": "stddev_pop(s.number) FILTER (WHERE NOT s.is_array)",
+    "sumsq": "sum(s.number * s.number) FILTER (WHERE NOT s.is_array)",
     "min": "COALESCE(to_jsonb(min(s.number)), to_jsonb(min(s.content)))",
     "max": "COALESCE(to_jsonb(max(s.number)), to_jsonb(max(s.content)))",
 }
 _JSON = frozenset({"min", "max"})
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d{1,6})?Z"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,12 +124,19 @@ def _statement(
 ) -> str:
     """Return the query for every period of every attribute; `start` is where an instance's begins."""
     calculated = ", ".join(f'{_METHODS[method]} AS "{method}"' for method in aggregation.methods)
+    clock = "NULL::interval"
+    if "avg" in aggregation.methods:  # that of times of day is one too (table 4.5.19.1-2)
+        calculated += """, (time '00:00' + avg(s.clock))::text || 'Z' AS clock"""
+        clock = f"""CASE WHEN p.whole ->> '@type' IN ('Time', '{NGSI_LD}Time')
+                AND ngsild.as_text(v.value) ~ {parameters.add(f"^{_CLOCK}$")}
+            THEN replace(rtrim(ngsild.as_text(v.value), 'Z'), ',', '.')::time::interval END"""
     descending = "" if window.last is None else "DESC"
     return f"""
         SELECT s.entity, s.name, s.start, max(s.kind) AS kind, {calculated}
         FROM (
             SELECT i.entity, i.name, {start} AS start, i.doc ->> 'type' AS kind, v.value,
                 CASE i.doc ->> 'type' WHEN 'Property' THEN ngsild.as_number(v.value) END AS number,
+                jsonb_typeof(v.value) = 'array' AS is_array, {clock} AS clock,
                 CASE i.doc ->> 'type' WHEN 'Property' THEN ngsild.as_text(v.value) END COLLATE "C" AS content
             FROM ngsild.history_entities AS e CROSS JOIN LATERAL unnest(e.names) AS n(number)
             JOIN ngsild.history AS i ON i.entity = e.number AND i.name = n.number
@@ -181,6 +191,12 @@ def _end(start: datetime, last: datetime, starts: Sequence[datetime], aggregatio
 
 def _period(row: asyncpg.Record, end: datetime, aggregation: Aggregation) -> Period:
     values = {method: row[method] for method in aggregation.methods if row[method] is not None}
+    if "avg" in aggregation.methods and "avg" not in values and row["clock"] is not None:
+        values = {
+            method: row["clock"] if method == "avg" else values[method]
+            for method in aggregation.methods
+            if method == "avg" or method in values
+        }
     return Period(
         entity=row["entity"], name=row["name"], kind=row["kind"], start=row["start"], end=end, values=values
     )

@@ -18,10 +18,10 @@ import orjson
 
 from broker.embedded.filters import Filter, Parameters, condition, scopes_sql
 from broker.embedded.history import SCOPE, SQL
+from broker.embedded.ordering import order_sql, values_sql
 from broker.embedded.problems import TooComplexQueryError
 from broker.embedded.query import paths_of
-from broker.embedded.store import answered
-from broker.embedded.temporal_order import order_sql
+from broker.embedded.store import answered, collation_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from broker.embedded.geo import GeoQuery
     from broker.embedded.history import Name
+    from broker.embedded.ordering import Order
     from broker.embedded.query import Path
     from broker.embedded.scopes import ScopeQuery
-    from broker.embedded.temporal_order import OrderKey
     from broker.embedded.temporal_query import Window
     from store.postgres import Connection, Pool
 
@@ -179,12 +179,12 @@ class HistoryReader:
         limit: int,
         offset: int,
         count: bool,
-        order: tuple[OrderKey, ...] = (),
+        order: Order | None = None,
     ) -> Found:
         """Read a page of the entities that a filter selects and that have an instance in the window.
 
         Raises:
-            BadRequestDataError: a pattern is no regular expression.
+            BadRequestDataError: a pattern is no regular expression, or there is no such collation.
             TooComplexQueryError: the answer took too long.
         """
         members = _members([] if which.q is None else paths_of(which.q))
@@ -209,23 +209,26 @@ class HistoryReader:
                 total = await connection.fetchval(statement, *parameters.values, timeout=_SECONDS)
             if limit == 0:
                 return Found(entities=[], total=total, more=False)
-            sorting = order_sql(order, parameters)
+            sorting = await _sorting(connection, order)
             page = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
             statement = f"SELECT {_COLUMNS} FROM {source} WHERE {where} ORDER BY {sorting} {page}"  # noqa: S608 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         return Found(entities=[_known(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
     async def _decided(
-        self, geo: GeoQuery, source: str, order: tuple[OrderKey, ...], parameters: Parameters
+        self, geo: GeoQuery, source: str, order: Order | None, parameters: Parameters
     ) -> list[asyncpg.Record]:
         """Decide outside SQL which entities lie as asked, at any time in the window."""
         attribute = parameters.add(geo.attribute)
-        statement = f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} ORDER BY {order_sql(order, parameters)}"  # noqa: S608, E501 - SQL of our own alone
 
         def decide(rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
             return [row for row in rows if row["instances"] and geo.matched(orjson.loads(row["instances"]))]
 
         async with reading(self.pool) as connection:
+            sorting = await _sorting(connection, order)
+            statement = (
+                f"SELECT {_COLUMNS}, e.doc -> {attribute}::text AS instances FROM {source} ORDER BY {sorting}"  # noqa: S608 - SQL of our own alone
+            )
             rows = await connection.fetch(statement, *parameters.values, timeout=_SECONDS)
         return decide(rows) if len(rows) < _IN_THREAD else await asyncio.to_thread(decide, rows)
 
@@ -258,6 +261,30 @@ class HistoryReader:
         if len(kept) > self._ties:
             raise TooComplexQueryError(detail="too many instances are of one moment; ask for fewer entities")
         return kept, len(kept) == len(rows)
+
+    async def scopes_at_first(
+        self, entities: Sequence[Known], window: Window, selection: Selection
+    ) -> list[asyncpg.Record]:
+        """Read the scopes that entities had been given before a window began, if those are asked for.
+
+        They are shown beside those within it (annex C.5.16).
+        """
+        if window.scopes is None or window.begins is None or window.time != "observedAt":
+            return []
+        numbers = selection.of(await self._numbers([SCOPE], None))
+        if not numbers:
+            return []
+        parameters = Parameters([entity.number for entity in entities], numbers, window.begins)
+        matches = scopes_sql(window.scopes, "jsonb_array_elements_text(i.doc -> 'value')", parameters)
+        statement = f"""
+            SELECT i.* FROM (
+                SELECT DISTINCT ON (i.entity) i.*, i.at AS moment FROM ngsild.history AS i
+                WHERE i.entity = ANY($1::bigint[]) AND i.name = ANY($2::integer[]) AND i.at < $3::timestamptz
+                ORDER BY i.entity, i.at DESC
+            ) AS i WHERE NOT i.deleted AND {matches}
+        """  # noqa: S608 - SQL of our own alone
+        async with reading(self.pool) as connection:
+            return list(await connection.fetch(statement, *parameters.values, timeout=_SECONDS))
 
     async def present(
         self, entities: Sequence[Known], window: Window, selection: Selection
@@ -340,7 +367,9 @@ def within(window: Window, parameters: Parameters, *, timeless: bool = False) ->
     if window.scopes is not None:
         parts.append(_had_scope(window.scopes, parameters))
     bounds = " AND ".join(parts)
-    return f"({bounds} OR NOT (i.observed OR i.deleted))" if timeless else bounds
+    if timeless and window.time not in {"createdAt", "modifiedAt"}:  # which every instance has
+        return f"({bounds} OR NOT (i.observed OR i.deleted))"
+    return bounds
 
 
 def _had_scope(scopes: ScopeQuery, parameters: Parameters) -> str:
@@ -378,15 +407,15 @@ def _has_instance(window: Window, selection: Selection, parameters: Parameters) 
     )"""  # noqa: S608 - SQL of our own alone
 
 
-def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[OrderKey, ...]) -> str:
+def _source(which: Filter, window: Window, parameters: Parameters, order: Order | None) -> str:
     """Return what stands for `ngsild.entities AS e` in a query of history.
 
     Its `doc` has every instance in the window of the attributes whose places are compared, or that
     decide the order, the newest first. Its `extent` is the world: places are compared one by one.
     """
-    paths = [key.path for key in order if key.path is not None]
+    paths = [] if order is None else [key.path for key in order.keys if key.path is not None]
     asked = sorted({path.attributes[0] for path in paths} | _places_of(which))
-    document = "NULL::jsonb"
+    document, values = "NULL::jsonb", "" if order is None else values_sql(order, parameters)
     if asked:
         wanted = f"m.attribute = ANY({parameters.add(asked)}::text[])"
         found = _of_attribute("h", window, _members(paths), parameters, wanted)
@@ -397,10 +426,17 @@ def _source(which: Filter, window: Window, parameters: Parameters, order: tuple[
             ) AS a
         )"""  # noqa: S608 - SQL of our own alone
     return f"""(
-        SELECT h.*, d.doc, box(point(-180, -90), point(180, 90)) AS extent
+        SELECT h.*, NULL::timestamptz AS expires_at, d.doc, box(point(-180, -90), point(180, 90)) AS extent
         FROM ngsild.history_entities AS h CROSS JOIN LATERAL (SELECT {document} AS doc OFFSET 0) AS d
         WHERE h.tenant = $1
-    ) AS e"""  # noqa: S608 - as above
+    ) AS e{values}"""  # noqa: S608 - as above
+
+
+async def _sorting(connection: Connection, order: Order | None) -> str:
+    """Return what comes after ORDER BY; an attribute stands for the last of its values in the window."""
+    if order is None:
+        return "e.id"
+    return order_sql(order, await collation_of(connection, order))
 
 
 def _of_attribute(

@@ -20,7 +20,11 @@ def is_expired(instance: Instance, moment: datetime) -> bool:
 
 def is_transient(stored: Stored) -> bool:
     """Say whether any of an entity's attributes ever expires."""
-    return any("expiresAt" in each for instances in stored.attributes.values() for each in instances)
+    for instances in stored.attributes.values():
+        for each in instances:
+            if "expiresAt" in each:
+                return True
+    return False
 
 
 def due_at(stored: Stored) -> datetime | None:

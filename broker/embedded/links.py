@@ -48,6 +48,8 @@ def page_links(
     path: str, parameters: Mapping[str, str], *, limit: int, offset: int, more: bool, media: str
 ) -> list[str]:
     """Return the Link headers to the next and the previous page, where there are such."""
+    if limit == 0:
+        return []  # nothing but the number is asked for (clause 4.13)
     targets = []
     if more:
         targets.append(("next", offset + limit))

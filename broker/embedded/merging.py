@@ -10,6 +10,7 @@ standard has it; who must not let that happen asks first.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_in
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from broker.embedded.entities import is_null
 from broker.embedded.lifetimes import instant, is_expired
 from broker.embedded.problems import BadRequestDataError, NotFoundError
-from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER, is_uri
+from broker.embedded.vocabulary import GEOMETRIES, NULL, RESERVED_MEMBERS, UNITLESS, VALUE_MEMBER, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -148,7 +149,7 @@ def update(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
     Earlier versions of the standard left attributes alone that the entity did not have.
     """
     changes = Changes()
-    for iri, instances in fragment.attributes.items():
+    for iri, instances in settled(fragment).attributes.items():
         _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
     _add_types(stored, fragment, changes)
     if fragment.scopes is not None:
@@ -182,19 +183,23 @@ def merge(stored: Stored, fragment: Fragment, moment: datetime, common: Common |
     """Merge member by member, as a JSON merge patch does (clause 5.6.17).
 
     Raises:
-        BadRequestDataError: a simplified value does not fit the attribute that is there.
+        BadRequestDataError: a simplified value does not fit the attribute that is there, or one that is
+            not there has none; nothing is changed then.
     """
     changes = Changes()
-    stamp = timestamp(moment)
+    merged: dict[str, list[Instance]] = {}
     for iri, instances in fragment.attributes.items():
-        merged = []
         for instance in instances:
             before = _by_dataset(stored.attributes.get(iri, [])).get(instance.get("datasetId"))
-            if before is not None and common is not None and not is_null(instance):
+            if is_null(instance):
+                if before is not None:  # what is not there need not go (RFC 7396)
+                    merged.setdefault(iri, []).append(instance)
+                continue
+            if before is not None and common is not None:
                 instance = _fitted(iri, before, instance, common)  # noqa: PLW2901 - the same, better known
-            same = before is not None and before["type"] == instance["type"] and not is_null(instance)
-            merged.append(_merged(before, instance) if before is not None and same else instance)
-        _put(stored, iri, merged, changes, stamp, overwrite=True)
+            merged.setdefault(iri, []).append(_merged(iri, before, instance))
+    for iri, instances in merged.items():
+        _put(stored, iri, instances, changes, timestamp(moment), overwrite=True)
     _add_types(stored, fragment, changes)
     if fragment.scopes is not None:
         stored.scopes = fragment.scopes or None
@@ -221,8 +226,7 @@ def patch_attribute(stored: Stored, iri: str, patch: Instance, moment: datetime)
     changes = Changes()
     if VALUE_MEMBER[kind] in patch and is_null({**patch, "type": kind}):
         return delete_attribute(stored, iri, moment, dataset=patch.get("datasetId"))
-    members = {member: value for member, value in {**before, **patch}.items() if value != NULL}
-    _put(stored, iri, [members], changes, timestamp(moment), overwrite=True)
+    _put(stored, iri, [_settled({**before, **patch})], changes, timestamp(moment), overwrite=True)
     stored.modified_at = moment
     return changes
 
@@ -306,7 +310,7 @@ def _put(
     """Put instances in the place of those with the same datasetId, or beside the others."""
     before = stored.attributes.get(iri, [])
     if overwrite and _alone(instances) and (not before or _alone(before)) and not is_null(instances[0]):
-        _stamp(instances, stamp, {None: before[0]} if before else None)
+        _stamp_one(instances[0], stamp, before[0] if before else None)
         (changes.updated if before else changes.created).append(iri)
         stored.attributes[iri] = instances
         return
@@ -349,25 +353,39 @@ def _fitted(iri: str, before: Instance, given: Instance, common: Common) -> Inst
     elif (
         common.simplified
         and given["type"] == "Property"
-        and before["type"] in {"Relationship", "ListProperty"}
+        and before["type"] in {"Relationship", "ListProperty", "ListRelationship"}
     ):
         uris = value if isinstance(value, list) else [value]
-        if not (isinstance(value, list) if before["type"] == "ListProperty" else all(map(is_uri, uris))):
+        listed = isinstance(value, list) or before["type"] == "Relationship"
+        if not listed or not (before["type"] == "ListProperty" or all(map(is_uri, uris))):
             raise BadRequestDataError(detail=f"{iri} is a {before['type']}, which the value does not fit")
         del fitted["value"]
         fitted |= {"type": before["type"], VALUE_MEMBER[before["type"]]: value}
     return fitted
 
 
-def _merged(before: Instance, patch: Instance) -> Instance:
-    merged: dict[str, Any] = dict(before)
-    for member, value in patch.items():
+def _merged(name: str, before: Instance | None, patch: Instance) -> Instance:
+    """Merge one instance, and the attributes that it has, member by member."""
+    kind = patch["type"]
+    if VALUE_MEMBER[kind] not in patch:
+        if before is None or kind not in {before["type"], "Property"}:
+            raise BadRequestDataError(detail=f"the attribute {name} has no value")
+        kind = before["type"]
+        if "unitCode" in patch and kind in UNITLESS:
+            raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have unitCode")
+    merged: dict[str, Any] = dict(before) if before is not None and before["type"] == kind else {}
+    for member, value in {**patch, "type": kind}.items():
         if value == NULL:
             merged.pop(member, None)
         elif ":" in member and member not in RESERVED_MEMBERS:
-            merged.pop(member, None)
-            if not any(is_null(instance) for instance in value):
-                merged[member] = value
+            known = _by_dataset(merged.pop(member, []))
+            for each in value:
+                dataset = each.get("datasetId")
+                inner = known.pop(dataset, None)
+                if not is_null(each):
+                    known[dataset] = _merged(member, inner, each)
+            if known:
+                merged[member] = list(known.values())
         else:
             merged[member] = _merged_value(merged.get(member), value)
     return merged
@@ -375,9 +393,9 @@ def _merged(before: Instance, patch: Instance) -> Instance:
 
 def _merged_value(before: Any, patch: Any) -> Any:
     """Merge JSON objects as RFC 7396 does, with NGSI-LD's null; a geometry is replaced whole."""
-    if not (isinstance(before, dict) and isinstance(patch, dict)) or "coordinates" in patch:
+    if not isinstance(patch, dict) or ("coordinates" in patch and str(patch.get("type")) in GEOMETRIES):
         return patch
-    merged = dict(before)
+    merged = dict(before) if isinstance(before, dict) else {}
     for key, value in patch.items():
         if value in (None, NULL):
             merged.pop(key, None)
@@ -386,16 +404,42 @@ def _merged_value(before: Any, patch: Any) -> Any:
     return merged
 
 
+def settled(fragment: Fragment) -> Fragment:
+    """Return a fragment, of whose attributes none has a member that is to be deleted (clause 5.5.8)."""
+    attributes = {
+        iri: [each if is_null(each) else _settled(each) for each in instances]
+        for iri, instances in fragment.attributes.items()
+    }
+    return replace_in(fragment, attributes=attributes)
+
+
+def _settled(instance: Instance) -> Instance:
+    left = {}
+    for member, value in instance.items():
+        if value == NULL:
+            continue
+        if ":" in member and member not in RESERVED_MEMBERS:
+            inner = [_settled(each) for each in value if not is_null(each)]
+            if inner:
+                left[member] = inner
+        else:
+            left[member] = value
+    return left
+
+
 def _stamp(instances: list[Instance], stamp: str, known: dict[str | None, Instance] | None = None) -> None:
     for instance in instances:
-        before = known.get(instance.get("datasetId")) if known else None
-        instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
-        instance["modifiedAt"] = stamp
-        if RESERVED_MEMBERS.issuperset(instance):  # it has no attributes of its own, as is the ordinary case
-            continue
-        for member, nested in instance.items():
-            if member not in RESERVED_MEMBERS:
-                _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
+        _stamp_one(instance, stamp, known.get(instance.get("datasetId")) if known else None)
+
+
+def _stamp_one(instance: Instance, stamp: str, before: Instance | None) -> None:
+    instance["createdAt"] = before.get("createdAt", stamp) if before else stamp
+    instance["modifiedAt"] = stamp
+    if RESERVED_MEMBERS.issuperset(instance):  # it has no attributes of its own, as is the ordinary case
+        return
+    for member, nested in instance.items():
+        if member not in RESERVED_MEMBERS:
+            _stamp(nested, stamp, _by_dataset(before.get(member, [])) if before else None)
 
 
 def _alone(instances: list[Instance]) -> bool:

@@ -3,23 +3,26 @@
 """In which order a query returns entities (CIM 009 v1.9.1, clause 4.23): `type,level;desc`.
 
 Values of different types are in the order of clause 4.23.2; what is missing comes last, whichever
-the direction. An attribute with several instances counts by the first.
+the direction. An attribute with several instances counts by the first that has not expired.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from string import ascii_lowercase, ascii_uppercase
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from broker.embedded import geometry
+from broker.embedded.filters import IS_POINT, lasting, metres_sql
 from broker.embedded.geo import read_reference
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
+from broker.embedded.vocabulary import LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +36,34 @@ PARAMETERS = frozenset({"orderBy", "collation", "orderFrom", "orderGeometry"})
 DEFAULT_COLLATION = "und"
 
 _MAX_KEYS = 10
-_LANGUAGE_TAG = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8}){0,12}")
+_LONGEST_TAG = 100
+# language, script, region, variants, extensions, private use (RFC 5646, 2.1)
+_LANGUAGE_TAG = re.compile(
+    r"([a-z]{2,3})(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
+    r"(?:-u((?:-[a-z0-9]{2,8})+))?(-[a-tv-wy-z0-9](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?",
+    re.IGNORECASE,
+)
 _TEXTS = {"id": "e.id", "type": "e.types[1]", "scope": "e.scopes[1]"}
 _MOMENTS = {"createdAt": "e.created_at", "modifiedAt": "e.modified_at", "expiresAt": "e.expires_at"}
 _DIRECTIONS = frozenset({"", "asc", "desc", "dist-asc", "dist-desc"})
+
+Collation: TypeAlias = tuple[str, ...]
+"""SQL to order texts by, the first before the next, each with {} for the text."""
+
+# what stands in for ICU: letters, then their marks, then small ones before great ones
+_LETTERS = ascii_lowercase + ascii_uppercase
+_FOLDED = (
+    'ngsild.sort_key({}) COLLATE "C"',
+    'lower({} COLLATE "pg_unicode_fast") COLLATE "C"',
+    f"translate({{}}, '{_LETTERS}', '{_LETTERS.swapcase()}') COLLATE \"C\"",
+)
+_PHONEBOOK = (
+    'replace(replace(replace(lower(normalize({}, NFC) COLLATE "pg_unicode_fast"),'
+    " 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue')"
+)
+_LEVELS = frozenset({"level1", "level2", "level3", "level4", "identic"})
+_AS_ROOT = frozenset({"und", "de", "en", "fr", "ga", "id", "it", "lb", "ms", "nl", "pt", "sw"})
+"""Languages in which letters have the order that the root collation of CLDR gives them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +101,14 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
     Raises:
         BadRequestDataError: it breaks the grammar, or lacks a place that distances start at.
     """
+    collation = given.get("collation", DEFAULT_COLLATION)
+    if len(collation) > _LONGEST_TAG or _LANGUAGE_TAG.fullmatch(collation) is None:
+        raise BadRequestDataError(
+            detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
+        )
+    reference = None
+    if "orderFrom" in given:
+        reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
     text = given.get("orderBy")
     if text is None:
         return None
@@ -81,53 +116,72 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
     if len(parts) > _MAX_KEYS:
         raise BadRequestDataError(detail=f"orderBy names at most {_MAX_KEYS} members")
     keys = tuple(_key(each, context) for each in parts)
-    reference = None
-    if any(key.by_distance for key in keys):
-        if "orderFrom" not in given:
-            raise BadRequestDataError(
-                detail="an order by distance needs orderFrom, the coordinates to start at"
-            )
-        reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
-    collation = given.get("collation", DEFAULT_COLLATION)
-    if _LANGUAGE_TAG.fullmatch(collation) is None:
-        raise BadRequestDataError(
-            detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
-        )
+    if reference is None and any(key.by_distance for key in keys):
+        raise BadRequestDataError(detail="an order by distance needs orderFrom, the coordinates to start at")
     return Order(keys=keys, collation=collation, reference=reference)
 
 
-def order_sql(order: Order, collation: str | None, parameters: Parameters) -> str:
-    """Return what comes after ORDER BY for `ngsild.entities AS e`; ids decide between equals.
+def without_icu(tag: str) -> Collation | None:
+    """Return what stands in for a collation of ICU that PostgreSQL does not have; None where nothing does."""
+    found = _LANGUAGE_TAG.fullmatch(tag.lower())
+    if found is None or found.group(1) not in _AS_ROOT:
+        return None
+    words = (found.group(7) or "").split("-")[1:]
+    asked = dict(zip(words[::2], words[1::2], strict=False))
+    kind, level = asked.pop("co", "standard"), asked.pop("ks", "level3")
+    phonebook = kind == "phonebk" and found.group(1) == "de"
+    if asked or not (phonebook or kind == "standard") or level not in _LEVELS:
+        return None
+    return (_FOLDED[0].format(_PHONEBOOK), *_FOLDED[1:]) if phonebook else _FOLDED
 
-    Args:
-        order: without distances.
-        collation: the name of a collation of ICU that PostgreSQL has, quoted; None: it has none at all.
-        parameters: the statement's.
-    """
-    terms = [term for key in order.keys for term in key_sql(key, collation, parameters)]
+
+def values_sql(order: Order, parameters: Parameters) -> str:
+    """Return what is joined to `ngsild.entities AS e`: what each key looks at, looked up once for all."""
+    return "".join(
+        f" CROSS JOIN LATERAL ({_value(key, parameters)}) AS key{number}"
+        for number, key in enumerate(order.keys)
+        if key.member is None
+    )
+
+
+def order_sql(order: Order, collation: Collation) -> str:
+    """Return what comes after ORDER BY, of an order without distances; ids decide between equals."""
+    terms = [term for number, key in enumerate(order.keys) for term in key_sql(number, key, collation)]
     return ", ".join([*terms, "e.id"])
 
 
-def key_sql(key: OrderKey, collation: str | None, parameters: Parameters) -> list[str]:
-    """Return the ORDER BY terms for one key."""
+def key_sql(number: int, key: OrderKey, collation: Collation) -> list[str]:
+    """Return the ORDER BY terms for one key.
+
+    Args:
+        number: which key of the order it is.
+        key: the key.
+        collation: how texts are ordered.
+    """
     direction = "DESC NULLS LAST" if key.descending else "ASC NULLS LAST"
     if key.member is not None and key.member in _TEXTS:
         return [f"{each} {direction}" for each in _text(_TEXTS[key.member], collation)]
     if key.member is not None:
         return [f"{_MOMENTS[key.member]} {direction}"]
-    value = _value(key, parameters)
+    value, text = f"key{number}.value", f"key{number}.text"
     return [
         f"({value} IS NULL)",
         f"ngsild.order_rank({value}) {direction}",
-        f"ngsild.as_instant({value}) {direction}",
-        *(f"{each} {direction}" for each in _text(f"ngsild.as_text({value})", collation)),
+        f"CASE WHEN {text} IS NOT NULL THEN ngsild.as_instant({value}) END {direction}",
+        *(f"{each} {direction}" for each in _text(text, collation)),
         f"{value} {direction}",
     ]
 
 
-def instances_sql(key: OrderKey, parameters: Parameters) -> str:
-    """Return the instances of the attribute that a distance is measured to."""
-    return "NULL" if key.path is None else f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+def distance_sql(key: OrderKey, order: Order, parameters: Parameters) -> tuple[str, str]:
+    """Return a distance in metres, NULL where SQL cannot say; and the instances to measure there."""
+    if key.path is None:
+        return "NULL::float8", "NULL::jsonb"
+    instances = f"e.doc -> {parameters.add(key.path.attributes[0])}::text"
+    if key.path.attributes[0] != LOCATION or order.reference is None or not order.reference.is_point:
+        return "NULL::float8", instances
+    metres = metres_sql(order.reference, parameters)
+    return f"CASE WHEN {IS_POINT} THEN {metres} END", f"CASE WHEN {IS_POINT} THEN NULL ELSE {instances} END"
 
 
 def distance(raw: str | None, reference: Geometry) -> float | None:
@@ -158,22 +212,29 @@ def _key(text: str, context: Names) -> OrderKey:
     return OrderKey(member=None, path=parsed.path, descending=descending, by_distance=by_distance)
 
 
-def _text(expression: str, collation: str | None) -> list[str]:
-    if collation is not None:
-        return [f"{expression} COLLATE {collation}"]
-    return [f'ngsild.sort_key({expression}) COLLATE "C"', f'{expression} COLLATE "C"']
+def _text(expression: str, collation: Collation) -> list[str]:
+    return [each.format(expression) for each in collation]
 
 
 def _value(key: OrderKey, parameters: Parameters) -> str:
+    """Return a query of one value, and of its text if it is one; OFFSET 0 has each step taken once."""
     if key.path is None:
-        return "NULL::jsonb"
+        return "SELECT NULL::jsonb AS value, NULL::text AS text"
     path, node = key.path, "e.doc"
     for attribute in path.attributes:
-        node = f"({node} -> {parameters.add(attribute)}::text -> 0)"
+        name = f"{parameters.add(attribute)}::text"
+        first = f"(e.doc -> {name} -> 0)"
+        instances = f"ngsild.instances({node}, {name}) WITH ORDINALITY AS i(node, number)"
+        still = f"(SELECT i.node FROM {instances} WHERE {lasting('i.node')} ORDER BY i.number LIMIT 1)"  # noqa: S608 - SQL of our own alone
+        node = (
+            f"(CASE WHEN {first} ? 'expiresAt' THEN {still} ELSE {first} END)" if node == "e.doc" else still
+        )
     keys = f"{parameters.add(list(path.keys))}::text[]" if path.keys else "NULL"
     if path.member is None:
-        value = f"ngsild.target({node}, {keys})"
+        value = f"ngsild.target(n.node, {keys})"
     else:
-        value = f"({node} -> {parameters.add(path.member)}::text)"
+        value = f"(n.node -> {parameters.add(path.member)}::text)"
         value = f"({value} #> {keys})" if path.keys else value
-    return f"COALESCE({value} -> '@value', {value})"
+    found = f"SELECT {value} AS found FROM (SELECT {node} AS node OFFSET 0) AS n OFFSET 0"  # noqa: S608 - as above
+    plain = f"SELECT COALESCE(f.found -> '@value', f.found) AS value FROM ({found}) AS f OFFSET 0"  # noqa: S608 - as above
+    return f"SELECT p.value, ngsild.as_text(p.value) AS text FROM ({plain}) AS p OFFSET 0"  # noqa: S608 - as above

@@ -56,12 +56,18 @@ class Parts:
             context.path = await self.keep_context("", context.source)
         return context
 
+    def linked(self, call: Call, context: Context) -> Context:
+        """See that a Link header can name a query's @context, also one that stood in the query's body."""
+        if call.declared is not None and context.url is None and context.source is not None:
+            context.path = f"{CONTEXTS_PATH}/{self.contexts.lend(context.source)}"
+        return context
+
     async def keep_context(self, tenant: str, source: Any) -> str:
         """Keep an @context that has no URL of its own, and return the path that it is served at (5.13.1)."""
         body = orjson.dumps({"@context": source}).decode()
         context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant} {body}"))
         await self.pool.execute(SQL["keep_context"], context_id, tenant, body)
-        return f"/ngsi-ld/v1/jsonldContexts/{context_id}"
+        return f"{CONTEXTS_PATH}/{context_id}"
 
     def source(self, declared: Any, types: Iterable[object]) -> Any:
         """Return the declared @context, or the default one for the types where none is declared."""
@@ -80,4 +86,5 @@ class Parts:
         return await self.context(call, types)
 
 
+CONTEXTS_PATH = "/ngsi-ld/v1/jsonldContexts"
 PARTS = web.AppKey("parts", Parts)

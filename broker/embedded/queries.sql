@@ -93,37 +93,39 @@ FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS p(pattern, content, numbe
 ORDER BY p.number
 
 -- name: list_types
--- Every type with how many entities have it and the attributes they have.
-SELECT type, count(DISTINCT e.id) AS entities, array_agg(DISTINCT a.name ORDER BY a.name)
-    FILTER (WHERE a.name IS NOT NULL) AS attributes
-FROM ngsild.entities AS e
-CROSS JOIN LATERAL unnest(e.types) AS type
-LEFT JOIN LATERAL jsonb_object_keys(e.doc) AS a(name) ON true
-WHERE e.tenant = $1 AND ($2::text IS NULL OR e.types @> ARRAY[$2::text])
-GROUP BY type
-ORDER BY type
+-- What types entities have, together; what has expired is not there.
+SELECT DISTINCT e.types FROM ngsild.entities AS e
+WHERE e.tenant = $1 AND (e.expires_at IS NULL OR e.expires_at > now())
 
--- name: attributes_of_type
--- The attributes that entities of a type have, with the kinds of attribute they are.
-SELECT a.key AS name, array_agg(DISTINCT i.instance ->> 'type') AS kinds
-FROM ngsild.entities AS e
-CROSS JOIN LATERAL jsonb_each(e.doc) AS a
-CROSS JOIN LATERAL jsonb_array_elements(a.value) AS i(instance)
-WHERE e.tenant = $1 AND e.types @> ARRAY[$2::text]
-GROUP BY a.key
-ORDER BY a.key
+-- name: count_type
+-- How many entities have a type; what has expired is not there.
+SELECT count(*) FROM ngsild.entities AS e
+WHERE e.tenant = $1 AND e.types @> ARRAY[$2::text] AND (e.expires_at IS NULL OR e.expires_at > now())
 
--- name: list_attributes
--- Every attribute, with how often it occurs, the kinds of attribute it is, and the types that have it.
-SELECT a.key AS name, count(DISTINCT e.id) AS entities,
-    array_agg(DISTINCT i.instance ->> 'type') AS kinds, array_agg(DISTINCT type ORDER BY type) AS types
-FROM ngsild.entities AS e
-CROSS JOIN LATERAL unnest(e.types) AS type
-CROSS JOIN LATERAL jsonb_each(e.doc) AS a
-CROSS JOIN LATERAL jsonb_array_elements(a.value) AS i(instance)
-WHERE e.tenant = $1 AND ($2::text IS NULL OR (e.doc ? $2::text AND a.key = $2::text))
-GROUP BY a.key
-ORDER BY a.key
+-- name: list_shapes
+-- The shapes that entities have, of which there are few, and how many have each: all entities, or those of a type,
+-- or those with an attribute. A shape is types, names of attributes, of each how many instances it has, and the
+-- instances' kinds; what has expired is not there.
+SELECT types, names, sizes, kinds, count(*) AS entities
+FROM (
+    SELECT e.types, ARRAY(SELECT jsonb_object_keys(d.doc)) AS names,
+        jsonb_path_query_array(d.doc, '$.*.size()') AS sizes, jsonb_path_query_array(d.doc, '$.*[*].type') AS kinds
+    FROM ngsild.entities AS e
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN e.due_at IS NULL THEN e.doc ELSE (
+            SELECT jsonb_object_agg(a.key, i.lasting)
+            FROM jsonb_each(e.doc) AS a
+            CROSS JOIN LATERAL (
+                SELECT jsonb_agg(n.instance) AS lasting FROM jsonb_array_elements(a.value) AS n(instance)
+                WHERE NOT n.instance ? 'expiresAt' OR ngsild.as_instant(n.instance -> 'expiresAt') > now()
+            ) AS i
+            WHERE i.lasting IS NOT NULL
+        ) END AS doc
+    ) AS d
+    WHERE e.tenant = $1 AND ($2::text IS NULL OR e.types @> ARRAY[$2::text])
+        AND ($3::text IS NULL OR e.doc ? $3::text) AND (e.expires_at IS NULL OR e.expires_at > now())
+) AS shapes
+GROUP BY types, names, sizes, kinds
 
 -- name: add_subscription
 -- Add a subscription; returns nothing where the id is taken.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import orjson
@@ -383,8 +383,14 @@ def _bare(text: str) -> str | float | int | bool | datetime:
             return datetime.fromisoformat(text.replace(",", "."))
         except ValueError as error:
             raise BadRequestDataError(detail=f"in q, {text} is no point in time: {error}") from error
-    if _DATE_OR_TIME.fullmatch(text) or is_uri(text):
+    if _DATE_OR_TIME.fullmatch(text):
+        try:
+            (date if text[4] == "-" else time).fromisoformat(text.replace(",", "."))
+        except ValueError as error:
+            raise BadRequestDataError(detail=f"in q, {text} is no date or time: {error}") from error
         return text  # dates and times of one form are in order as texts are
+    if is_uri(text):
+        return text
     raise BadRequestDataError(detail=f"in q, a text stands in double quotes: {text[:100]!r}")
 
 

@@ -116,9 +116,6 @@ def _targets(entity: Stored, path: Path) -> Iterator[tuple[Any, Any]]:
         yield text, text
         return
     nodes: list[Any] = _instances(entity.attributes, path.attributes[0])
-    if any("expiresAt" in node for node in nodes):  # what has expired is not there (clause 4.22)
-        moment = now()
-        nodes = [node for node in nodes if not is_expired(node, moment)]
     for attribute in path.attributes[1:]:
         nodes = [instance for node in nodes for instance in _instances(node, attribute)]
     for node in nodes:
@@ -130,7 +127,12 @@ def _targets(entity: Stored, path: Path) -> Iterator[tuple[Any, Any]]:
 
 def _instances(node: Mapping[str, Any], attribute: str) -> list[Any]:
     found = node.get(attribute)
-    return found if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return []
+    if any("expiresAt" in instance for instance in found):  # what has expired is not there (clause 4.22)
+        moment = now()
+        return [instance for instance in found if not is_expired(instance, moment)]
+    return found
 
 
 def _payload(node: Mapping[str, Any], keys: tuple[str, ...]) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from broker.embedded.language import choose_language
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import brief_timestamp, now, timestamp
-from broker.embedded.vocabulary import LOCATION, VALUE_MEMBER
+from broker.embedded.vocabulary import LOCATION, RESERVED_MEMBERS, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,12 +105,13 @@ def shown_attributes(entity: Stored, view: View) -> dict[str, list[Instance]]:
 
 def show(entity: Stored, view: View) -> dict[str, Any]:
     """Return an entity as a client reads it, without its @context."""
-    context = view.context
+    compact = view.context.compact
+    everything = view.pick is None and view.omit is None
     shown: dict[str, Any] = {}
-    if view.shows("id"):
+    if everything or view.shows("id"):
         shown["id"] = entity.id
-    if view.shows("type"):
-        types = [context.compact(iri) for iri in entity.types]
+    if everything or view.shows("type"):
+        types = [compact(iri) for iri in entity.types]
         shown["type"] = types[0] if len(types) == 1 else types
     if entity.scopes and view.shows("scope"):
         shown["scope"] = entity.scopes[0] if len(entity.scopes) == 1 else entity.scopes
@@ -120,7 +121,6 @@ def show(entity: Stored, view: View) -> dict[str, Any]:
         for member, moment in (("createdAt", entity.created_at), ("modifiedAt", entity.modified_at)):
             if view.shows(member):
                 shown[member] = timestamp(moment)
-    compact = context.compact
     for iri, instances in shown_attributes(entity, view).items():
         shown[compact(iri)] = _attribute(iri, instances, view)
     return shown
@@ -182,14 +182,16 @@ def _attribute(iri: str, instances: list[Instance], view: View) -> Any:
         }
     if len(instances) == 1:
         return _instance(iri, instances[0], view)
-    return [_instance(iri, instance, view) for instance in instances]
+    return [_instance(iri, instance, view, alone=False) for instance in instances]
 
 
 def _value(instance: Instance, view: View) -> Any:
     kind = instance["type"]
     value = instance[VALUE_MEMBER[kind]]
     if kind == "ListRelationship":  # each an object of its own, but in the concise form (clause 4.5.22)
-        return [{"object": target} for target in targets(instance)]
+        return (
+            targets(instance) if view.form == "concise" else [{"object": each} for each in targets(instance)]
+        )
     return _compacted(value, view) if kind == "VocabProperty" else value
 
 
@@ -207,13 +209,17 @@ def _simplified(iri: str, instance: Instance, view: View) -> Any:
     return value if kind in _BARE else {VALUE_MEMBER[kind]: value}
 
 
-def _instance(iri: str, instance: Instance, view: View) -> Any:
-    if instance.keys() <= _AS_STORED and (view.joined is None or "object" not in instance):
-        shown = instance.copy()
-        if not view.system:
-            for member in _SYSTEM:
-                shown.pop(member, None)
-        return _concise(shown) if view.form == "concise" else shown
+def _instance(iri: str, instance: Instance, view: View, *, alone: bool = True) -> Any:
+    if not instance.keys() <= _AS_STORED or (view.joined is not None and "object" in instance):
+        return _member_by_member(iri, instance, view, alone=alone)
+    shown = instance.copy()
+    if not view.system:
+        for member in _SYSTEM:
+            shown.pop(member, None)
+    return _concise(shown, alone=alone) if view.form == "concise" else shown
+
+
+def _member_by_member(iri: str, instance: Instance, view: View, *, alone: bool) -> Any:
     kind = instance["type"]
     shown = {"type": kind, VALUE_MEMBER[kind]: _value(instance, view)}
     if kind == "LanguageProperty" and view.languages is not None:
@@ -223,8 +229,8 @@ def _instance(iri: str, instance: Instance, view: View) -> Any:
     for member, value in instance.items():
         if member in _MEMBERS:
             shown[member] = value
-        elif ":" in member:
-            shown[view.context.compact(member)] = _attribute(member, value, replace_joined(view))
+        elif ":" in member and (lasting := _lasting(value)):
+            shown[view.context.compact(member)] = _attribute(member, lasting, replace_joined(view))
         elif member in _TERMS:
             shown[member] = _compacted(value, view)
     if view.system:
@@ -234,7 +240,15 @@ def _instance(iri: str, instance: Instance, view: View) -> Any:
     linked = _linked(iri, instance, view)
     if linked is not None:
         shown["entity" if kind == "Relationship" else "entityList"] = linked
-    return _concise(shown) if view.form == "concise" else shown
+    return _concise(shown, alone=alone) if view.form == "concise" else shown
+
+
+def _lasting(instances: list[Instance]) -> list[Instance]:
+    """Return the instances of an attribute's attribute that have not expired (clause 4.22)."""
+    if not any("expiresAt" in each for each in instances):
+        return instances
+    moment = now()
+    return [each for each in instances if not is_expired(each, moment)]
 
 
 def replace_joined(view: View) -> View:
@@ -263,12 +277,17 @@ def _compacted(value: Any, view: View) -> Any:
     return view.context.compact(value)
 
 
-def _concise(shown: dict[str, Any]) -> Any:
-    """Leave out the type, and all but the value where there is nothing else (clause 4.5.1.3)."""
+def _concise(shown: dict[str, Any], *, alone: bool) -> Any:
+    """Leave out the type, and all but the value where there is nothing else (clause 4.5.2.3).
+
+    One of several instances is an object with its value, and so is what could be taken for one.
+    """
     kind = shown.pop("type")
-    if len(shown) == 1 and kind in {"Property", "GeoProperty"}:
+    if alone and len(shown) == 1 and kind in {"Property", "GeoProperty"}:
         value = shown["value"]
-        # a plain object could be taken for an attribute's members, so it stays inside "value"
-        if kind == "GeoProperty" or not isinstance(value, dict | list):
+        items = value if isinstance(value, list) else (value,)
+        if kind == "GeoProperty" or not any(
+            isinstance(item, dict) and not RESERVED_MEMBERS.isdisjoint(item) for item in items
+        ):
             return value
     return shown

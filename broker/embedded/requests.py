@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
 from broker.embedded.contexts import as_json_ld, simplified
 from broker.embedded.links import context_link, context_of
@@ -37,7 +38,6 @@ ENTITY_MEDIA = (JSON, JSON_LD, GEO_JSON)
 MAX_BATCH = 1000
 
 _TENANT = re.compile(r"[A-Za-z0-9_\-.~:]{1,128}")
-_CONFORMANCE = "ngsi-ld=1.9"  # what an answer conforms to, whichever version would be preferred (6.3.6)
 _EVERYWHERE = frozenset({"local", "via"})
 
 
@@ -197,7 +197,7 @@ def answer(
     headers: Iterable[tuple[str, str]] = (),
 ) -> web.Response:
     """Return a response with a body; its @context stands in the body or in a Link header."""
-    response = web.Response(status=status)
+    shown: CIMultiDict[str] = CIMultiDict()
     media = call.media
     if context is not None:
         within = media == JSON_LD or (media == GEO_JSON and call.preferences.get("body") != "json")
@@ -208,23 +208,22 @@ def answer(
             body = [{**item, "@context": member} if isinstance(item, dict) else item for item in body]
         if not within or (isinstance(body, list) and not body):
             url = context.url if context.path is None else call.origin + context.path
-            response.headers.add("Link", context_link(url))
+            shown.add("Link", context_link(url))
     elif media != JSON:
         media = JSON
     for name, value in headers:
-        response.headers.add(name, value)
-    if "ngsi-ld" in call.preferences:
-        response.headers["Preference-Applied"] = _CONFORMANCE
-    _echo_tenant(call, response)
-    response.body = orjson.dumps(body)
-    response.content_type = media
-    return response
+        shown.add(name, value)
+    if call.tenant:
+        shown["NGSILD-Tenant"] = call.tenant
+    shown["Content-Type"] = media
+    return web.Response(status=status, body=orjson.dumps(body), headers=shown)
 
 
 def done(call: Call, *, status: int = 204, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a response without a body."""
     response = web.Response(status=status, headers=headers)
-    _echo_tenant(call, response)
+    if call.tenant:
+        response.headers["NGSILD-Tenant"] = call.tenant
     return response
 
 
@@ -249,11 +248,6 @@ def tenant_header(request: web.Request) -> dict[str, str]:
     """Return the header that names the tenant of a request that failed (6.3.14)."""
     tenant = request.headers.get("NGSILD-Tenant", "")
     return {"NGSILD-Tenant": tenant} if _TENANT.fullmatch(tenant) else {}
-
-
-def _echo_tenant(call: Call, response: web.Response) -> None:
-    if call.tenant:
-        response.headers["NGSILD-Tenant"] = call.tenant
 
 
 def _parameters(request: web.Request, known: Collection[str]) -> dict[str, str]:

@@ -41,6 +41,8 @@ def parse_scopes(text: str) -> ScopeQuery:
     """
     if len(text) > _MAX_LENGTH:
         raise BadRequestDataError(detail=f"scopeQ is longer than {_MAX_LENGTH} characters")
+    if len(text) > 1 and text[0] == text[-1] == '"':  # as the examples of annexes C.5.15 and C.5.16 have it
+        text = text[1:-1]
     rest = _TOKEN.findall(text)
     alternatives: list[tuple[str, ...]] = []
     while not alternatives or (rest and rest[0] in {",", "|"}):

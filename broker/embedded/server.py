@@ -197,7 +197,7 @@ class EmbeddedBroker:
     async def _hosted_context(self, context_id: str) -> Mapping[str, Any] | None:
         """Return an @context that the broker serves itself; None if it does not."""
         row = await self._pool.fetchrow(SQL["read_context"], context_id)
-        return None if row is None else orjson.loads(row["body"])
+        return self._contexts.lent(context_id) if row is None else orjson.loads(row["body"])
 
 
 async def _version(_request: web.Request) -> web.Response:

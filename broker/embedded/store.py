@@ -18,11 +18,10 @@ from broker.embedded.geo import extent
 from broker.embedded.lifetimes import due_at
 from broker.embedded.lookups import Lookups
 from broker.embedded.merging import Stored
-from broker.embedded.ordering import DEFAULT_COLLATION, distance, instances_sql, key_sql, order_sql
+from broker.embedded.ordering import distance, distance_sql, key_sql, order_sql, values_sql, without_icu
 from broker.embedded.problems import (
     BadRequestDataError,
     NonexistentTenantError,
-    NotSupportedError,
     TooComplexQueryError,
 )
 from store.sql import queries
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from broker.embedded.entities import Attributes
     from broker.embedded.geo import GeoQuery
-    from broker.embedded.ordering import Order, OrderKey
+    from broker.embedded.ordering import Collation, Order, OrderKey
     from broker.embedded.value_indexes import ValueIndexes
     from store.postgres import Connection, Pool
 
@@ -45,7 +44,6 @@ _CHUNK = 200  # entities whose places are decided together
 _DENSE = 2_000  # places in a search box, from which on it takes less time to go through the entities in order
 _COLUMNS = "e.id, e.types, e.scopes, e.doc, e.created_at, e.modified_at, e.expires_at"
 _ALIVE = "(e.expires_at IS NULL OR e.expires_at > now())"  # clause 4.22
-_UNEXPIRED = "(e.due_at IS NULL OR e.due_at > now())"  # nothing of it, its location neither
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,12 +97,13 @@ async def refresh(connection: Connection, tenant: str, entities: Sequence[Stored
 
     It is what sensors do all day long, and takes half of what `overwrite` does.
     """
+    docs = [_json(entity.attributes) for entity in entities]
     await connection.execute(
         SQL["refresh_entities"],
         tenant,
         [entity.id for entity in entities],
-        [_json(entity.attributes) for entity in entities],
-        [due_at(entity) for entity in entities],
+        docs,
+        list(map(_due_at, entities, docs)),
         moment,
     )
 
@@ -141,7 +140,7 @@ class EntityReader:
         self._pool = pool
         self._indexes = indexes
         self._tenants: set[str] = {""}
-        self._lookups = Lookups(self.get_many)
+        self._lookups = Lookups(pool.acquire, _by_ids)
 
     async def check_tenant(self, tenant: str) -> None:
         """See that a tenant exists; the default one, whose name is empty, always does.
@@ -161,8 +160,8 @@ class EntityReader:
 
     async def get_many(self, tenant: str, ids: Iterable[str]) -> list[Stored]:
         """Read those of some entities that there are, in the order of their ids."""
-        rows = await self._pool.fetch(SQL["read_entities"], tenant, list(ids))
-        return [_stored(row) for row in rows]
+        async with self._pool.acquire() as connection:
+            return await _by_ids(connection, tenant, ids)
 
     async def types_of(self, tenant: str, entity_id: str) -> list[str]:
         """Return an entity's types; none if there is no such entity."""
@@ -195,11 +194,12 @@ class EntityReader:
                 total = await connection.fetchval(statement, *parameters.values, timeout=_QUERY_SECONDS)
             if limit == 0:
                 return Page(entities=[], total=total, more=False)
-            sorting = "e.id"
+            values, sorting = "", "e.id"
             if order is not None:
-                sorting = order_sql(order, await _collation(connection, order), parameters)
+                values = values_sql(order, parameters)
+                sorting = order_sql(order, await collation_of(connection, order))
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
-            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
+            statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
         return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
@@ -229,12 +229,16 @@ class EntityReader:
         instances = _instances(which, sure, parameters)
         geo = which.geo
         async with answered(self._pool) as connection:
-            ranks = []
+            ranks = values = ""
             if order is not None:
-                collation = await _collation(connection, order)
-                ranks = [_rank(key, collation, parameters) for key in order.keys]
-            columns = ", ".join(f"{rank} AS rank{number}" for number, rank in enumerate(ranks))
-            statement = f"SELECT e.id, {instances}{', ' * bool(ranks)}{columns} FROM ngsild.entities AS e WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
+                values = values_sql(order, parameters)
+                collation = await collation_of(connection, order)
+                for number, key in enumerate(order.keys):
+                    ranks += f", {_rank(number, key, collation)} AS rank{number}"
+                    if key.by_distance:
+                        metres, place = distance_sql(key, order, parameters)
+                        ranks += f", {metres} AS metres{number}, {place} AS place{number}"
+            statement = f"SELECT e.id, {instances}{ranks} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY e.id"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
 
         def decide() -> list[str]:
@@ -302,6 +306,11 @@ class EntityReader:
             return await connection.fetch(SQL[name], *arguments, timeout=_QUERY_SECONDS)
 
 
+async def _by_ids(connection: Connection, tenant: str, ids: Iterable[str]) -> list[Stored]:
+    rows = await connection.fetch(SQL["read_entities"], tenant, list(ids))
+    return [_stored(row) for row in rows]
+
+
 def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
     """Return the condition that a filter amounts to, and what says whether it decides of a place.
 
@@ -311,8 +320,7 @@ def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
     near = near_sql(which.geo, parameters)
     if near is None:
         return where, None
-    sure = f"({IS_POINT} AND {_UNEXPIRED})"
-    return f"{where} AND (e.extent IS NOT NULL AND (NOT {sure} OR {near}))", sure
+    return f"{where} AND (e.extent IS NOT NULL AND (NOT {IS_POINT} OR {near}))", IS_POINT
 
 
 def _instances(which: Filter, sure: str | None, parameters: Parameters) -> str:
@@ -329,37 +337,36 @@ def _lies(row: asyncpg.Record, geo: GeoQuery) -> bool:
     return row["sure"] or geo.matches(orjson.loads(row["instances"] or "[]"))
 
 
-def _rank(key: OrderKey, collation: str | None, parameters: Parameters) -> str:
-    """Return what an entity is sorted by: a number, or what its distance is to be measured from."""
-    if key.by_distance:
-        return instances_sql(key, parameters)
-    return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(key, collation, parameters))})"
+def _rank(number: int, key: OrderKey, collation: Collation) -> str:
+    """Return the number that an entity is sorted by."""
+    return f"dense_rank() OVER (ORDER BY {', '.join(key_sql(number, key, collation))})"
 
 
 def _place(row: asyncpg.Record, order: Order) -> tuple[Any, ...]:
-    """Return where an entity stands; those without the place that is measured to come last."""
+    """Return where an entity stands; after the places that are measured to come other values (4.23.2)."""
     place: list[Any] = []
     for number, key in enumerate(order.keys):
         rank = row[f"rank{number}"]
         if key.by_distance and order.reference is not None:
-            metres = distance(rank, order.reference)
-            rank = (metres is None, 0.0 if metres is None else -metres if key.descending else metres)
+            metres = row[f"metres{number}"]
+            if metres is None:
+                metres = distance(row[f"place{number}"], order.reference)
+            rank = (1, rank) if metres is None else (0, -metres if key.descending else metres)
         place.append(rank)
     return (*place, row["id"])
 
 
-async def _collation(connection: Connection, order: Order) -> str | None:
-    """Return the name of a collation, as PostgreSQL itself spells and quotes it.
-
-    None stands for the default one where PostgreSQL was built without ICU.
+async def collation_of(connection: Connection, order: Order) -> Collation:
+    """Return how texts are ordered: by a collation of PostgreSQL's, or what stands in where it lacks ICU.
 
     Raises:
-        NotSupportedError: this PostgreSQL has no such collation.
+        BadRequestDataError: there is no such collation (clause 5.7.2.4).
     """
-    found = await connection.fetchval(SQL["collation"], order.collation)
-    if found is None and order.collation.lower() != DEFAULT_COLLATION:
-        raise NotSupportedError(detail=f"the broker's database has no collation {order.collation}")
-    return None if found is None else str(found)
+    name = await connection.fetchval(SQL["collation"], order.collation)  # as PostgreSQL itself quotes it
+    found = without_icu(order.collation) if name is None else (f"{{}} COLLATE {name}",)
+    if found is None:
+        raise BadRequestDataError(detail=f"the broker's database has no collation {order.collation}")
+    return found
 
 
 @asynccontextmanager
@@ -385,17 +392,23 @@ def _columns(entities: Sequence[Stored]) -> tuple[list[Any], ...]:
     """Return entities as one list a column, sorted by id, as insert and update take them."""
     ordered = sorted(entities, key=lambda entity: entity.id)
     extents = [extent(entity.attributes) or (None, None, None, None) for entity in ordered]
+    docs = [_json(entity.attributes) for entity in ordered]
     return (
         [entity.id for entity in ordered],
         [_json(entity.types) for entity in ordered],
         [_json(entity.scopes) if entity.scopes else None for entity in ordered],
-        [_json(entity.attributes) for entity in ordered],
+        docs,
         *([box[side] for box in extents] for side in range(4)),
         [entity.created_at for entity in ordered],
         [entity.modified_at for entity in ordered],
         [entity.expires_at for entity in ordered],
-        [due_at(entity) for entity in ordered],
+        list(map(_due_at, ordered, docs)),
     )
+
+
+def _due_at(entity: Stored, doc: str) -> datetime | None:
+    """Return when something of an entity expires, which its document has to say."""
+    return None if entity.expires_at is None and '"expiresAt"' not in doc else due_at(entity)
 
 
 def _json(value: Any) -> str:

@@ -11,7 +11,7 @@ from broker.embedded.api_entities import attribute_names
 from broker.embedded.history import SCOPE
 from broker.embedded.language import parse_languages
 from broker.embedded.problems import BadRequestDataError
-from broker.embedded.temporal_query import parse_aggregation
+from broker.embedded.temporal_query import check_aggregation, parse_aggregation
 from broker.embedded.temporal_representations import TemporalView
 from broker.embedded.vocabulary import check_id, check_name
 
@@ -42,6 +42,7 @@ class Asked:
         without: IRIs of attributes that are left out.
         datasets: datasetIds, empty for the default instance; None: all.
         aggregation: what is to be calculated; None: the instances themselves are shown.
+        query: whether it is a query that asks.
     """
 
     view: TemporalView
@@ -49,10 +50,15 @@ class Asked:
     without: tuple[str, ...]
     datasets: tuple[str, ...] | None
     aggregation: Aggregation | None
+    query: bool
 
 
-def read_asked(call: Call, given: Mapping[str, Any], window: Window, context: Context) -> Asked:
+def read_asked(
+    call: Call, given: Mapping[str, Any], window: Window, context: Context, *, query: bool = False
+) -> Asked:
     """Read what is to be shown, from a request's parameters or the members of a Query.
+
+    In a query, attrs may name the scope too (annex C.5.16).
 
     Raises:
         BadRequestDataError: attrs stands beside pick or omit, or something is wrong.
@@ -64,7 +70,7 @@ def read_asked(call: Call, given: Mapping[str, Any], window: Window, context: Co
     both = set(picked or ()) & set(omitted or ())
     if both:
         raise BadRequestDataError(detail=f"pick and omit both name {min(both)}")
-    only = attribute_names(attrs, context)
+    only = attribute_names(attrs, context) if attrs is None or not query else _attributes(attrs, context)
     if picked is not None:
         only = tuple(attribute_iri(name, context) for name in picked if name not in _MEMBERS - {SCOPE})
     form = _form(call)
@@ -79,12 +85,15 @@ def read_asked(call: Call, given: Mapping[str, Any], window: Window, context: Co
         omit=frozenset(omitted or ()),
         languages=None if given.get("lang") is None else parse_languages(given["lang"]),
     )
+    if form != "aggregatedValues":
+        check_aggregation(given)
     return Asked(
         view=view,
         only=only,
         without=tuple(attribute_iri(name, context) for name in omitted or ()),
         datasets=_datasets(given.get("datasetId")),
         aggregation=parse_aggregation(given) if form == "aggregatedValues" else None,
+        query=query,
     )
 
 
@@ -107,7 +116,15 @@ def _split(text: str | None) -> list[str] | None:
         return None
     if "{" in text:  # which would be about linked entities
         raise BadRequestDataError(detail=f"a history follows no relationships: {text[:100]!r}")
-    return [check_name(name) for name in text.split(",")]
+    return [check_name(name) for name in text.replace("|", ",").split(",")]
+
+
+def _attributes(text: str, context: Context) -> tuple[str, ...]:
+    """Return the IRIs of the attributes that a query's attrs names, among which the scope may be."""
+    named = text.split(",")
+    others = ",".join(name for name in named if name != SCOPE)
+    scope = (SCOPE,) if SCOPE in named else ()
+    return scope + (attribute_names(others, context) or () if others or not scope else ())
 
 
 def attribute_iri(name: str, context: Context) -> str:

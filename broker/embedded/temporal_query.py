@@ -25,9 +25,12 @@ METHODS = ("totalCount", "distinctCount", "sum", "avg", "min", "max", "stddev", 
 MAX_LAST = 1_000_000
 
 _RELATIONS = frozenset({"before", "after", "between"})
+# the smallest part may have a fraction (ISO 8601), but for years and months, whose length differs
 _DURATION = re.compile(
-    r"P(?=.)(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,5})M)?(?:(?P<weeks>\d{1,6})W)?(?:(?P<days>\d{1,7})D)?"
-    r"(?:T(?=.)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,10}(?:[.,]\d{1,6})?)S)?)?"
+    r"P(?=.)(?:(?P<weeks>\d{1,6}(?:[.,]\d{1,6})?)W|"
+    r"(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,5})M)?(?:(?P<days>\d{1,7}(?:[.,]\d{1,6}(?=D$))?)D)?"
+    r"(?:T(?=.)(?:(?P<hours>\d{1,8}(?:[.,]\d{1,6}(?=H$))?)H)?(?:(?P<minutes>\d{1,9}(?:[.,]\d{1,6}(?=M$))?)M)?"
+    r"(?:(?P<seconds>\d{1,10}(?:[.,]\d{1,6})?)S)?)?)"
 )
 
 
@@ -134,6 +137,18 @@ def parse_aggregation(given: Mapping[str, Any]) -> Aggregation:
     return Aggregation(methods=tuple(dict.fromkeys(named)), period=parse_duration(period))
 
 
+def check_aggregation(given: Mapping[str, Any]) -> None:
+    """See that aggrMethods and aggrPeriodDuration are right where they are of no effect too.
+
+    Raises:
+        BadRequestDataError: they are not.
+    """
+    if "aggrMethods" in given:
+        parse_aggregation(given)
+    elif "aggrPeriodDuration" in given:
+        parse_duration(given["aggrPeriodDuration"])
+
+
 def parse_duration(text: Any) -> Duration:
     """Read an ISO 8601 duration such as PT15M, P1D or P1M.
 
@@ -145,15 +160,15 @@ def parse_duration(text: Any) -> Duration:
         raise BadRequestDataError(
             detail=f"aggrPeriodDuration is written as PT1H or P1D, not {str(text)[:100]!r}"
         )
-    part = {name: value or "0" for name, value in found.groupdict().items()}
+    part = {name: (value or "0").replace(",", ".") for name, value in found.groupdict().items()}
     return Duration(
         months=int(part["years"]) * 12 + int(part["months"]),
         rest=timedelta(
-            weeks=int(part["weeks"]),
-            days=int(part["days"]),
-            hours=int(part["hours"]),
-            minutes=int(part["minutes"]),
-            seconds=float(part["seconds"].replace(",", ".")),
+            weeks=float(part["weeks"]),
+            days=float(part["days"]),
+            hours=float(part["hours"]),
+            minutes=float(part["minutes"]),
+            seconds=float(part["seconds"]),
         ),
     )
 

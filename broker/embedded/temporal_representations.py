@@ -64,7 +64,7 @@ def entity_of(known: Known, view: TemporalView, attributes: Mapping[str, Any]) -
     stored = Stored(
         id=known.id,
         types=known.types,
-        scopes=None if SCOPE in attributes else known.scopes,
+        scopes=None,  # over time it is shown as attributes are (clause 4.5.6)
         attributes={},
         created_at=known.created_at,
         modified_at=known.modified_at,
@@ -189,6 +189,8 @@ def _instances(
 
 def _stored(iri: str, kept: Instance, dataset: str, row: Any) -> Instance:
     instance = {member: value for member, value in kept.items() if member != "expiresAt"}
+    if iri == SCOPE and len(instance["value"]) == 1:
+        instance["value"] = instance["value"][0]  # an array stands for several (clause 4.18)
     if row["observed"]:
         # that of a scope is a copy of its modifiedAt, where nobody gave another (clause 4.5.6)
         copied = iri == SCOPE and row["at"] == row["modified_at"]
@@ -209,6 +211,8 @@ def _values(instances: Sequence[dict[str, Any]], moments: Sequence[datetime]) ->
             each = {"type": kind} | ({"datasetId": dataset} if dataset else {}) | {f"{holder}s": []}
             shown[dataset, kind] = each
         value = instance[holder]
+        if kind == "ListRelationship":
+            value = [item["object"] for item in value]
         each[f"{holder}s"].append([{holder: value} if kind in _WRAPPED else value, moment_text(moment)])
     found = list(shown.values())
     return found[0] if len(found) == 1 else found

@@ -12,6 +12,7 @@ import orjson
 from broker.embedded import store
 from broker.embedded.entities import is_null
 from broker.embedded.history import (
+    DELETED,
     SCOPE,
     SQL,
     Registration,
@@ -115,7 +116,9 @@ class TemporalWriter:
     async def patch_instance(
         self, tenant: str, entity_id: str, iri: str, urn: str, read: Callable[[str], Instance]
     ) -> None:
-        """Overwrite some members of one instance, which keeps its id (5.6.14).
+        """Replace one instance, which keeps its id, and its time where there is no new one (5.6.14).
+
+        Members without a value are no whole instance, and overwrite those that it has.
 
         Args:
             tenant: whose it is.
@@ -135,9 +138,13 @@ class TemporalWriter:
             patch = read(before["type"])
             if patch.get("type", before["type"]) != before["type"]:
                 raise BadRequestDataError(detail=f"{iri} is a {before['type']} and stays one")
+            if patch.pop("datasetId", None) not in {None, await _dataset(connection, found)}:
+                raise BadRequestDataError(detail="an instance keeps its datasetId")
             if VALUE_MEMBER[before["type"]] in patch and is_null({**patch, "type": before["type"]}):
                 raise BadRequestDataError(detail="an instance is removed by DELETE, not by a null")
-            after = {member: value for member, value in {**before, **patch}.items() if value != NULL}
+            whole = VALUE_MEMBER[before["type"]] in patch
+            given = {"type": before["type"], **patch} if whole else {**before, **patch}
+            after = {member: value for member, value in given.items() if value != NULL}
             await _rewrite(connection, number, found, after, now())
 
         await self._do(tenant, work)
@@ -184,11 +191,11 @@ class TemporalWriter:
     async def _add(self, connection: Connection, tenant: str, fragment: Fragment) -> None:
         moment = now()
         rows = [
-            row_of(iri, instance, moment)
+            _row(iri, instance, moment)
             for iri, instances in fragment.attributes.items()
             for instance in instances
         ]
-        rows += [row_of(SCOPE, instance, moment) for instance in fragment.scope_instances]
+        rows += [_row(SCOPE, instance, moment) for instance in fragment.scope_instances]
         if fragment.scopes and not fragment.scope_instances:
             rows.append(scope_row(fragment.scopes, moment))
         entity = Stored(
@@ -242,9 +249,22 @@ async def _rewrite(
         raise UnpreparedError(moments=[at]) from error
 
 
+async def _dataset(connection: Connection, found: Any) -> str:
+    row = await connection.fetchrow(SQL["names_of"], [found["name"]])
+    return "" if row is None else str(row["dataset"])
+
+
 async def _remove(connection: Connection, number: int, found: Any) -> None:
     place = number, found["name"], found["at"], found["digest"]
     await connection.execute(SQL["delete_instance"], *place)
+
+
+def _row(iri: str, instance: Instance, moment: datetime) -> Row:
+    """Return an instance as it is stored; it may say that it was deleted, and when (clause 4.5.7)."""
+    if "deletedAt" not in instance:
+        return row_of(iri, instance, moment)
+    row = row_of(iri, {**instance, "observedAt": instance["deletedAt"]}, moment)
+    return row._replace(origin=DELETED)
 
 
 def _in_order(rows: list[tuple[int, Row]]) -> list[tuple[int, Row]]:

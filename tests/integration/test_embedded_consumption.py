@@ -373,10 +373,60 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
     assert [each["id"] for each in answer.json] == ["urn:b:1", "urn:b:2", "urn:b:3"]
     near = "georel=near;maxDistance==1000000&geometry=Point&coordinates=[7,51]"
     assert (await city.ask("GET", f"/entities?{near}&orderBy=id;desc")).json[0]["id"] == "urn:b:2"
-    strange = await city.ask("GET", "/entities?type=Building&orderBy=name&collation=xx-u-nothing")
-    assert (strange.status, strange.problem) == (501, "OperationNotSupported")
-    wrong = await city.ask("GET", "/entities?type=Building&orderBy=name&collation=;drop")
-    assert (wrong.status, wrong.problem) == (400, "BadRequestData")
+    for wrong in (
+        "orderBy=name&collation=xx-u-nothing", "orderBy=name&collation=;drop", "orderBy=name&collation=",
+        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false",
+    ):  # fmt: skip
+        answer = await city.ask("GET", f"/entities?type=Building&{wrong}")
+        assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
+
+
+async def test_values_that_are_no_places_come_after_places(city: Client) -> None:  # 4.23.2
+    own = city.other()
+    at = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [7, 51]}}
+    values: dict[str, Any] = {"1": "b", "2": at, "3": "a", "4": 5, "5": None}
+    entities = [
+        {"id": f"urn:n:{each}", "type": "N", **({} if value is None else {"at": value})}
+        for each, value in values.items()
+    ]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    for direction, expected in (("asc", "24315"), ("desc", "21345")):
+        found = await own.ask("GET", f"/entities?type=N&orderBy=at;dist-{direction}&orderFrom=[7,51]")
+        assert "".join(each["id"][-1] for each in found.json) == expected
+
+
+async def test_texts_in_the_order_of_a_language(city: Client) -> None:  # 4.23.3
+    own = city.other()
+    names = {"1": "Zebra", "2": "ähnlich", "3": "Adler", "4": "anna", "5": "Anna", "6": "Afrika"}
+    entities = [{"id": f"urn:n:{each}", "type": "N", "name": name} for each, name in names.items()]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    for collation, expected in (
+        ("und", "362451"), ("und-x-icu", "362451"), ("de-DE", "362451"), ("de-u-co-phonebk", "326451"),
+        ("und-u-ks-identic", "362451"), ("en-u-ks-level2", "362451"),
+    ):  # fmt: skip
+        found = await own.ask("GET", f"/entities?type=N&orderBy=name&collation={collation}")
+        assert "".join(each["id"][-1] for each in found.json) == expected, collation
+        found = await own.ask("GET", f"/entities?type=N&orderBy=name;desc,id&collation={collation}")
+        assert "".join(each["id"][-1] for each in found.json) == expected[::-1], collation
+
+
+async def test_parameters_that_say_nothing_or_contradict(city: Client) -> None:
+    for nothing in (
+        "geoproperty=location",
+        "entityMapLifetime=PT1H",
+        "entityMap=false",
+        "splitEntities=true",
+    ):
+        assert await found(city, type="City", **dict([nothing.split("=")])) == "12"
+    for flag in ("local", "entityMap", "splitEntities"):
+        answer = await city.ask("GET", f"/entities?type=City&{flag}=maybe")
+        assert (answer.status, answer.problem) == (400, "InvalidRequest")
+    answer = await city.ask("GET", "/entities/urn:x:nobody?type=(")
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
+    query = {"type": "Query", "entities": [{"type": "*"}]}
+    assert (await city.ask("POST", "/entityOperations/query", query)).status == 200
+    answer = await city.ask("POST", "/entityOperations/query?local=false", query)
+    assert (answer.status, answer.problem) == (400, "BadRequestData")
 
 
 # 5.2.23: a query in a body says what parameters do
@@ -405,7 +455,9 @@ async def test_a_query_in_a_body_has_all_of_it(city: Client) -> None:
 @pytest.mark.parametrize(
     "members",
     [{"pick": "id"}, {"pick": []}, {"omit": [1]}, {"joinLevel": True}, {"join": 5}, {"ordering": []},
-     {"ordering": {"orderBy": "name"}}, {"ordering": {"x": 1}}, {"splitEntities": "no"}, {"scopeQ": 1},
+     {"ordering": {"orderBy": "name"}}, {"ordering": {"x": 1}}, {"ordering": {}}, {"geoQ": {}},
+     {"geoQ": {"geoproperty": "location"}}, {"ordering": {"collation": "de"}}, {"entityMapLifetime": 5},
+     {"splitEntities": "no"}, {"scopeQ": 1},
      {"lang": 5}, {"nothing": 1}],
 )  # fmt: skip
 async def test_a_query_in_a_body_that_is_refused(city: Client, members: dict[str, Any]) -> None:
@@ -458,3 +510,39 @@ async def test_what_is_not_here_says_so(city: Client, path: str) -> None:
     assert (await city.ask("POST", f"/{path}", b"<x/>", Content_Type="text/xml")).status == 415
     assert (await city.ask("POST", f"/{path}", b"{", Content_Type=JSON_LD)).problem == "InvalidRequest"
     assert (await city.ask("POST", f"/{path}", {}, Content_Type=JSON_LD)).problem == "BadRequestData"
+
+
+# 4.3.6.8: earlier versions
+
+
+async def test_entities_as_an_earlier_version_has_them(city: Client) -> None:
+    path = "/entities/urn:b:1?join=inline&options=sysAttrs"
+    whole = (await city.ask("GET", path)).json
+    for wish in ("ngsi-ld=1.9", "ngsi-ld=2.0"):
+        answer = await city.ask("GET", path, Prefer=wish)
+        assert (answer.status, answer.json) == (200, whole)
+        assert answer.headers["Preference-Applied"] == "ngsi-ld=1.9"
+    older = await city.ask("GET", path, Prefer="ngsi-ld=1.5")
+    assert (older.status, older.headers["Preference-Applied"]) == (203, "ngsi-ld=1.5")
+    shown = older.json
+    assert shown["title"]["type"] == "LanguageProperty"
+    for name in ("kind", "raw", "steps"):
+        assert shown[name]["type"] == "Property"
+    assert [shown[name]["value"] for name in ("kind", "raw", "steps")] == [
+        "Public", {"id": 5, "value": "x"}, [1, 2],
+    ]  # fmt: skip
+    assert (shown["rooms"]["type"], shown["rooms"]["object"]) == (
+        "Relationship", ["urn:r:1", "urn:r:2", "urn:r:9"],
+    )  # fmt: skip
+    assert "objectType" not in shown["locatedAt"]
+    assert shown["locatedAt"]["entity"]["name"]["value"] == "Hagen"
+    oldest = (await city.ask("GET", "/entities?type=Building&q=title", Prefer="ngsi-ld=1.2")).json[0]
+    assert "scope" not in oldest
+    assert oldest["height"] == {"type": "Property", "value": 30}
+    assert oldest["title"]["type"] == "Property"
+    assert oldest["floors"] == {"type": "Property", "value": 5}
+    types = (await city.ask("GET", "/entities/urn:b:3?pick=type", Prefer="ngsi-ld=1.0")).json
+    assert types == {"type": "Building"}
+    for query, wish in (("", "ngsi-ld=new"), ("?options=keyValues", "ngsi-ld=1.5")):
+        plain = await city.ask("GET", f"/entities/urn:b:1{query}", Prefer=wish)
+        assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)

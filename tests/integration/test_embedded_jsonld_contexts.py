@@ -98,6 +98,27 @@ async def test_a_context_is_added_served_used_and_deleted(client: Client) -> Non
     assert (gone.status, gone.problem) == (503, "LdContextNotAvailable")
 
 
+@pytest.mark.parametrize("operation", ["/entityOperations/query", "/temporal/entityOperations/query"])
+async def test_a_context_inside_a_query_is_served(client: Client, operation: str) -> None:  # 6.3.6
+    entity = {"id": "urn:c:1", "type": "Car", "speed": {"value": 5, "observedAt": "2026-05-01T10:00:00Z"}}
+    inline = [{"Car": "https://example.org/Car"}, {"speed": "https://example.org/speed"}]
+    created = await client.ask("POST", "/entities", {**entity, "@context": inline}, Content_Type=JSON_LD)
+    assert created.status == 201
+    query = {"type": "Query", "entities": [{"type": "Car"}], "@context": inline}
+    if "temporal" in operation:
+        query["temporalQ"] = {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
+    found = await client.ask("POST", operation, query, Content_Type=JSON_LD)
+    assert [each["type"] for each in found.json] == ["Car"]
+    (link,) = found.headers.getall("Link")
+    path = link[1 : link.index(">")].removeprefix(f"{client.url}/ngsi-ld/v1")
+    assert (await client.ask("GET", path)).json == {"@context": inline}
+    assert (await client.ask("GET", f"{path}?details=true")).json["kind"] == "ImplicitlyCreated"
+    again = await client.ask("GET", "/entities?type=Car", Link=link)
+    assert again.json[0]["speed"]["value"] == 5
+    within = await client.ask("POST", operation, query, Content_Type=JSON_LD, Accept=JSON_LD)
+    assert within.json[0]["@context"] == [*inline, CORE_CONTEXT_URL]
+
+
 async def test_contexts_are_listed_by_kind(client: Client) -> None:
     first, second = await added(client), await added(client)
     urls = [f"{client.url}/ngsi-ld/v1{path}" for path in (first, second)]

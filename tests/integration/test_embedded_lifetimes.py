@@ -262,6 +262,68 @@ async def test_nobody_is_told_of_a_place_that_has_expired(client: Client) -> Non
         assert [each["id"] for each in body["data"]] == ["urn:t:there"]
 
 
+async def test_what_has_expired_within_an_attribute(client: Client) -> None:
+    gone, there = {"value": 1, "expiresAt": soon(0)}, {"value": 2, "expiresAt": soon(3600)}
+    for entity in (
+        {"id": "urn:t:1", "type": "Alert", "a": {"value": 0, "b": gone, "c": there}},
+        {"id": "urn:t:2", "type": "Alert", "a": {"value": 0, "b": there, "c": gone}},
+        {"id": "urn:t:3", "type": "Link", "to": {"object": "urn:t:1"}},
+        {"id": "urn:t:4", "type": "Link", "to": {"object": "urn:t:1", "expiresAt": soon(0)}},
+        {"id": "urn:t:5", "type": "Alert", "d": gone},
+        {"id": "urn:t:6", "type": "Link", "to": {"object": "urn:t:5"}},
+    ):
+        assert (await client.ask("POST", "/entities", entity)).status == 201
+    shown = (await client.ask("GET", "/entities/urn:t:1")).json
+    assert shown["a"] == {"type": "Property", "value": 0, "c": {"type": "Property", "value": 2}}
+    for q, found in (("a.b", ["2"]), ("a.b==1", []), ("!a.b", ["1", "5"]), ("a.c==2", ["1"])):
+        answer = await client.ask("GET", f"/entities?type=Alert&q={q}")
+        assert [each["id"][-1] for each in answer.json] == found, q
+    for q, found in (("to%7Ba%7D", ["3"]), ("to%7Bd%7D", []), ("to%7Ba.b%7D", []), ("to%7Ba.c%7D==2", ["3"])):
+        answer = await client.ask("GET", f"/entities?type=Link&join=inline&q={q}")
+        assert [each["id"][-1] for each in answer.json] == found, q
+
+
+async def test_an_order_looks_at_what_has_not_expired(client: Client) -> None:  # 4.23
+    gone = {"value": 1, "expiresAt": soon(0)}
+    for entity in (
+        {"id": "urn:t:1", "type": "Alert", "a": [gone, {"value": 3, "datasetId": "urn:d:1", "b": [gone]}]},
+        {"id": "urn:t:2", "type": "Alert", "a": {"value": 2, "expiresAt": soon(3600), "b": {"value": 2}}},
+        {"id": "urn:t:3", "type": "Alert", "a": gone},
+        {"id": "urn:t:4", "type": "Alert", "a": {"value": 0, "b": {"value": 5}}},
+    ):
+        assert (await client.ask("POST", "/entities", entity)).status == 201, entity
+    for order, found in (("a", "4213"), ("a;desc", "1243"), ("a.b", "2413")):
+        answer = await client.ask("GET", f"/entities?type=Alert&orderBy={order}")
+        assert "".join(each["id"][-1] for each in answer.json) == found, order
+
+
+async def test_what_has_expired_is_not_discovered(client: Client) -> None:  # 5.7.5 to 5.7.10
+    gone = {"value": 1, "expiresAt": soon(0)}
+    there = {"object": "urn:x:1", "expiresAt": soon(3600), "datasetId": "urn:d:1"}
+    for entity in (
+        {"id": "urn:t:1", "type": ["Alert", "Fire"], "a": gone, "b": [gone, there]},
+        {"id": "urn:t:2", "type": "Alert", "expiresAt": soon(0), "c": 1},
+        {"id": "urn:t:3", "type": "Flood", "expiresAt": soon(0), "c": 1},
+        {"id": "urn:t:4", "type": "Storm", "a": gone},
+    ):
+        assert (await client.ask("POST", "/entities", entity)).status == 201
+    types = await client.ask("GET", "/types?details=true")
+    assert {each["typeName"]: each["attributeNames"] for each in types.json} == {
+        "Alert": ["b"], "Fire": ["b"], "House": ["n", "name", "location"], "School": ["n"], "Storm": [],
+    }  # fmt: skip
+    alert = (await client.ask("GET", "/types/Alert")).json
+    kinds = {each["attributeName"]: each["attributeTypes"] for each in alert["attributeDetails"]}
+    assert (alert["entityCount"], kinds) == (1, {"b": ["Relationship"]})
+    assert (await client.ask("GET", "/types/Flood")).status == 404
+    names = (await client.ask("GET", "/attributes")).json["attributeList"]
+    assert sorted(names) == ["b", "location", "n", "name"]
+    for name in "ac":
+        assert (await client.ask("GET", f"/attributes/{name}")).status == 404
+    found = (await client.ask("GET", "/attributes/b")).json
+    assert (found["attributeCount"], found["attributeTypes"]) == (1, ["Relationship"])
+    assert found["typeNames"] == ["Alert", "Fire"]
+
+
 class _Nobody:
     """Has nobody to deliver to."""
 

@@ -240,19 +240,45 @@ async def test_a_batch_delete_is_recorded(client: Client) -> None:
         assert await values(client, entity_id, query="?timeproperty=deletedAt") == ["urn:ngsi-ld:null"]
 
 
+async def test_a_deletion_can_be_added_to_history(client: Client) -> None:
+    entity_id, null = fresh(), "urn:ngsi-ld:null"
+    gone = {"type": "Property", "value": null, "deletedAt": "2026-05-01T12:00:00Z"}
+    body = gauge(entity_id, level=[level(1, "10:00:00"), gone], depth=[{**level(1, "10:00:00"), **gone}])
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    assert await values(client, entity_id) == [1]
+    found = await evolution(
+        client, entity_id, "?timeproperty=deletedAt&timerel=after&timeAt=2026-05-01T12:00:00Z"
+    )
+    assert [(each["value"], each["deletedAt"][:19]) for each in found["level"] + found["depth"]] == [
+        (null, "2026-05-01T12:00:00")
+    ] * 2  # 4.5.7
+    scope = [
+        {"type": "Property", "value": "/Hagen", "observedAt": "2026-05-01T10:00:00Z"},
+        {"type": "Property", "value": null, "deletedAt": "2026-05-01T12:00:00Z"},
+    ]
+    assert (await client.ask("POST", f"{HISTORY}/{entity_id}/attrs", {"scope": scope})).status == 204
+    found = (await evolution(client, entity_id, "?pick=scope&timeproperty=deletedAt"))["scope"]
+    assert [(each["value"], each["deletedAt"][:19]) for each in found] == [([], "2026-05-01T12:00:00")]
+    assert [each["value"] for each in (await evolution(client, entity_id))["scope"]] == ["/Hagen"]
+    for wrong in ("yesterday", 5):
+        answer = await client.ask("POST", HISTORY, gauge(entity_id, level=[{**gone, "deletedAt": wrong}]))
+        assert (answer.status, answer.problem) == (400, "BadRequestData")
+
+
 async def test_types_and_scopes_follow_the_entity(client: Client) -> None:
     entity_id = fresh()
     await upsert(client, gauge(entity_id, scope="/Hagen", level=level(1)))
     await upsert(client, {"id": entity_id, "type": "FloodGauge", "scope": ["/Hagen", "/Volme"]})
     found = await evolution(client, entity_id)
     assert found["type"] == ["Gauge", "FloodGauge"]
-    assert [each["value"] for each in found["scope"]] == [["/Hagen"], ["/Hagen", "/Volme"]]
+    assert [each["value"] for each in found["scope"]] == ["/Hagen", ["/Hagen", "/Volme"]]
     shown = await evolution(client, entity_id, "?options=sysAttrs&pick=scope")
     assert all(each["observedAt"] == each["modifiedAt"] for each in shown["scope"])  # 4.5.6
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&attrs=level")
     assert found["level"][0]["value"] == 1
     found = await evolution(client, entity_id, "?timeproperty=modifiedAt&pick=scope")
-    assert [instance["value"] for instance in found["scope"]] == [["/Hagen"], ["/Hagen", "/Volme"]]
+    assert [instance["value"] for instance in found["scope"]] == ["/Hagen", ["/Hagen", "/Volme"]]
+    assert "scope" not in await evolution(client, entity_id, "?attrs=level")
     added = {"id": entity_id, "type": "Sensor", "level": [level(0, "01:00:00")]}
     assert (await client.ask("POST", HISTORY, added)).status == 204
     assert (await evolution(client, entity_id))["type"] == ["Gauge", "FloodGauge", "Sensor"]
@@ -269,7 +295,11 @@ async def test_an_attribute_is_removed_from_history_by_dataset_or_whole(client: 
     assert (await client.ask("DELETE", path)).problem == "ResourceNotFound"
     assert (await client.ask("DELETE", f"{path}?datasetId=urn:d:a")).status == 204
     assert await values(client, entity_id) == []
+    gone = await client.ask("GET", f"{HISTORY}/{entity_id}?attrs=level")
+    assert (gone.status, gone.problem) == (404, "ResourceNotFound")
     assert (await client.ask("POST", HISTORY, body)).status == 204
+    assert (await client.ask("DELETE", f"{path}?datasetId=@none")).status == 204
+    assert await values(client, entity_id) == [3]
     assert (await client.ask("DELETE", f"{path}?deleteAll=true")).status == 204
     assert await values(client, entity_id) == []
     assert await values(client, entity_id, "depth") == [4]
@@ -283,9 +313,14 @@ async def test_an_instance_is_corrected_and_keeps_its_id(client: Client) -> None
     path = f"{HISTORY}/{entity_id}/attrs/level/{first['instanceId']}"
     assert (await client.ask("PATCH", path, {"type": "Property", "value": 7})).status == 204
     (changed, _) = (await evolution(client, entity_id, "?options=sysAttrs"))["level"]
-    assert (changed["value"], changed["unitCode"], changed["instanceId"]) == (7, "MTR", first["instanceId"])
-    assert changed["modifiedAt"] >= changed["createdAt"]
-    moved = {"value": 8, "observedAt": "2026-05-01T12:00:00Z", "unitCode": "urn:ngsi-ld:null"}
+    assert changed.pop("modifiedAt") >= changed.pop("createdAt")
+    assert changed == level(
+        7, "10:00:00", instanceId=first["instanceId"]
+    )  # replaced, with its unit (5.6.14.4)
+    assert (await client.ask("PATCH", path, {"unitCode": "MTR"})).status == 204
+    (changed, _) = (await evolution(client, entity_id))["level"]
+    assert (changed["value"], changed["unitCode"]) == (7, "MTR")
+    moved = {"value": 8, "observedAt": "2026-05-01T12:00:00Z"}
     assert (await client.ask("PATCH", path, moved)).status == 204
     last = (await evolution(client, entity_id))["level"][-1]
     assert last == {
@@ -300,6 +335,29 @@ async def test_an_instance_is_corrected_and_keeps_its_id(client: Client) -> None
     assert await values(client, entity_id) == [2]
     assert (await client.ask("DELETE", path)).problem == "ResourceNotFound"
     assert (await client.ask("PATCH", path, {"value": 1})).problem == "ResourceNotFound"
+
+
+async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(client: Client) -> None:
+    entity_id = fresh()
+    body = gauge(entity_id, level=[level(1, "10:00:00", datasetId="urn:d:a")], depth=[level(1, "10:00:00")])
+    await client.ask("POST", HISTORY, body)
+    urn = (await evolution(client, entity_id))["level"][0]["instanceId"]
+    path = f"{HISTORY}/{entity_id}/attrs/level/{urn}"
+    iri = "https://uri.etsi.org/ngsi-ld/default-context/level"
+    for number, patch in enumerate(
+        (
+            {"level": [level(0, "10:00:00", datasetId="urn:d:a")]},
+            {"level": level(1, "10:00:00")},
+            {"id": entity_id, "type": "Gauge", iri: [level(2, "10:00:00")]},
+            [level(3, "10:00:00")],
+            {"value": 4},
+        )
+    ):
+        assert (await client.ask("PATCH", path, patch)).status == 204
+        assert await values(client, entity_id) == [number]
+    for wrong in ({"depth": [level(5, "10:00:00")]}, {"level": [level(5, "10:00:00")] * 2}, {"level": []}):
+        assert (await client.ask("PATCH", path, wrong)).problem == "BadRequestData"
+    assert await values(client, entity_id) == [4]
 
 
 async def test_what_was_corrected_is_not_undone_by_what_comes_again(client: Client) -> None:
@@ -427,6 +485,8 @@ async def test_what_is_refused(broker: Client, case: tuple[str, str, Any, int, s
     "patch",
     [
         {"type": "Relationship", "object": "urn:a:b"},
+        {"type": ["Property"], "value": 1},
+        {"type": {}, "value": 1},
         {"value": "urn:ngsi-ld:null"},
         {"value": 1, "datasetId": "urn:d:b"},
         {"observedAt": "soon"},

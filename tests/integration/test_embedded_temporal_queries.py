@@ -61,6 +61,9 @@ GAUGES: list[dict[str, Any]] = [
         "kind": [{"type": "VocabProperty", "vocab": "river", "observedAt": at("10:00:00")}],
         "raw": [{"type": "JsonProperty", "json": {"a": [1]}, "observedAt": at("10:00:00")}],
         "list": [{"type": "ListProperty", "valueList": [1, 2], "observedAt": at("10:00:00")}],
+        "parts": [
+            {"type": "ListRelationship", "objectList": ["urn:s:1", "urn:s:2"], "observedAt": at("10:00:00")}
+        ],
         "location": [
             {"type": "GeoProperty", "value": place(7.0, 51.0), "observedAt": at("10:00:00")},
             {"type": "GeoProperty", "value": place(8.0, 52.0), "observedAt": at("12:00:00")},
@@ -167,6 +170,10 @@ async def test_values_with_their_times(client: Client) -> None:
     assert entity["raw"]["jsons"] == [[{"json": {"a": [1]}}, moment]]
     assert entity["list"]["valueLists"] == [[[1, 2], moment]]
     assert entity["location"]["values"][0] == [place(7, 51), moment]
+    assert entity["parts"] == {
+        "type": "ListRelationship",
+        "objectLists": [[["urn:s:1", "urn:s:2"], moment]],
+    }
 
 
 async def test_the_concise_form(client: Client) -> None:
@@ -185,6 +192,8 @@ async def test_the_concise_form(client: Client) -> None:
         ({"attrs": "level,none"}, {"id", "type", "level"}),
         ({"pick": "level"}, {"level"}),
         ({"pick": "id,type"}, {"id", "type"}),
+        ({"pick": "id,none"}, {"id"}),
+        ({"attrs": "level", **ALWAYS, "timerel": "before"}, {"id", "type"}),
         ({"pick": "id,state,alarm"}, {"id", "state", "alarm"}),
         ({"omit": "type,level"}, {"id", "alarm", "state", "location"}),
         ({"pick": "id,type,level", "omit": "state"}, {"id", "type", "level"}),
@@ -220,6 +229,21 @@ async def test_what_is_shown(client: Client, query: dict[str, str], members: set
         ("/urn:g:1?options=aggregatedValues", 400, "BadRequestData"),
         ("/urn:g:1?options=aggregatedValues&aggrMethods=median", 400, "BadRequestData"),
         ("/urn:g:1?options=aggregatedValues&aggrMethods=sum&aggrPeriodDuration=1h", 400, "BadRequestData"),
+        ("/urn:g:1?aggrMethods=median", 400, "BadRequestData"),
+        ("/urn:g:1?aggrPeriodDuration=1h", 400, "BadRequestData"),
+        ("/urn:g:1?format=temporalValues&aggrMethods=sum&aggrPeriodDuration=P", 400, "BadRequestData"),
+        ("/urn:g:1?attrs=scope", 400, "BadRequestData"),
+        ("/urn:g:1?join=inline", 400, "BadRequestData"),
+        ("/urn:g:1?pick=site{level}", 400, "BadRequestData"),
+        ("/urn:none?pick=site{level}", 400, "BadRequestData"),
+        ("/urn:none?attrs=level&omit=level", 400, "BadRequestData"),
+        ("/urn:none?options=aggregatedValues", 400, "BadRequestData"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&join=flat&joinLevel=2", 400, "BadRequestData"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&splitEntities=maybe", 400, "BadRequestData"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&collation=!!", 400, "BadRequestData"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&entityMap=true", 501, "OperationNotSupported"),
+        (f"?timerel=before&timeAt={NOON}&attrs=state&format=aggregatedValues&aggrMethods=sum,avg",
+         400, "InvalidRequest"),
         ("/urn:g:1?options=keyValues", 400, "InvalidRequest"),
         ("/urn:g:1?format=temporalValues,none", 400, "InvalidRequest"),
         ("/urn:g:1?q=level>1", 400, "InvalidRequest"),
@@ -280,6 +304,23 @@ async def test_tenants_and_media_types(client: Client) -> None:
         ({"type": "Gauge", "timeproperty": "modifiedAt"}, ["urn:g:1", "urn:g:2"]),
         ({"type": "Gauge", "timeproperty": "deletedAt"}, []),
         ({"type": "Gauge", "timerel": "before", "timeAt": at("10:05:00")}, ["urn:g:1", "urn:g:2"]),
+        (
+            {"type": "Bridge", "omit": "level"},
+            ["urn:x:3"],
+        ),  # what is left out was there all the same (5.7.4.5)
+        ({"type": "Bridge", "omit": "level|none"}, ["urn:x:3"]),
+        ({"q": "level.createdAt>2026-01-01T00:00:00Z", "timeproperty": "createdAt", "timerel": "before"}, []),
+        ({"type": "Gauge", "q": "location", "timeproperty": "modifiedAt"}, ["urn:g:1", "urn:g:2"]),
+        (
+            {
+                "type": "Gauge",
+                "q": "!location",
+                "timeproperty": "createdAt",
+                "timeAt": "2500-01-01T00:00:00Z",
+            },
+            [],
+        ),
+        ({"type": "Bridge", "splitEntities": "true", "entityMap": "false"}, ["urn:x:3"]),
     ],
 )
 async def test_which_entities(client: Client, query: dict[str, str], expected: list[str]) -> None:
@@ -295,7 +336,7 @@ async def test_which_entities(client: Client, query: dict[str, str], expected: l
         ("level;desc", ["urn:g:2", "urn:x:3", "urn:g:1"]),
         ("site;desc", ["urn:g:2", "urn:g:1", "urn:x:3"]),
         ("site", ["urn:g:2", "urn:g:1", "urn:x:3"]),
-        ("type,id;desc", ["urn:x:3", "urn:g:1", "urn:g:2"]),
+        ("type,id;desc", ["urn:x:3", "urn:g:2", "urn:g:1"]),
         ("createdAt;desc", ["urn:x:3", "urn:g:2", "urn:g:1"]),
         ("level.observedAt;desc", ["urn:g:1", "urn:g:2", "urn:x:3"]),
     ],
@@ -308,11 +349,22 @@ async def test_the_order_of_entities(client: Client, order: str, expected: list[
 
 @pytest.mark.parametrize(
     ("order", "status"),
-    [("level;up", 400), ("", 400), ("level>1", 400), ("a,b,c,d,e,f,g,h,i,j,k", 400), ("place;dist-asc", 501)],
+    [
+        ("level;up", 400),
+        ("", 400),
+        ("level>1", 400),
+        ("a,b,c,d,e,f,g,h,i,j,k", 400),
+        ("place;dist-asc", 400),
+        ("id;dist-desc", 400),
+        ("id&collation=!!", 400),
+        ("site{level}", 400),
+    ],
 )
 async def test_orders_that_are_refused(client: Client, order: str, status: int) -> None:
-    query = {**ALWAYS, "type": "Gauge", "orderBy": order}
-    assert (await client.ask("GET", f"{HISTORY}?{urlencode(query)}")).status == status
+    order, _, collation = order.partition("&collation=")
+    query = {**ALWAYS, "type": "Gauge", "orderBy": order} | ({"collation": collation} if collation else {})
+    answer = await client.ask("GET", f"{HISTORY}?{urlencode(query)}")
+    assert (answer.status, answer.problem) == (status, "BadRequestData")
 
 
 @pytest.mark.parametrize(
@@ -483,6 +535,33 @@ async def test_aggregates_of_what_is_no_number(client: Client) -> None:
     assert entity["site"]["type"] == "Relationship"
     assert entity["name"]["totalCount"][0][0] == 1
     assert "max" not in entity["site"]
+
+
+async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
+    def time(value: str) -> dict[str, str]:
+        return {"@type": "Time", "@value": value}
+
+    body = {
+        "id": "urn:typed:1",
+        "type": "Typed",
+        "list": [level([1, 2, 3], "10:00:00"), level([4], "11:00:00")],
+        "entry": [level(time("08:00:00Z"), "10:00:00"), level(time("09:30:00.5Z"), "11:00:00")],
+        "day": [level({"@type": "Date", "@value": "2026-05-01"}, "10:00:00")],
+    }
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    methods = "sum,avg,min,max,stddev,sumsq"
+    query = {"format": "aggregatedValues", "aggrMethods": methods}
+    entity = await one(client, "urn:typed:1", **query)
+    values = {
+        name: {method: entity[name][method][0][0] for method in methods.split(",") if method in entity[name]}
+        for name in ("list", "entry", "day")
+    }
+    assert values == {
+        "list": {"sum": 4, "avg": 2, "min": 1, "max": 3},
+        "entry": {"avg": "08:45:00.25Z", "min": "08:00:00Z", "max": "09:30:00.5Z"},
+        "day": {"min": "2026-05-01", "max": "2026-05-01"},
+    }
+    assert list(entity["entry"]) == ["type", "avg", "min", "max"]
 
 
 async def test_the_last_periods(client: Client) -> None:
@@ -659,6 +738,33 @@ async def test_scopes_hold_from_when_they_were_set(
     assert posted.json == answer.json
 
 
+async def test_a_scope_that_was_set_before_is_shown_where_it_is_asked_for(scoped: Client) -> None:
+    query = {
+        "timerel": "between", "timeAt": at("10:00:00"), "endTimeAt": at("11:00:00"), "type": "Scoped",
+        "attrs": "speed,scope",
+    }  # fmt: skip
+
+    async def scopes(**more: str) -> dict[str, Any]:
+        answer = await scoped.ask("GET", f"{HISTORY}?{urlencode({**query, **more})}")
+        assert answer.status == 200, answer
+        return {entity["id"].rpartition(":")[2]: entity.get("scope") for entity in answer.json}
+
+    def scope(value: Any, time: str) -> dict[str, Any]:
+        return {"type": "Property", "value": value, "observedAt": at(time)}
+
+    assert await scopes(scopeQ='"/A/B"') == {  # as annex C.5.16 writes it
+        "always": [scope("/A/B", "08:00:00")],
+        "both": [scope(["/A/B", "/C"], "08:00:00")],
+    }
+    assert await scopes(scopeQ="/S") == {"replaced": [scope("/S", "10:30:00")]}
+    assert await scopes(scopeQ="/R", format="temporalValues") == {
+        "replaced": {"type": "Property", "values": [["/R", at("08:00:00")]]}
+    }
+    assert await scopes(scopeQ="/A/B", attrs="speed") == {"always": None, "both": None}
+    plain = await scopes()
+    assert (plain["always"], plain["mid"]) == (None, [scope("/M", "10:10:00")])
+
+
 async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> None:
     body = {
         "id": "urn:words:1",
@@ -679,8 +785,11 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         "type": "Query",
         "entities": [{"type": "Words"}],
         "q": "kind==river",
-        "expandValues": ["kind"],
+        "expandValues": "kind",
+        "jsonKeys": ["name"],
         "temporalQ": ALWAYS,
+        "entityMap": False,
+        "splitEntities": True,
         "ordering": {"orderBy": ["kind;desc", "id"]},
     }
     assert len((await client.ask("POST", POSTED, posted)).json) == 1
@@ -688,7 +797,18 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         kept = {name: value for name, value in query.items() if name not in {"type", "q"} or name in wrong}
         answer = await client.ask("GET", f"{HISTORY}?{urlencode({**kept, **wrong})}")
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
-    for wrong_body in ({"aggrParams": 5}, {"aggrParams": {"aggrMethods": ["mean"]}}, {"ordering": {"x": 1}}):
+    for wrong_body in (
+        {"aggrParams": 5},
+        {"aggrParams": {"aggrMethods": ["mean"]}},
+        {"aggrParams": {"aggrPeriodDuration": "PT1H"}},
+        {"ordering": {"x": 1}},
+        {"ordering": {"orderBy": ["location;dist-asc"]}},
+        {"ordering": {"orderBy": ["id"], "collation": 5}},
+        {"temporalQ": {**ALWAYS, "aggrPeriodDuration": "1h"}},
+        {"entityMap": "no"},
+        {"geoQ": {}},
+        {"join": "inline"},
+    ):
         answer = await client.ask("POST", POSTED, {**posted, **wrong_body})
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong_body
 

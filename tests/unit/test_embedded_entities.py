@@ -55,8 +55,8 @@ CONCISE = {
     "no2": {"value": 22.5, "unitCode": "GQ", "observedAt": "2026-05-01T10:00:00Z"},
     "name": "Emst",
     "flag": False,
-    "list": {"value": [1, 2]},
-    "address": {"value": {"addressLocality": "Hagen"}},
+    "list": [1, 2],
+    "address": {"addressLocality": "Hagen"},
     "location": POINT,
     "refDevice": {"object": "urn:ngsi-ld:Device:1"},
     "title": {"languageMap": {"de": "Luft", "en": "air"}},
@@ -82,6 +82,20 @@ def test_normalized_goes_through_unchanged() -> None:
 def test_concise_and_normalized_are_two_ways_to_say_one_thing() -> None:
     assert shown(stored(CONCISE)) == NORMALIZED
     assert shown(stored(NORMALIZED), "concise") == CONCISE
+
+
+def test_concise_keeps_what_is_no_plain_value_apart() -> None:  # 4.5.2.3
+    entity: dict[str, Any] = {
+        "id": "urn:ngsi-ld:T:1",
+        "type": "T",
+        "typed": {"value": {"type": "x"}},
+        "alike": {"value": [{"value": 1}]},
+        "several": [{"value": 1}, {"value": 2, "datasetId": "urn:d:1"}],
+        "places": [{"value": POINT}, {"value": POINT, "datasetId": "urn:d:1"}],
+        "parts": [{"a": 1}, {"b": 2}],
+    }
+    assert shown(stored(entity), "concise") == entity
+    assert shown(stored(shown(stored(entity), "concise"))) == shown(stored(entity))
 
 
 def test_simplified_keeps_the_values() -> None:
@@ -185,6 +199,14 @@ def test_merging_goes_into_objects() -> None:
     assert shown(entity)["no2"] == {"type": "Property", "value": 1, "observedAt": "2026-05-01T10:00:00Z"}
     assert shown(entity, "simplified")["pm10"] == 9
     assert "accuracy" not in shown(entity)["pm10"]
+
+
+def test_a_merge_that_is_refused_changes_nothing() -> None:
+    entity, before = stored(NORMALIZED), stored(NORMALIZED)
+    body = {"no2": 1, "pm10": {"accuracy": "urn:ngsi-ld:null", "unitCode": "GQ"}, "new": {"unitCode": "GQ"}}
+    with pytest.raises(BadRequestDataError):
+        merge(entity, read_fragment(body, Reading(context=CONTEXT, nulls=True, merge=True)), LATER)
+    assert entity == before
 
 
 def deep(levels: int) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.embedded.language import choose_language, parse_languages
-from broker.embedded.ordering import parse_order
+from broker.embedded.ordering import parse_order, without_icu
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.projection import attributes_in, depth_of, parse_projection
 from broker.embedded.query import Exists, Hop, hops_of, parse_q
@@ -157,11 +157,25 @@ def test_orders() -> None:
         {"orderBy": "location;dist-asc", "orderFrom": "[7,51]", "orderGeometry": "Polygon"},
         {"orderBy": "id;dist-asc", "orderFrom": "[7,51]"},
         {"orderBy": "name", "collation": 'de"; DROP'},
+        {"orderBy": "name", "collation": "invalid"},
+        {"orderBy": "name", "collation": "de-" + "-".join(["abcde"] * 40)},
+        {"collation": "!!nope"},
+        {"orderFrom": "8,40"},
     ],
 )
 def test_orders_that_are_refused(given_: dict[str, str]) -> None:
     with pytest.raises(BadRequestDataError):
         parse_order(given_, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("tag", "known"),
+    [("und", True), ("UND-x-icu", True), ("de-AT", True), ("de-u-co-phonebk", True),
+     ("fr-Latn-FR-u-ks-level1", True), ("en-u-ks-level2-co-standard", True), ("und-u-ks-identic", True),
+     ("sv", False), ("en-u-co-phonebk", False), ("de-u-kn-true", False), ("und-u-ks-level9", False)],
+)  # fmt: skip
+def test_orders_of_texts_without_icu(tag: str, *, known: bool) -> None:
+    assert (without_icu(tag) is not None) is known
 
 
 PIECES = st.sampled_from(

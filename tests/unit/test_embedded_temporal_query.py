@@ -27,6 +27,11 @@ MOMENTS = st.datetimes(timezones=st.just(UTC))
         ("P2W", 0, timedelta(weeks=2)),
         ("P1Y2M3DT4H5M6.5S", 14, timedelta(days=3, hours=4, minutes=5, seconds=6.5)),
         ("PT0,25S", 0, timedelta(milliseconds=250)),
+        ("P0D", 0, timedelta()),
+        ("PT1.5H", 0, timedelta(minutes=90)),
+        ("P1DT0.5M", 0, timedelta(days=1, seconds=30)),
+        ("P0,5D", 0, timedelta(hours=12)),
+        ("P1.5W", 0, timedelta(days=10.5)),
     ],
 )
 def test_durations(text: str, months: int, rest: timedelta) -> None:
@@ -34,7 +39,24 @@ def test_durations(text: str, months: int, rest: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "P", "PT", "1H", "P1H", "PT1D", "P-1D", "P1S", "PT1S ", "pt1s", "P1.5D", None, 60]
+    "text",
+    [
+        "",
+        "P",
+        "PT",
+        "1H",
+        "P1H",
+        "PT1D",
+        "P-1D",
+        "P1S",
+        "PT1S ",
+        "pt1s",
+        "P1.5DT1H",
+        "P1Y2W",
+        "P0.5Y",
+        None,
+        60,
+    ],
 )
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(BadRequestDataError):
