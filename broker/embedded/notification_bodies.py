@@ -18,6 +18,7 @@ from broker.embedded.merging import Stored, timestamp
 from broker.embedded.notification_params import GEO_JSON, JSON_LD
 from broker.embedded.representations import View, feature, show
 from broker.embedded.requests import preferences
+from broker.embedded.versions import amended
 from broker.embedded.vocabulary import NULL
 
 if TYPE_CHECKING:
@@ -108,13 +109,12 @@ async def _shown(
                 for root in roots
             ]
     told = {item["id"]: item for item in items}
-    geo = wanted.endpoint.accept == GEO_JSON
-    return [
-        _feature(entity, seen, told.get(entity.id, {}))
-        if geo
-        else _object(entity, seen, told.get(entity.id, {}))
-        for entity, seen in views
-    ]
+    if wanted.endpoint.accept == GEO_JSON:
+        return [_feature(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+    shown = [_object(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+    if subscription.conformance is not None and wanted.form == "normalized":
+        return [amended(each, subscription.conformance) for each in shown]
+    return shown
 
 
 def _object(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:

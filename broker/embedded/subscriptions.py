@@ -24,6 +24,7 @@ from broker.embedded.projection import ENTITY_MEMBERS
 from broker.embedded.query import Query, check_pattern, parse_q
 from broker.embedded.scopes import ScopeQuery, parse_scopes
 from broker.embedded.selection import Selection, parse_types, type_names
+from broker.embedded.versions import version_of
 from broker.embedded.vocabulary import NULL, check_id
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from broker.embedded.language import Languages
     from broker.embedded.merging import Stored
     from broker.embedded.terms import Names
+    from broker.embedded.versions import Version
 
 DEFAULT_TRIGGERS = ("attributeCreated", "attributeUpdated")
 _TRIGGERS = frozenset(
@@ -57,7 +59,6 @@ _MEMBERS = frozenset(
 _COUNTERS = frozenset(
     {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
 )
-_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _ALONE = re.compile(r"[A-Za-z][\w.:/#\-]*")
 _LEAST = {
     "id": "urn:ngsi-ld:Subscription:any",
@@ -121,6 +122,7 @@ class Subscription:
             for all.
         throttling: the least seconds between two notifications.
         interval: seconds between notifications that no change triggers.
+        conformance: the version of NGSI-LD that notifications conform to; None: the current one.
     """
 
     id: str
@@ -138,6 +140,7 @@ class Subscription:
     expires_at: datetime | None
     is_active: bool
     notification: NotificationParams
+    conformance: Version | None
 
     def active(self, moment: datetime) -> bool:
         """Say whether it notifies at all."""
@@ -189,6 +192,7 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
         expires_at=a_moment(doc.get("expiresAt"), "expiresAt"),
         is_active=a_flag(doc.get("isActive", True), "isActive"),
         notification=read_params(doc.get("notification"), names),
+        conformance=_conformance(doc.get("ngsildConformance")),
     )
 
 
@@ -333,11 +337,13 @@ def _check_the_rest(doc: Mapping[str, Any], names: Names) -> None:
     for member in ("subscriptionName", "description"):
         if member in doc:
             a_text(doc[member], member)
-    if (
-        "ngsildConformance" in doc
-        and _VERSION.fullmatch(a_text(doc["ngsildConformance"], "ngsildConformance")) is None
-    ):
+
+
+def _conformance(given: Any) -> Version | None:
+    found = None if given is None else version_of(a_text(given, "ngsildConformance"))
+    if given is not None and found is None:
         raise BadRequestDataError(detail="ngsildConformance is a version such as 1.9")
+    return found
 
 
 def _triggers(given: Any) -> frozenset[str]:

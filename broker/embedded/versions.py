@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Volme contributors
 # SPDX-License-Identifier: EUPL-1.2
-"""Entities as an earlier version of NGSI-LD has them (CIM 009, clause 4.3.6.8): `Prefer: ngsi-ld=1.5`."""
+"""Entities as an earlier version of NGSI-LD has them (CIM 009, clause 4.3.6.8).
+
+A client asks by `Prefer: ngsi-ld=1.5`, a subscriber by `"ngsildConformance": "1.5"`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,12 @@ _TYPES_SINCE: Mapping[str, Version] = {
 
 def preferred(preferences: Mapping[str, str]) -> Version | None:
     """Return the version that a client prefers, up to the current one; None if it prefers none."""
-    found = _VERSION.fullmatch(preferences.get("ngsi-ld", ""))
+    return version_of(preferences.get("ngsi-ld", ""))
+
+
+def version_of(text: str) -> Version | None:
+    """Return the version that a text such as 1.5 names, up to the current one; None if it names none."""
+    found = _VERSION.fullmatch(text)
     return None if found is None else min(CURRENT, (int(found.group(1)), int(found.group(2))))
 
 
@@ -51,7 +59,7 @@ def amended(entity: Mapping[str, Any], version: Version) -> dict[str, Any]:
             continue
         if name == "type" and isinstance(value, list) and version < _SEVERAL:
             shown[name] = value[0]
-        elif name in ENTITY_MEMBERS:
+        elif name in ENTITY_MEMBERS or not isinstance(value, dict | list):  # a notification's null
             shown[name] = value
         else:
             shown[name] = _attribute(value, version)

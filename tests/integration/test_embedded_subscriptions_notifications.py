@@ -355,6 +355,22 @@ async def test_scopes_decide(client: Client, receiver: Receiver) -> None:
     await nothing_more(client, receiver)
 
 
+async def test_entities_as_an_earlier_version_has_them(client: Client, receiver: Receiver) -> None:
+    """Clauses 4.3.6.8 and 5.8.6: there was no VocabProperty before 1.8, and no scope before 1.4."""
+    await subscribe(client, receiver, "entityCreated", "attributeDeleted", ngsildConformance="1.3")
+    await do(
+        client,
+        "POST",
+        "/entities",
+        {**air(no2=5, kind={"type": "VocabProperty", "vocab": "a"}), "scope": "/a"},
+    )
+    entity = await told(receiver)
+    assert entity["kind"] == {"type": "Property", "value": "a"}
+    assert (entity["no2"], "scope" in entity) == ({"type": "Property", "value": 5}, False)
+    await do(client, "DELETE", f"{AIR}/attrs/no2")
+    assert (await told(receiver))["no2"] == {"type": "Property", "value": NULL}
+
+
 async def test_geojson_of_a_deleted_place_has_no_geometry(client: Client, receiver: Receiver) -> None:
     await do(client, "POST", "/entities", air(location=POINT))
     endpoint = {"uri": receiver.url, "accept": "application/geo+json"}
