@@ -20,10 +20,11 @@ from broker.embedded.problems import BadRequestDataError, NotFoundError, NotSupp
 from broker.embedded.projection import attribute_names, attributes_in, depth_of, parse_projection
 from broker.embedded.query import check_pattern, hops_of, parse_q, paths_of, patterns_of
 from broker.embedded.representations import View, feature, show, shown_attributes
-from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, Call, answer, read_call, source_of
+from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, JSON, Call, answer, read_call, source_of
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
+from broker.embedded.unread import show_unread
 from broker.embedded.versions import amended, preferred
 from broker.embedded.vocabulary import LOCATION, SYSTEM_ATTRIBUTES, check_id, check_name
 
@@ -327,7 +328,7 @@ async def _answer_query(
 
 def _answer_entities(
     call: Call,
-    bodies: list[dict[str, Any]],
+    bodies: list[Any],
     shown: Shown,
     *,
     many: bool = True,
@@ -343,8 +344,8 @@ def _answer_entities(
     return answer(call, body, shown.view.context, status=status, headers=headers)
 
 
-async def _bodies(parts: Parts, call: Call, entities: Sequence[Stored], shown: Shown) -> list[dict[str, Any]]:
-    """Return each entity as it is to be shown, and those that are joined to them."""
+async def _bodies(parts: Parts, call: Call, entities: Sequence[Stored], shown: Shown) -> list[Any]:
+    """Return each entity as it is to be shown, an object or its JSON, and those that are joined to them."""
     seen = [(entity, shown.view) for entity in entities]
     if shown.join is not None:
         found = await joined(parts.reader, call.tenant, entities, shown.view, shown.join)
@@ -358,6 +359,8 @@ async def _bodies(parts: Parts, call: Call, entities: Sequence[Stored], shown: S
             ]
     if call.media == GEO_JSON:
         return [feature(entity, view, shown.geometry, shown.dataset) for entity, view in seen]
+    if call.media == JSON and shown.view.plain and shown.join is None and preferred(call.preferences) is None:
+        return [show_unread(entity, view) or show(entity, view) for entity, view in seen]
     return [body for entity, view in seen if (body := show(entity, view))]
 
 

@@ -59,6 +59,12 @@ class View:
     languages: Languages | None = None
     joined: Joined | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether everything is shown that anybody says, and nothing else."""
+        chosen = (self.attributes, self.pick, self.omit, self.datasets, self.languages, self.joined)
+        return self.form == "normalized" and not self.system and all(each is None for each in chosen)
+
     def shows(self, member: str) -> bool:
         """Say whether a member that is no attribute is shown."""
         return self._shows(member)

@@ -24,6 +24,7 @@ from broker.embedded.problems import (
     NonexistentTenantError,
     TooComplexQueryError,
 )
+from broker.embedded.unread import Unread
 from store.sql import queries
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class EntityReader:
             window = f"LIMIT {parameters.add(limit + 1)} OFFSET {parameters.add(offset)}"
             statement = f"SELECT {_COLUMNS} FROM ngsild.entities AS e{values} WHERE e.tenant = $1 AND {where} ORDER BY {sorting} {window} /* {made} */"  # noqa: S608, E501 - as above
             rows = await connection.fetch(statement, *parameters.values, timeout=_QUERY_SECONDS)
-        return Page(entities=[_stored(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
+        return Page(entities=[Unread(row) for row in rows[:limit]], total=total, more=len(rows) > limit)
 
     @asynccontextmanager
     async def _noted(self, which: Filter) -> AsyncIterator[None]:
@@ -278,7 +279,7 @@ class EntityReader:
                     if row["sure"] and before:
                         before -= 1
                         continue
-                    entity = _stored(row)
+                    entity = Unread(row)
                     if not (row["sure"] or geo.matches(entity.attributes.get(geo.attribute, []))):
                         continue
                     if before:
@@ -308,7 +309,7 @@ class EntityReader:
 
 async def _by_ids(connection: Connection, tenant: str, ids: Iterable[str]) -> list[Stored]:
     rows = await connection.fetch(SQL["read_entities"], tenant, list(ids))
-    return [_stored(row) for row in rows]
+    return [Unread(row) for row in rows]
 
 
 def _places(which: Filter, parameters: Parameters) -> tuple[str, str | None]:
