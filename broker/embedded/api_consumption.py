@@ -16,11 +16,20 @@ from broker.embedded.links import page_links
 from broker.embedded.ordering import PARAMETERS as ORDERING
 from broker.embedded.ordering import parse_order
 from broker.embedded.parts import PARTS, Parts
-from broker.embedded.problems import BadRequestDataError, NotFoundError, NotSupportedError
+from broker.embedded.problems import BadRequestDataError, NotFoundError
 from broker.embedded.projection import attribute_names, attributes_in, depth_of, parse_projection
 from broker.embedded.query import check_pattern, hops_of, parse_q, paths_of, patterns_of
 from broker.embedded.representations import View, feature, show, shown_attributes
-from broker.embedded.requests import ENTITY_MEDIA, GEO_JSON, JSON, Call, answer, read_call, source_of
+from broker.embedded.requests import (
+    ENTITY_MEDIA,
+    GEO_JSON,
+    JSON,
+    Call,
+    answer,
+    read_call,
+    refuse_entity_map,
+    source_of,
+)
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
@@ -168,8 +177,7 @@ def shown_as(call: Call, given: Mapping[str, str], context: Context) -> Shown:
         return _usual(context)
     for name in ("local", "entityMap", "splitEntities"):
         call.flag(name)
-    if given.get("entityMap", "false") != "false":
-        raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
+    refuse_entity_map(given)
     attrs, join = attribute_names(given.get("attrs"), context), parse_join(given)
     pick, omit = (
         parse_projection(given[name], context, name) if name in given else None for name in ("pick", "omit")

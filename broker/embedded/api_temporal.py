@@ -25,11 +25,19 @@ from broker.embedded.problems import (
     BadRequestDataError,
     InvalidRequestError,
     NotFoundError,
-    NotSupportedError,
 )
 from broker.embedded.projection import attribute_names
 from broker.embedded.query import check_pattern, hops_of, parse_q, patterns_of
-from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done, read_call, source_of
+from broker.embedded.requests import (
+    JSON_MEDIA,
+    MERGE_PATCH,
+    Call,
+    answer,
+    done,
+    read_call,
+    refuse_entity_map,
+    source_of,
+)
 from broker.embedded.scopes import parse_scopes
 from broker.embedded.selection import parse_types, type_names
 from broker.embedded.subscriptions import named_types, typed_selectors
@@ -453,8 +461,7 @@ def _check_elsewhere(given: Mapping[str, Any]) -> None:
     for name in _POSTED_FLAGS:
         if given.get(name, "false") not in {"true", "false"}:
             raise BadRequestDataError(detail=f"{name} is true or false, not {given[name][:100]!r}")
-    if given.get("entityMap", "false") != "false":
-        raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
+    refuse_entity_map(given)
 
 
 def _order(given: Mapping[str, Any], context: Context) -> Order | None:

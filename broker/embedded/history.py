@@ -162,7 +162,7 @@ def content(instance: Mapping[str, Any]) -> tuple[bytes, int]:
     for member in _APART:
         kept.pop(member, None)
     if not RESERVED_MEMBERS.issuperset(kept):
-        kept = {member: _bare(value) if ":" in member else value for member, value in kept.items()}
+        kept = {member: bare(value) if ":" in member else value for member, value in kept.items()}
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
     return raw, int.from_bytes(blake2b(raw, digest_size=8).digest(), "big", signed=True)
 
@@ -377,11 +377,11 @@ def _deletion(iri: str, instance: Instance, moment: datetime) -> Row:
     )
 
 
-def _bare(nested: list[Instance]) -> list[Instance]:
-    """Return the instances of an attribute of an attribute without what the broker wrote into them."""
+def bare(nested: list[Instance]) -> list[Instance]:
+    """Return instances, and those of their own attributes, without what the broker wrote into them."""
     return [
         {
-            member: value if member in RESERVED_MEMBERS else _bare(value)
+            member: value if member in RESERVED_MEMBERS else bare(value)
             for member, value in instance.items()
             if member not in {"createdAt", "modifiedAt"}
         }

@@ -21,6 +21,7 @@ from broker.embedded.problems import (
     InvalidRequestError,
     LengthRequiredError,
     NotAcceptableError,
+    NotSupportedError,
     TooLargeError,
     UnsupportedMediaTypeError,
 )
@@ -242,6 +243,16 @@ def source_of(item: Any, call: Call) -> Any:
     if "@context" in item:
         raise BadRequestDataError(detail=f"{JSON} must not have an @context in the body; send a Link header")
     return call.declared
+
+
+def refuse_entity_map(given: Mapping[str, Any]) -> None:
+    """See that no EntityMap is asked for.
+
+    Raises:
+        NotSupportedError: one is.
+    """
+    if given.get("entityMap", "false") != "false":
+        raise NotSupportedError(detail="entity maps are about other brokers, and this one asks none")
 
 
 def tenant_header(request: web.Request) -> dict[str, str]:

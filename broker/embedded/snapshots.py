@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from broker.embedded.history import bare
 from broker.embedded.merging import Changes, timestamp
-from broker.embedded.vocabulary import NULL, RESERVED_MEMBERS, VALUE_MEMBER
+from broker.embedded.vocabulary import NULL, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from broker.embedded.merging import Stored
     from broker.embedded.subscriptions import Subscription
 
-_NOTED = frozenset({"createdAt", "modifiedAt"})
 _NULLS: Mapping[str, Any] = {
     "languageMap": {"@none": NULL},
     "valueList": [NULL],
@@ -172,15 +172,7 @@ def _differs(before: Instance | None, after: Instance) -> bool:
 
 def _content(instance: Instance) -> bytes:
     """Return what was said of an attribute, without what the broker itself notes down."""
-    return orjson.dumps(_bare(instance), option=orjson.OPT_SORT_KEYS)
-
-
-def _bare(instance: Instance) -> dict[str, Any]:
-    return {
-        member: value if member in RESERVED_MEMBERS else [_bare(each) for each in value]
-        for member, value in instance.items()
-        if member not in _NOTED
-    }
+    return orjson.dumps(bare([instance]), option=orjson.OPT_SORT_KEYS)
 
 
 def _replaced(before: Instance, shown: Sequence[Instance]) -> bool:
