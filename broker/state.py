@@ -18,8 +18,8 @@ class BridgeSettings:
         lanes: batches on their way at the same time; also the broker connections used.
         batch: entities a batch; facts on Orion-LD: 50 to 100 is fastest, above 800 it fails.
         chunk: messages translated at a time.
-        window: messages read and not yet settled.
-        window_bytes: payload bytes of these; bounds the memory.
+        window: messages read and not yet settled from which on no chunk more is read.
+        window_bytes: payload bytes of these, likewise; bounds the memory.
         linger: seconds from one batch of a lane to the next while the lane has less than a batch.
         consumer: the name of the cursor in the journal.
     """
