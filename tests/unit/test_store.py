@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psutil
 import pytest
 
 from models.errors import StoreError
@@ -70,3 +72,25 @@ async def test_a_number_given_to_another_process_does_not_keep_the_server_from_s
 async def test_a_path_that_the_server_cannot_live_in_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot live in"):
         await EmbeddedPostgres(tmp_path / "my data" / "pg").start()
+
+
+async def test_the_server_keeps_more_in_memory_than_by_itself_unless_its_operator_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "pg"
+    server = EmbeddedPostgres(folder)
+
+    async def buffers() -> str:
+        connection = await asyncpg.connect(await server.start())
+        shown: str = await connection.fetchval("SHOW shared_buffers")
+        await connection.close()
+        await server.stop()
+        return shown
+
+    eighth = psutil.virtual_memory().total // 2**20 // 8
+    assert await buffers() in {"1GB", f"{eighth}MB", "128MB"}
+    settings = folder / "postgresql.conf"
+    text = settings.read_text()
+    settings.write_text(re.sub(r"(?m)^(shared_buffers) = \d+MB\n\Z", r"\1 = 136MB\n", text))
+    assert settings.read_text() != text
+    assert await buffers() == "136MB"
