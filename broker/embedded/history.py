@@ -71,10 +71,13 @@ class Entry(NamedTuple):
 
     Attributes:
         news: whether its types, its scopes or the names of its attributes are new.
+        later: whether each instance is later than the one in whose place it comes, so that it cannot be in
+            history already, unless that went back in time before.
     """
 
     entity: Stored
     news: bool
+    later: bool
     rows: list[Row]
 
 
@@ -99,6 +102,7 @@ def entry_of(before: Before | None, after: Stored, changes: Changes, moment: dat
     known: Mapping[str, list[Instance]] = {} if before is None else before.attributes
     rows: list[Row] = []
     news = before is None or before.types != after.types or before.scopes != after.scopes
+    later = True
     now = after.attributes
     for iri in dict.fromkeys((*changes.created, *changes.updated, *changes.deleted)):
         old, new = known.get(iri, ()), now.get(iri, ())
@@ -107,20 +111,24 @@ def entry_of(before: Before | None, after: Stored, changes: Changes, moment: dat
             if was.get("datasetId") == is_.get("datasetId"):
                 if was is not is_ and not _unchanged(was, is_):
                     rows.append(row_of(iri, is_, moment))
+                    later = later and _later(was, is_)
                 continue
         datasets = {instance.get("datasetId"): instance for instance in old}
         for instance in new:
             same = datasets.pop(instance.get("datasetId"), None)
             if same is None:
                 news = True
+                later = later and before is None
             elif same is instance or _unchanged(same, instance):
                 continue
+            else:
+                later = later and _later(same, instance)
             rows.append(row_of(iri, instance, moment))
         rows += [_deletion(iri, instance, moment) for instance in datasets.values()]
     scopes_before = None if before is None else before.scopes
     if (after.scopes or None) != (scopes_before or None):
         rows.append(scope_row(after.scopes, moment))
-    return Entry(after, news, rows)
+    return Entry(after, news, later, rows)
 
 
 def deletion_of(entity: Stored, moment: datetime) -> Entry:
@@ -130,7 +138,7 @@ def deletion_of(entity: Stored, moment: datetime) -> Entry:
         for iri, instances in entity.attributes.items()
         for instance in instances
     ]
-    return Entry(entity=entity, news=False, rows=rows)
+    return Entry(entity=entity, news=False, later=True, rows=rows)
 
 
 def row_of(iri: str, instance: Instance, moment: datetime) -> Row:
@@ -199,12 +207,26 @@ class History:
         self._numbers: dict[Name, int] = {}
 
     async def record(
-        self, connection: Connection, tenant: str, entries: Sequence[Entry], moment: datetime
+        self,
+        connection: Connection,
+        tenant: str,
+        entries: Sequence[Entry],
+        moment: datetime,
+        *,
+        careful: bool = True,
     ) -> None:
         """Write what a transaction's changes, made at a moment, add to history.
 
+        Args:
+            connection: within the transaction.
+            tenant: whose entities have changed.
+            entries: what each step adds.
+            moment: when it is written.
+            careful: whether instances that seem to be new may be there already.
+
         Raises:
             UnpreparedError: call `prepare` with it, and do the transaction again.
+            asyncpg.UniqueViolationError: some are; do the transaction again, and be careful.
         """
         merged = _Merged(entries)
         if not merged.entities:
@@ -225,7 +247,10 @@ class History:
                 current=True,
             )
         await self.insert(
-            connection, [(numbers[key], row) for key, rows in merged.rows.items() for row in rows], moment
+            connection,
+            [(numbers[key], row) for key, rows in merged.rows.items() for row in rows],
+            moment,
+            careful=careful or not all(entry.later for entry in entries),
         )
 
     async def delete(
@@ -244,11 +269,19 @@ class History:
         rows = await connection.fetch(SQL["known"], tenant, ids)
         return {row["id"]: row["number"] for row in rows}
 
-    async def insert(self, connection: Connection, rows: Sequence[tuple[int, Row]], moment: datetime) -> None:
+    async def insert(
+        self,
+        connection: Connection,
+        rows: Sequence[tuple[int, Row]],
+        moment: datetime,
+        *,
+        careful: bool = True,
+    ) -> None:
         """Add instances, each with its entity's number; `moment` is when they are written.
 
         Raises:
             UnpreparedError: call `prepare` with it, and do the transaction again.
+            asyncpg.UniqueViolationError: some are there already, which `careful` leaves as they are.
         """
         if not rows:
             return
@@ -258,7 +291,8 @@ class History:
             for entity, (name, origin, at, digest, created_at, doc) in rows
         ]
         try:
-            await connection.execute(SQL["record"], orjson.dumps(listed).decode(), moment)
+            name = "record" if careful else "record_new"
+            await connection.execute(SQL[name], orjson.dumps(listed).decode(), moment)
         except asyncpg.CheckViolationError as error:
             raise UnpreparedError(moments={instant(row.at) for _, row in rows}) from error
 
@@ -361,6 +395,12 @@ def _unchanged(before: Instance, after: Instance) -> bool:
             continue
         return content(before) == content(after)  # attributes of it have times of their own
     return True
+
+
+def _later(before: Instance, after: Instance) -> bool:
+    """Say whether an instance's time is after that of the one before, as far as the texts tell (UTC)."""
+    at = after.get("observedAt")
+    return at is None or at > before.get("observedAt", "")
 
 
 def _deletion(iri: str, instance: Instance, moment: datetime) -> Row:

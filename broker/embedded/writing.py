@@ -83,9 +83,10 @@ class Writer:
                         connection, tenant, steps, record=self._history is not None
                     )
                     if self._history is not None:
-                        await self._history.record(connection, tenant, entries, moment)
+                        careful = attempt > 1
+                        await self._history.record(connection, tenant, entries, moment, careful=careful)
                     queued = await self._matcher.publish(connection, tenant, version, written)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError):
                 if attempt == _ATTEMPTS:
                     raise
                 log.info("entities.write_repeated", attempt=attempt)

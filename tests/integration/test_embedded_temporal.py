@@ -115,6 +115,19 @@ async def test_what_is_delivered_twice_is_in_history_once(client: Client) -> Non
     assert await values(client, entity_id) == [9, 0, 1, 2, 3]
 
 
+async def test_what_comes_again_after_its_entity_was_deleted_is_in_history_once(client: Client) -> None:
+    one, two = fresh(), fresh()
+    readings = [[gauge(one, level=level(n, f"10:00:0{n}")), gauge(two, level=level(n))] for n in range(3)]
+    for batch in readings:
+        await upsert(client, *batch)
+    assert (await client.ask("DELETE", f"/entities/{one}")).status == 204
+    for batch in readings:
+        await upsert(client, *batch)
+    found = await evolution(client, one)
+    assert [each["value"] for each in found["level"] if each["value"] != "urn:ngsi-ld:null"] == [0, 1, 2]
+    assert await values(client, two) == [0, 1, 2, 0, 1, 2]  # without times each is a change
+
+
 async def test_another_value_of_the_same_moment_is_another_instance(client: Client) -> None:
     entity_id = fresh()
     for value in (1, 2, 2.5, "2", True):
