@@ -143,7 +143,7 @@ def read_fragment(body: Any, how: Reading) -> Fragment:
                 raise BadRequestDataError(detail=f"two of the entity's attributes are both {iri}")
             plain = _read_plain(value) if ordinary and type(value) is dict else None
             attributes[iri] = read_attribute(name, value, how) if plain is None else [plain]
-            if iri in PLACES:
+            if iri in PLACES and (plain is None or plain["type"] != "GeoProperty"):
                 _check_place(name, attributes[iri])
         else:
             _read_own(fragment, name, value, how)

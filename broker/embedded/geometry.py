@@ -116,10 +116,13 @@ def is_plain_point(value: Any) -> bool:
     """Say whether it is a GeoJSON point on the globe that says no more than where it lies."""
     if type(value) is not dict or len(value) != 2 or value.get("type") != "Point":  # noqa: PLR2004 - as said
         return False
-    match value.get("coordinates"):
-        case [float(longitude), float(latitude)]:
-            return -180 <= longitude <= 180 and -90 <= latitude <= 90  # noqa: PLR2004 - degrees
-    return False
+    position = value.get("coordinates")
+    if type(position) is not list or len(position) != 2:  # noqa: PLR2004 - as said
+        return False
+    longitude, latitude = position
+    if type(longitude) is not float or type(latitude) is not float:
+        return False
+    return -180 <= longitude <= 180 and -90 <= latitude <= 90  # noqa: PLR2004 - degrees
 
 
 def box_of(value: Any) -> Box:
