@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,32 @@ async def test_what_comes_again_after_its_entity_was_deleted_is_in_history_once(
     found = await evolution(client, one)
     assert [each["value"] for each in found["level"] if each["value"] != "urn:ngsi-ld:null"] == [0, 1, 2]
     assert await values(client, two) == [0, 1, 2, 0, 1, 2]  # without times each is a change
+
+
+async def test_what_several_write_at_once_in_any_order_is_in_history_once(client: Client) -> None:
+    entities = [fresh() for _ in range(4)]
+    sent: set[tuple[str, str, int]] = set()
+
+    async def write(seed: int) -> None:
+        dice = random.Random(seed)  # noqa: S311 - any order, the same in every run
+        for _ in range(25):
+            said = [(each, f"10:00:0{dice.randrange(5)}", dice.randrange(3)) for each in entities]
+            dice.shuffle(said)
+            sent.update(said)
+            if dice.random() < 0.8:  # four of five tell the present, one the past
+                await upsert(client, *(gauge(each, level=level(value, at)) for each, at, value in said))
+                continue
+            for each, at, value in said:
+                past = {"id": each, "type": "Gauge", "level": [level(value, at)]}
+                assert (await client.ask("POST", HISTORY, past)).status in {201, 204}
+
+    await asyncio.gather(*(write(seed) for seed in range(6)))
+    found = [
+        (each, instance["observedAt"][11:19], instance["value"])
+        for each in entities
+        for instance in (await evolution(client, each))["level"]
+    ]
+    assert sorted(found) == sorted(sent)
 
 
 async def test_another_value_of_the_same_moment_is_another_instance(client: Client) -> None:
