@@ -61,7 +61,6 @@ _SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
 _NO_ATTRIBUTES = (
     SYSTEM_MEMBERS | NOT_REIFIED | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
 )
-_IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
@@ -394,7 +393,7 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
                 instance[member] = _read_member(name, kind, member, value, how)
-        elif member in {"type", holder} or member in _IGNORED:
+        elif member in {"type", holder} or member in OUTPUT_MEMBERS[kind]:
             continue
         elif member in RESERVED_MEMBERS:
             raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")

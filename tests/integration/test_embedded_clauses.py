@@ -78,7 +78,9 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"id": "urn:ngsi-ld:Car:\ufe0f1"},
         {"id": "urn:ngsi-ld:Car:\U000e01001"},
         {"id": "urn:ngsi-ld:Car:\u28001"},
-        {"a": {"type": "Property", "value": 1, "previousValue": 0}},  # 4.5.2.2
+        {"a": {"type": "Property", "value": 1, "previousObject": "urn:b:0"}},  # 4.5.2.2
+        {"a": {"type": "Property", "value": 1, "entity": {"id": "urn:b:1", "type": "B"}}},
+        {"a": {"type": "Relationship", "object": "urn:b:1", "entityList": []}},  # 4.5.3.2
         {"a": {"type": "Property", "value": 1, "entityIdSealed": "urn:ngsi-ld:Car:1"}},
         {"ngsildproof": {"type": "Property", "value": "no object"}},
         {"a": {"type": "Relationship", "object": "urn:b:1", "unitCode": "MTR"}},  # 4.5.3.2
@@ -106,6 +108,21 @@ async def test_entities_that_are_refused(client: Client, members: dict[str, Any]
     answer = await client.ask("POST", "/entities", body)
     assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
     assert (await client.ask("GET", "/entities?local=true")).status == 404  # not even the tenant is there
+
+
+async def test_what_answers_alone_have_is_ignored(client: Client) -> None:
+    written = {"createdAt": "2026-05-01T10:00:00Z", "instanceId": "urn:i:1"}  # 5.2.5
+    links = {"Relationship": {"entity": {"id": "urn:b:1"}}, "ListRelationship": {"entityList": []}}
+    for kind, value in VALUES.items():
+        (member, one), *_ = value.items() if isinstance(value, dict) else [("value", value)]
+        previous = {f"previous{member[0].upper()}{member[1:]}": one}
+        given = {"type": kind, member: one, **previous, **links.get(kind, {}), **written}
+        shown = await create(client, a=given)
+        assert shown["a"].keys() == {"type", member}, kind
+        again = {key: given[key] for key in given if key != member}
+        assert (await client.ask("PATCH", f"{CAR}/attrs/a", again)).status == 204, kind
+        assert (await client.ask("GET", CAR)).json == shown, kind
+        await client.ask("DELETE", CAR)
 
 
 @pytest.mark.parametrize("entity_id", ["urn:ngsi-ld:Straße:Höhe", "urn:ngsi-ld:車:1"])
