@@ -293,6 +293,52 @@ async def test_a_list_of_links_is_merged_as_it_is_read(client: Client) -> None:
     assert (await client.ask("PATCH", f"{CAR}?format=simplified", {"route": "urn:r:3"})).status == 400
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "merged"),
+    [
+        ("Property", POINT, POINT),
+        ("Property", {"vocab": "b"}, None),
+        ("Property", {"languageMap": {"de": "nein"}}, None),
+        ("GeoProperty", "here", None),
+        ("GeoProperty", {"a": 1}, None),
+        ("Relationship", ["urn:b:2", "urn:b:3"], ["urn:b:2", "urn:b:3"]),
+        ("Relationship", "b", None),
+        ("LanguageProperty", "nein", None),  # without lang it is no text in any language
+        ("LanguageProperty", 5, None),
+        ("VocabProperty", "c", "c"),
+        ("VocabProperty", ["c", "d"], ["c", "d"]),
+        ("VocabProperty", {"vocab": "c"}, "c"),
+        ("VocabProperty", 5, None),
+        ("JsonProperty", {"c": 2}, {"b": 1, "c": 2}),
+        ("JsonProperty", {"json": {"c": 2}}, {"b": 1, "c": 2}),
+        ("JsonProperty", 5, None),
+        ("ListProperty", {"a": 1}, None),
+        ("ListRelationship", [5], None),
+    ],
+)
+async def test_a_simplified_value_keeps_the_type_there_is(
+    client: Client, kind: str, given: Any, merged: Any
+) -> None:
+    before = (await create(client, a=POINT if kind == "GeoProperty" else VALUES[kind]))["a"]
+    answer = await client.ask("PATCH", f"{CAR}?format=simplified", {"a": given})  # 5.6.17.4 and 6.5.3.4
+    if merged is None:
+        assert (answer.status, answer.problem) == (400, "BadRequestData")
+        assert (await client.ask("GET", CAR)).json["a"] == before
+    else:
+        shown = (await client.ask("GET", CAR)).json["a"]
+        assert (answer.status, shown) == (204, {**before, VALUE_MEMBER[kind]: merged})
+
+
+async def test_format_has_the_say_before_options(client: Client) -> None:
+    await create(client, a=1)
+    for word in ("?format=normalized&options=keyValues", "?format=concise&options=simplified"):  # 6.5.3.4
+        assert (await client.ask("PATCH", CAR + word, {"a": {"value": 2, "unitCode": "MTR"}})).status == 204
+        assert (await client.ask("GET", CAR)).json["a"] == {"type": "Property", "value": 2, "unitCode": "MTR"}
+    word = "?format=simplified&options=normalized"
+    assert (await client.ask("PATCH", CAR + word, {"a": {"type": "Property"}})).status == 204
+    assert (await client.ask("GET", CAR)).json["a"]["value"] == {"type": "Property"}
+
+
 async def test_any_object_is_a_value_in_the_simplified_form(client: Client) -> None:
     body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "tank": {"unitCode": "LTR", "observedAt": "today"}}
     assert (await client.ask("POST", "/entities?format=simplified", body)).status == 201  # 4.5.4
