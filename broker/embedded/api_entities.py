@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 from broker.embedded import merging
 from broker.embedded.api_consumption import FORMS, form_of
-from broker.embedded.entities import Reading, check_instant, read_attribute, read_entity, read_fragment
+from broker.embedded.entities import (
+    Reading,
+    check_instant,
+    is_geometry,
+    read_attribute,
+    read_entity,
+    read_fragment,
+)
 from broker.embedded.language import is_language
 from broker.embedded.merging import Common
 from broker.embedded.parts import PARTS, Parts
@@ -267,6 +274,8 @@ def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, A
     """
     if not isinstance(body, dict) or not body:
         raise BadRequestDataError(detail="the body must be a JSON object with members of the attribute")
+    if kind == "GeoProperty" and is_geometry(body):  # clause 4.7.3
+        body = {"value": body}
     given = body.get("type", kind)
     if not isinstance(given, str) or given not in VALUE_MEMBER:
         raise BadRequestDataError(detail=f"{str(given)[:100]} is no type of attribute")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from broker.embedded.geometry import GeometryError, is_plain_point, read_geometry
+from broker.embedded.language import is_language
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
@@ -57,6 +58,7 @@ MAX_DEPTH = 32
 _MAX_NESTED_ATTRIBUTES = 8
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_LONGEST = len("2026-05-01T10:00:00.000000Z")
 _SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
 _NO_ATTRIBUTES = (
     SYSTEM_MEMBERS | NOT_REIFIED | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
@@ -339,7 +341,7 @@ def is_null(instance: Instance) -> bool:
 
 @lru_cache(maxsize=10_000)
 def check_instant(text: str) -> str:
-    """Return an RFC 3339 date-time, in UTC (clause 4.6.3).
+    """Return an RFC 3339 date-time, in UTC, with a point and six digits at most (clause 4.6.3).
 
     Raises:
         BadRequestDataError: it is none.
@@ -352,7 +354,13 @@ def check_instant(text: str) -> str:
         raise BadRequestDataError(
             detail=f"a point in time is written as 2026-05-01T10:00:00Z, not {text[:100]!r}"
         ) from None
-    return text if text[-1] == "Z" else _in_utc(text)
+    if text[-1] != "Z":
+        return _in_utc(text)
+    return (
+        text
+        if len(text) <= _LONGEST and "," not in text
+        else text[:-1].replace(",", ".")[: _LONGEST - 1] + "Z"
+    )
 
 
 def _in_utc(text: str) -> str:
@@ -437,7 +445,7 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
         return {"value": given}, "GeoProperty"
     for member, implied in TYPE_BY_MEMBER.items():
         if member in given and kind is None:
-            geometry = implied == "Property" and _is_geometry(given[member])
+            geometry = implied == "Property" and is_geometry(given[member])
             return given, "GeoProperty" if geometry else implied
     if kind is not None and not how.simplified:
         raise BadRequestDataError(
@@ -450,7 +458,8 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
     return {"value": given}, "Property"
 
 
-def _is_geometry(value: Any) -> bool:
+def is_geometry(value: Any) -> bool:
+    """Say whether it looks like a geometry, which then is a GeoProperty's value (clause 4.7.3)."""
     return isinstance(value, dict) and _kind(value) in GEOMETRIES and "coordinates" in value
 
 
@@ -515,16 +524,20 @@ def _geometry(name: str, value: Any, _how: Reading) -> Any:
 
 def _uris(name: str, value: Any, _how: Reading) -> Any:
     for item in value if isinstance(value, list) else [value]:
-        uri = item.get("object") if isinstance(item, dict) else item
-        if not is_uri(uri):
+        if not is_uri(item):
             raise BadRequestDataError(
-                detail=f"the relationship {name} must point to a URI, not {str(uri)[:200]!r}"
+                detail=f"the relationship {name} must point to a URI, not {str(item)[:200]!r}"
             )
     return value
 
 
+def _is_tag(tag: str) -> bool:
+    """Say whether a text of a map can stand under it (clause 4.6.5)."""
+    return tag == "@none" or is_language(tag)
+
+
 def _languages(name: str, value: Any, _how: Reading) -> Any:
-    texts = value.values() if isinstance(value, dict) and "" not in value else [None]
+    texts = value.values() if isinstance(value, dict) and all(map(_is_tag, value)) else [None]
     for text in texts:
         if not all(isinstance(item, str) for item in (text if isinstance(text, list) else [text])):
             raise BadRequestDataError(
@@ -548,7 +561,14 @@ def _list(name: str, value: Any, _how: Reading) -> Any:
 
 
 def _uri_list(name: str, value: Any, how: Reading) -> Any:
-    return _uris(name, _list(name, value, how), how)
+    items = _list(name, value, how)
+    _uris(name, [each["object"] if _is_link(each) else each for each in items], how)
+    return value
+
+
+def _is_link(item: Any) -> bool:
+    """Say whether it is one of a list of links as an object, which has nothing but it (clause 4.5.22.2)."""
+    return isinstance(item, dict) and item.keys() == {"object"}
 
 
 def _raw_json(name: str, value: Any, _how: Reading) -> Any:

@@ -60,7 +60,7 @@ OPTIONAL_MEMBERS = SEALED_MEMBERS | {
 UNITLESS = VALUE_MEMBER.keys() - {"Property", "GeoProperty", "ListProperty"}
 """Types of attribute that never have a unitCode (clauses 4.5.3.2, 4.5.18, 4.5.20, 4.5.22 and 4.5.24)."""
 
-NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "objectType"})
+NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "objectType", "valueType"})
 """Terms of the core @context that are no names of attributes (clause 4.5.1)."""
 
 DEFAULT_INSTANCE = "@none"

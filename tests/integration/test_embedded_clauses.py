@@ -71,6 +71,7 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"datasetId": {"type": "Property", "value": 1}},  # 4.5.1: not reified, so no attributes
         {"observedAt": "2026-05-01T10:00:00Z"},
         {"instanceId": "urn:i:1"},
+        {"valueType": {"type": "Property", "value": 1}},
         {"type": "9Car"},  # 4.6.2
         {"9speed": 5},
         {"id": "urn:ngsi-ld:Car:\u200b1"},  # 4.5.1 and RFC 3987: nobody sees it
@@ -87,7 +88,12 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"a": {"type": "ListRelationship", "objectList": ["urn:b:1"], "unitCode": "MTR"}},
         {"a": {"type": "JsonProperty", "json": {"b": 1}, "unitCode": "MTR"}},  # 4.5.24.2
         {"a": {"type": "JsonProperty", "json": 5}},
+        {"a": {"type": "Relationship", "object": {"object": "urn:b:1"}}},
+        {"a": {"type": "Relationship", "object": [{"object": "urn:b:1"}]}},
+        {"a": {"type": "ListRelationship", "objectList": [{"object": "urn:b:1", "b": 1}]}},  # 4.5.22.2
         {"a": {"type": "LanguageProperty", "languageMap": {"": "x"}}},  # 4.5.18.2
+        {"a": {"type": "LanguageProperty", "languageMap": {"no language": "x"}}},  # 4.6.5
+        {"a": {"type": "LanguageProperty", "languageMap": {"de_DE": "x"}}},
         {"a": {"type": "LanguageProperty", "languageMap": {"de": "x"}, "valueType": "xsd:string"}},  # 5.2.32
         {"a": [{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": "@none"}]},
         {"location": {"type": "Property", "value": 7}},  # 4.7.1
@@ -146,6 +152,14 @@ async def test_a_geometry_may_come_as_a_string(client: Client) -> None:
     assert shown["location"]["value"] == POINT
 
 
+async def test_a_geometry_alone_is_a_fragment(client: Client) -> None:
+    await create(client, location=POINT, speed=5)
+    there = {"type": "Point", "coordinates": [7.5, 51.4]}
+    assert (await client.ask("PATCH", f"{CAR}/attrs/location", there)).status == 204  # 4.7.3
+    assert (await client.ask("GET", CAR)).json["location"] == {"type": "GeoProperty", "value": there}
+    assert (await client.ask("PATCH", f"{CAR}/attrs/speed", there)).status == 400
+
+
 async def test_list_relationships_are_objects_in_the_normalized_form(client: Client) -> None:
     route = {"type": "ListRelationship", "objectList": ["urn:r:1", {"object": "urn:r:2"}]}  # 4.5.22.2
     shown = await create(client, route=route)
@@ -166,6 +180,15 @@ async def test_moments_are_in_utc(client: Client) -> None:
     observed = {"value": 5, "observedAt": "2026-05-01T10:00:00.5+02:00"}  # 4.6.3
     shown = await create(client, speed=observed)
     assert shown["speed"]["observedAt"] == "2026-05-01T08:00:00.500000Z"
+    for given, expected in (  # a comma in requests alone; six digits at most
+        ("2026-05-01T10:00:00,5Z", "2026-05-01T10:00:00.5Z"),
+        ("2026-05-01T10:00:00.123456Z", "2026-05-01T10:00:00.123456Z"),
+        ("2026-05-01T10:00:00,123456789Z", "2026-05-01T10:00:00.123456Z"),
+    ):
+        patch = {"observedAt": given, "expiresAt": given.replace("2026", "2999")}
+        assert (await client.ask("PATCH", f"{CAR}/attrs/speed", patch)).status == 204
+        found = (await client.ask("GET", f"{CAR}?options=sysAttrs")).json["speed"]
+        assert (found["observedAt"], found["expiresAt"]) == (expected, expected.replace("2026", "2999"))
     await client.ask("PATCH", f"{CAR}?observedAt=2026-05-01T11:00:00%2B02:00", {"speed": 6})  # 5.6.17
     assert (await client.ask("GET", CAR)).json["speed"]["observedAt"] == "2026-05-01T09:00:00Z"
 
