@@ -405,6 +405,23 @@ async def test_a_null_in_a_batch_refuses_it_whole(client: Client, operation: str
     assert (await client.ask("GET", "/entities?type=Car")).status == 404
 
 
+async def test_an_upsert_that_updates_may_delete(client: Client) -> None:
+    await create(client, a=1, b={"value": 2, "c": 3, "unitCode": "MTR"}, d=4)
+    car = {"id": "urn:ngsi-ld:Car:1", "type": "Car"}
+    patch = {**car, "a": NULL, "b": {"value": 5, "c": NULL, "unitCode": NULL}}
+    path = "/entityOperations/upsert?options=update"
+    assert (await client.ask("POST", path, [patch])).status == 204  # 5.6.8.4, as 5.6.2.4 has it
+    assert (await client.ask("GET", f"{CAR}?format=concise")).json == {**car, "b": 5, "d": 4}
+    new = {**patch, "id": "urn:ngsi-ld:Car:2"}
+    for where, body in ((path, new), ("/entityOperations/upsert", patch)):  # there is nothing to delete
+        answer = await client.ask("POST", where, [body])
+        assert (answer.status, answer.json["success"]) == (207, []), where
+        (error,) = answer.json["errors"]
+        assert (error["entityId"], error["error"]["title"]) == (body["id"], "Bad request data")
+    assert (await client.ask("GET", "/entities/urn:ngsi-ld:Car:2")).status == 404
+    assert (await client.ask("GET", f"{CAR}?format=concise")).json == {**car, "b": 5, "d": 4}
+
+
 async def test_a_scoped_context_is_refused(client: Client) -> None:
     scoped = {"Car": {"@id": "https://example.org/Car", "@context": {"speed": "https://example.org/s"}}}
     body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "@context": scoped}  # 5.5.7
