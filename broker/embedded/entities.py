@@ -60,6 +60,7 @@ _MAX_NESTED_ATTRIBUTES = 8
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _LONGEST = len("2026-05-01T10:00:00.000000Z")
 _SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
+_NO_NAME = re.compile(r"[!#$%*+/@~]")
 _NO_ATTRIBUTES = (
     SYSTEM_MEMBERS | NOT_REIFIED | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
 )
@@ -214,9 +215,16 @@ def _attribute_name(name: str) -> str:
 
 
 def _begun(name: str, what: str) -> str:
-    """See that a name begins as names do (clause 4.6.2)."""
-    if name[0].isdigit() and ":" not in name:
+    """See that a name, unless it is an IRI, is made as names are (clause 4.6.2).
+
+    Beyond the standard it may hold - and ., which are common in such names.
+    """
+    if ":" in name:
+        return name
+    if not name[0].isalpha():
         raise BadRequestDataError(detail=f"{what} begins with a letter, and {name[:200]!r} does not")
+    if _NO_NAME.search(name):
+        raise BadRequestDataError(detail=f"{what} is of letters, digits and _ alone, not {name[:200]!r}")
     return name
 
 

@@ -74,6 +74,11 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"valueType": {"type": "Property", "value": 1}},
         {"type": "9Car"},  # 4.6.2
         {"9speed": 5},
+        {"_speed": 5},
+        {"speed%": 5},
+        {"front/speed": 5},
+        {"a": {"value": 1, "b!": 2}},
+        {"type": ["Car", "Bus#2"]},
         {"id": "urn:ngsi-ld:Car:\u200b1"},  # 4.5.1 and RFC 3987: nobody sees it
         {"id": "urn:ngsi-ld:Car:\u202e1"},
         {"id": "urn:ngsi-ld:Car:\ufe0f1"},
