@@ -13,6 +13,7 @@ from broker.embedded import merging
 from broker.embedded.api_consumption import FORMS, form_of
 from broker.embedded.entities import (
     Reading,
+    attribute_name,
     check_instant,
     is_geometry,
     read_attribute,
@@ -39,7 +40,7 @@ from broker.embedded.requests import (
     source_of,
 )
 from broker.embedded.selection import parse_types
-from broker.embedded.vocabulary import DEFAULT_INSTANCE, NULL, VALUE_MEMBER, check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, NULL, VALUE_MEMBER, check_id
 from broker.embedded.writing import Step, existing
 
 if TYPE_CHECKING:
@@ -303,4 +304,4 @@ _STANDS_IN: dict[str, Any] = {
 
 
 def _named(request: web.Request) -> tuple[str, str]:
-    return check_id(request.match_info["id"]), check_name(request.match_info["name"])
+    return check_id(request.match_info["id"]), attribute_name(request.match_info["name"])

@@ -210,7 +210,12 @@ def _type_name(name: Any) -> str:
     return _begun(check_name(name, "an entity's type"), "an entity's type")
 
 
-def _attribute_name(name: str) -> str:
+def attribute_name(name: str) -> str:
+    """Return a name of an attribute as it may be given (clause 4.6.2).
+
+    Raises:
+        BadRequestDataError: it is none.
+    """
     return _begun(check_name(name), "an attribute's name")
 
 
@@ -229,7 +234,7 @@ def _begun(name: str, what: str) -> str:
 
 
 _checked_type = lru_cache(maxsize=10_000)(_type_name)
-_checked_name = lru_cache(maxsize=10_000)(_attribute_name)
+_checked_name = lru_cache(maxsize=10_000)(attribute_name)
 
 
 def read_scopes(value: Any, *, nulls: bool = False) -> list[str]:

@@ -466,6 +466,17 @@ async def test_errors_name_the_tenant_too(client: Client) -> None:
     assert answer.headers["NGSILD-Tenant"] == client.tenant
 
 
+async def test_what_is_no_name_is_none_in_a_path_either(client: Client) -> None:
+    await create(client, **{"https://example.org/speed/1": 5})
+    for name in ("1speed", "speed%25", "front%2Fspeed", "_speed"):  # 4.6.2, 5.6.4.4, 5.6.5.4 and 5.6.19.4
+        for method, body in (("PATCH", {"value": 1}), ("PUT", {"value": 1}), ("DELETE", None)):
+            answer = await client.ask(method, f"{CAR}/attrs/{name}", body)
+            assert (answer.status, answer.problem) == (400, "BadRequestData"), (method, name)
+    path = f"{CAR}/attrs/https%3A%2F%2Fexample.org%2Fspeed%2F1"
+    assert (await client.ask("PATCH", path, {"value": 6})).status == 204
+    assert (await client.ask("DELETE", path)).status == 204
+
+
 async def test_dots_are_no_name(client: Client) -> None:
     await create(client, speed=5)
     answer = await client.ask("DELETE", f"/temporal{CAR}/attrs/...")
