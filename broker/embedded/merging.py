@@ -228,9 +228,18 @@ def patch_attribute(stored: Stored, iri: str, patch: Instance, moment: datetime)
     changes = Changes()
     if VALUE_MEMBER[kind] in patch and is_null({**patch, "type": kind}):
         return delete_attribute(stored, iri, moment, dataset=patch.get("datasetId"))
-    _put(stored, iri, [_settled({**before, **patch})], changes, timestamp(moment), overwrite=True)
+    _put(stored, iri, [_settled(_patched(before, patch))], changes, timestamp(moment), overwrite=True)
     stored.modified_at = moment
     return changes
+
+
+def _patched(before: Instance, patch: Instance) -> Instance:
+    """Overwrite members of an instance; of an attribute of it, instances by datasetId (clause 5.5.8)."""
+    patched = {**before, **patch}
+    for member in patch.keys() & before.keys() - RESERVED_MEMBERS:
+        instances = {**_by_dataset(before[member]), **_by_dataset(patch[member])}
+        patched[member] = list(instances.values())
+    return patched
 
 
 def delete_attribute(

@@ -270,6 +270,21 @@ async def test_a_null_deletes_an_attribute_of_an_attribute(client: Client) -> No
         assert (answer.status, answer.problem) == (400, "BadRequestData"), (method, path)
 
 
+async def test_instances_of_an_attribute_of_an_attribute(client: Client) -> None:
+    await create(client, speed=SPEED)
+    default, laser = {"value": 1, "unitCode": "P1"}, {"value": 2, "datasetId": "urn:d:laser"}
+    for patch, left in (  # 5.5.8
+        ({**default}, default),
+        ({**laser}, [default, laser]),
+        ({**laser, "value": 3}, [default, {**laser, "value": 3}]),
+        (NULL, {**laser, "value": 3}),
+        ({**laser, "value": NULL}, None),
+    ):
+        assert (await client.ask("PATCH", f"{CAR}/attrs/speed", {"accuracy": patch})).status == 204, patch
+        shown = (await client.ask("GET", f"{CAR}?format=concise")).json["speed"]
+        assert (shown.get("accuracy"), shown["unitCode"]) == (left, "KMH"), patch
+
+
 @pytest.mark.parametrize(
     ("patch", "merged"),
     [
