@@ -26,6 +26,7 @@ from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
     GEOMETRIES,
+    NGSI_LD,
     NOT_REIFIED,
     NULL,
     OPTIONAL_MEMBERS,
@@ -216,6 +217,11 @@ def attribute_name(name: str) -> str:
     Raises:
         BadRequestDataError: it is none.
     """
+    short = name.removeprefix("ngsi-ld:").removeprefix(NGSI_LD)
+    if short != name and short in _NO_ATTRIBUTES:
+        raise BadRequestDataError(
+            detail=f"{short} is no attribute: the word has a meaning of its own in NGSI-LD"
+        )
     return _begun(check_name(name), "an attribute's name")
 
 
@@ -401,8 +407,6 @@ def _kind(given: dict[str, Any]) -> str | None:
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     if type(given) is dict and not how.simplified and (plain := _read_plain(given)) is not None:
         return plain
-    if given is None:
-        raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
     holder = VALUE_MEMBER[kind]
     instance: Instance = {"type": kind}
@@ -420,6 +424,8 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
             raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
         else:
             iri = how.context.expand(_checked_name(member))
+            if iri in instance:
+                raise BadRequestDataError(detail=f"two attributes of the attribute {name} are both {iri}")
             instance[iri] = read_attribute(f"{name}.{member}", value, how, depth + 1)
     return instance
 

@@ -72,6 +72,9 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"observedAt": "2026-05-01T10:00:00Z"},
         {"instanceId": "urn:i:1"},
         {"valueType": {"type": "Property", "value": 1}},
+        {"ngsi-ld:observedAt": {"type": "Property", "value": 1}},
+        {"https://uri.etsi.org/ngsi-ld/createdAt": {"type": "Property", "value": 1}},
+        {"a": {"value": 1, "b": 2, "https://uri.etsi.org/ngsi-ld/default-context/b": 3}},
         {"type": "9Car"},  # 4.6.2
         {"9speed": 5},
         {"_speed": 5},
