@@ -126,7 +126,10 @@ async def patch_attribute(request: web.Request) -> web.Response:
     def change(stored: Stored, iri: str, body: Any, context: Context, moment: datetime) -> Changes:
         if iri not in stored.attributes:
             raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
-        kind = stored.attributes[iri][0]["type"]
+        instances = stored.attributes[iri]
+        dataset = body.get("datasetId", DEFAULT_INSTANCE) if isinstance(body, dict) else DEFAULT_INSTANCE
+        meant = (each for each in instances if each.get("datasetId", DEFAULT_INSTANCE) == dataset)
+        kind = next(meant, instances[0])["type"]
         return merging.patch_attribute(stored, iri, read_patch(iri, body, kind, context), moment)
 
     return await _change_attribute(request, change)

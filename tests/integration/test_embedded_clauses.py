@@ -160,6 +160,16 @@ async def test_a_geometry_may_come_as_a_string(client: Client) -> None:
     assert shown["location"]["value"] == POINT
 
 
+async def test_a_patch_without_a_type_is_of_the_instance_it_names(client: Client) -> None:
+    link = {"type": "Relationship", "object": "urn:b:1", "datasetId": "urn:d:1"}
+    await create(client, a=[{"value": 1}, link])
+    patch = {"object": "urn:b:2", "datasetId": "urn:d:1"}  # 5.6.4.4
+    assert (await client.ask("PATCH", f"{CAR}/attrs/a", patch)).status == 204
+    assert (await client.ask("PATCH", f"{CAR}/attrs/a", {"value": 2, "datasetId": "@none"})).status == 204
+    shown = (await client.ask("GET", f"{CAR}?format=concise")).json["a"]
+    assert shown == [patch, {"value": 2}]
+
+
 async def test_a_geometry_alone_is_a_fragment(client: Client) -> None:
     await create(client, location=POINT, speed=5)
     there = {"type": "Point", "coordinates": [7.5, 51.4]}
