@@ -83,11 +83,10 @@ class Writer:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
                     results: dict[int, Changes | ProblemError] = {}
-                    entries: list[Entry] = []
                     queued: set[QueueKey] = set()
                     moment: datetime | None = None
                     for numbers in _rounds(steps):
-                        done, written, fresh, moment = await _apply_all(
+                        done, written, entries, moment = await _apply_all(
                             connection,
                             tenant,
                             [steps[number] for number in numbers],
@@ -95,11 +94,10 @@ class Writer:
                             moment=moment,
                         )
                         results.update(zip(numbers, done, strict=True))
-                        entries += fresh
+                        if self._history is not None:
+                            careful = attempt > 1
+                            await self._history.record(connection, tenant, entries, moment, careful=careful)
                         queued |= await self._matcher.publish(connection, tenant, version, written)
-                    if self._history is not None and moment is not None:
-                        careful = attempt > 1
-                        await self._history.record(connection, tenant, entries, moment, careful=careful)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError):
                 if attempt == _ATTEMPTS:
                     raise
