@@ -7,6 +7,7 @@ Each entity stands or falls by itself. An entity that occurs twice is written tw
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from broker.embedded import merging
@@ -38,7 +39,8 @@ async def batch_create(request: web.Request) -> web.Response:
 async def batch_upsert(request: web.Request) -> web.Response:
     """POST /entityOperations/upsert (5.6.8): 201 names the entities that are new."""
     call = await read_call(request, body=True, parameters={"options"}, options={"update", "replace"})
-    change = merging.append if "update" in call.options else merging.replace
+    updates = "update" in call.options
+    change = merging.append if updates else merging.replace
 
     def step(fragment: Fragment) -> Step:
         def apply(stored: Stored | None, moment: datetime) -> tuple[Stored, Changes]:
@@ -48,7 +50,19 @@ async def batch_upsert(request: web.Request) -> web.Response:
 
         return Step(entity_id=fragment.id or "", apply=apply)
 
-    success, created, errors = await _write(request.app[PARTS], call, step, create_tenant=True)
+    def deletes(fragment: Fragment, error: ProblemError) -> Step:
+        fragment = merging.settled(fragment)
+
+        def apply(stored: Stored | None, moment: datetime) -> tuple[Stored, Changes]:
+            if stored is None:
+                raise error
+            return stored, merging.append(stored, fragment, moment)
+
+        return Step(entity_id=fragment.id or "", apply=apply)
+
+    success, created, errors = await _write(
+        request.app[PARTS], call, step, create_tenant=True, deletes=deletes if updates else None
+    )
     if errors:
         return _partial(call, success, errors)
     return answer(call, created, None, status=201) if created else done(call)
@@ -128,8 +142,19 @@ async def _write(
     nulls: bool = False,
     merge: bool = False,
     create_tenant: bool = False,
+    deletes: Callable[[Fragment, ProblemError], Step] | None = None,
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """Write a batch.
+
+    Args:
+        parts: of the broker.
+        call: the request.
+        step: what is to be done with an entity.
+        whole: whether an entity has its type.
+        nulls: whether "urn:ngsi-ld:null" may stand for "delete this".
+        merge: whether it may do so inside values too.
+        create_tenant: whether the tenant begins with this.
+        deletes: what is to be done with an entity that is refused for its nulls, and why it was.
 
     Returns:
         The ids that were written, those of them that are new, and the errors.
@@ -147,7 +172,7 @@ async def _write(
                 reading = Reading(context=context, nulls=nulls, merge=merge)
                 if source is None or isinstance(source, str):
                     readings[source] = reading
-            steps.append(step(_read(item, reading, whole=whole)))
+            steps.append(_planned(item, reading, step, deletes, whole=whole))
         except ProblemError as error:
             errors.append(_error(item, error))
     if not steps:
@@ -166,6 +191,22 @@ async def _write(
         if result.entity_created:
             created.append(each.entity_id)
     return _once(done_well), _once(created), errors
+
+
+def _planned(
+    item: Any,
+    reading: Reading,
+    step: Callable[[Fragment], Step],
+    deletes: Callable[[Fragment, ProblemError], Step] | None,
+    *,
+    whole: bool,
+) -> Step:
+    try:
+        return step(_read(item, reading, whole=whole))
+    except BadRequestDataError as error:
+        if deletes is None:
+            raise
+        return deletes(_read(item, replace(reading, nulls=True), whole=whole), error)
 
 
 def _source(parts: Parts, call: Call, item: Any) -> Any:

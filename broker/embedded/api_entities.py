@@ -4,11 +4,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from broker.embedded import merging
-from broker.embedded.entities import Reading, check_instant, read_attribute, read_entity, read_fragment
+from broker.embedded.api_consumption import FORMS, form_of
+from broker.embedded.entities import (
+    Reading,
+    attribute_name,
+    check_instant,
+    is_geometry,
+    read_attribute,
+    read_entity,
+    read_fragment,
+)
 from broker.embedded.language import is_language
 from broker.embedded.merging import Common
 from broker.embedded.parts import PARTS, Parts
@@ -29,7 +40,7 @@ from broker.embedded.requests import (
     source_of,
 )
 from broker.embedded.selection import parse_types
-from broker.embedded.vocabulary import DEFAULT_INSTANCE, NULL, VALUE_MEMBER, check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, NULL, VALUE_MEMBER, check_id
 from broker.embedded.writing import Step, existing
 
 if TYPE_CHECKING:
@@ -44,15 +55,13 @@ if TYPE_CHECKING:
     from broker.embedded.terms import Context
 
 PATH = "/ngsi-ld/v1/entities"
-_FORMS = frozenset({"normalized", "concise", "keyValues", "simplified"})
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
-_SIMPLE = frozenset({"keyValues", "simplified"})
 
 
 async def create_entity(request: web.Request) -> web.Response:
     """POST /entities (5.6.1)."""
     parts = request.app[PARTS]
-    call = await read_call(request, body=True, options=_FORMS, parameters={"options", "format"})
+    call = await read_call(request, body=True, options=FORMS.keys(), parameters={"options", "format"})
     if not isinstance(call.body, dict):
         raise InvalidRequestError(detail="the body must be a JSON object")
     fragment = await _read_entity(parts, call, call.body)
@@ -88,13 +97,10 @@ async def merge_entity(request: web.Request) -> web.Response:
         observed_at = check_instant(observed_at)
     if lang is not None and not is_language(lang):
         raise BadRequestDataError(detail=f"lang is a language, such as de-CH, not {lang[:60]!r}")
-    words = {word for name in ("options", "format") for word in request.query.get(name, "").split(",")}
-    common = Common(observed_at=observed_at, language=lang, simplified=bool(words & _SIMPLE))
-
-    def change(stored: Stored, fragment: Fragment, moment: datetime) -> Changes:
-        return merging.merge(stored, fragment, moment, common)
-
-    return await _change_entity(request, change, nulls=True, merge=True, parameters={"observedAt", "lang"})
+    common = Common(observed_at=observed_at, language=lang)
+    return await _change_entity(
+        request, merging.merge, nulls=True, common=common, parameters={"observedAt", "lang"}
+    )
 
 
 async def append_attributes(request: web.Request) -> web.Response:
@@ -120,7 +126,10 @@ async def patch_attribute(request: web.Request) -> web.Response:
     def change(stored: Stored, iri: str, body: Any, context: Context, moment: datetime) -> Changes:
         if iri not in stored.attributes:
             raise NotFoundError(detail=f"{stored.id} has no such attribute: {iri}")
-        kind = stored.attributes[iri][0]["type"]
+        instances = stored.attributes[iri]
+        dataset = body.get("datasetId", DEFAULT_INSTANCE) if isinstance(body, dict) else DEFAULT_INSTANCE
+        meant = (each for each in instances if each.get("datasetId", DEFAULT_INSTANCE) == dataset)
+        kind = next(meant, instances[0])["type"]
         return merging.patch_attribute(stored, iri, read_patch(iri, body, kind, context), moment)
 
     return await _change_attribute(request, change)
@@ -183,25 +192,28 @@ async def _read_entity(parts: Parts, call: Call, body: Any) -> Fragment:
     types = body.get("type") if isinstance(body, dict) else None
     named = types if isinstance(types, list) else [types]
     context = await parts.contexts.resolve(parts.source(source_of(body, call), named))
-    return read_entity(body, Reading(context=context, simplified=bool(call.options & _SIMPLE)))
+    return read_entity(body, Reading(context=context, simplified=form_of(call) == "simplified"))
 
 
 async def _change_entity(
     request: web.Request,
-    change: Callable[[Stored, Fragment, datetime], Changes],
+    change: Callable[..., Changes],
     *,
     nulls: bool = False,
-    merge: bool = False,
+    common: Common | None = None,
     options: frozenset[str] = frozenset(),
     parameters: Collection[str] = (),
 ) -> web.Response:
-    """Change one entity by a fragment of one, and report the attributes that were left alone."""
+    """Change one entity by a fragment of one, and report the attributes that were left alone.
+
+    With something in common for all attributes the change is a merge.
+    """
     parts = request.app[PARTS]
     taken = _PATCHES if request.method == "PATCH" else JSON_MEDIA
     call = await read_call(
         request,
         body=True,
-        options=options | _FORMS,
+        options=options | FORMS.keys(),
         parameters={"options", "format", "type", *parameters},
         taken=taken,
     )
@@ -211,12 +223,16 @@ async def _change_entity(
     context = await parts.context_by_id(call, entity_id, types if isinstance(types, list) else [types])
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    reading = Reading(context=context, nulls=nulls, merge=merge, simplified=bool(call.options & _SIMPLE))
+    simplified = form_of(call) == "simplified"
+    reading = Reading(context=context, nulls=nulls, merge=common is not None, simplified=simplified)
     fragment = read_fragment(call.body, reading)
     if fragment.id not in {None, entity_id}:
         raise BadRequestDataError(detail=f"the body is about {fragment.id}, the path about {entity_id}")
     if request.method == "PUT" and not fragment.types:
         raise BadRequestDataError(detail=f"the entity {entity_id} has no type")
+    if common is not None:
+        common = replace(common, simplified=simplified, expand=context.expand)
+        change = partial(change, common=common)
     step = existing(lambda stored, moment: change(stored, fragment, moment), entity_id, _types(call, context))
     changes = await parts.writer.write_one(call.tenant, step, create_tenant=not call.tenant)
     if not changes.refused:
@@ -262,6 +278,8 @@ def read_patch(name: str, body: Any, kind: str, context: Context) -> dict[str, A
     """
     if not isinstance(body, dict) or not body:
         raise BadRequestDataError(detail="the body must be a JSON object with members of the attribute")
+    if kind == "GeoProperty" and is_geometry(body):  # clause 4.7.3
+        body = {"value": body}
     given = body.get("type", kind)
     if not isinstance(given, str) or given not in VALUE_MEMBER:
         raise BadRequestDataError(detail=f"{str(given)[:100]} is no type of attribute")
@@ -289,4 +307,4 @@ _STANDS_IN: dict[str, Any] = {
 
 
 def _named(request: web.Request) -> tuple[str, str]:
-    return check_id(request.match_info["id"]), check_name(request.match_info["name"])
+    return check_id(request.match_info["id"]), attribute_name(request.match_info["name"])

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from broker.embedded.geometry import GeometryError, is_plain_point, read_geometry
+from broker.embedded.language import is_language
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
     GEOMETRIES,
+    NGSI_LD,
     NOT_REIFIED,
     NULL,
     OPTIONAL_MEMBERS,
@@ -57,11 +59,12 @@ MAX_DEPTH = 32
 _MAX_NESTED_ATTRIBUTES = 8
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_LONGEST = len("2026-05-01T10:00:00.000000Z")
 _SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
+_NO_NAME = re.compile(r"[!#$%*+/@~]")
 _NO_ATTRIBUTES = (
     SYSTEM_MEMBERS | NOT_REIFIED | {"id", "@id", "type", "@type", "scope", "expiresAt", "@context"}
 )
-_IGNORED = SYSTEM_MEMBERS | OUTPUT_MEMBERS
 _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
 _NESTED = (dict, list)
@@ -208,19 +211,36 @@ def _type_name(name: Any) -> str:
     return _begun(check_name(name, "an entity's type"), "an entity's type")
 
 
-def _attribute_name(name: str) -> str:
+def attribute_name(name: str) -> str:
+    """Return a name of an attribute as it may be given (clause 4.6.2).
+
+    Raises:
+        BadRequestDataError: it is none.
+    """
+    short = name.removeprefix("ngsi-ld:").removeprefix(NGSI_LD)
+    if short != name and short in _NO_ATTRIBUTES:
+        raise BadRequestDataError(
+            detail=f"{short} is no attribute: the word has a meaning of its own in NGSI-LD"
+        )
     return _begun(check_name(name), "an attribute's name")
 
 
 def _begun(name: str, what: str) -> str:
-    """See that a name begins as names do (clause 4.6.2)."""
-    if name[0].isdigit() and ":" not in name:
+    """See that a name, unless it is an IRI, is made as names are (clause 4.6.2).
+
+    Beyond the standard it may hold - and ., which are common in such names.
+    """
+    if ":" in name:
+        return name
+    if not name[0].isalpha():
         raise BadRequestDataError(detail=f"{what} begins with a letter, and {name[:200]!r} does not")
+    if _NO_NAME.search(name):
+        raise BadRequestDataError(detail=f"{what} is of letters, digits and _ alone, not {name[:200]!r}")
     return name
 
 
 _checked_type = lru_cache(maxsize=10_000)(_type_name)
-_checked_name = lru_cache(maxsize=10_000)(_attribute_name)
+_checked_name = lru_cache(maxsize=10_000)(attribute_name)
 
 
 def read_scopes(value: Any, *, nulls: bool = False) -> list[str]:
@@ -340,7 +360,7 @@ def is_null(instance: Instance) -> bool:
 
 @lru_cache(maxsize=10_000)
 def check_instant(text: str) -> str:
-    """Return an RFC 3339 date-time, in UTC (clause 4.6.3).
+    """Return an RFC 3339 date-time, in UTC, with a point and six digits at most (clause 4.6.3).
 
     Raises:
         BadRequestDataError: it is none.
@@ -353,7 +373,13 @@ def check_instant(text: str) -> str:
         raise BadRequestDataError(
             detail=f"a point in time is written as 2026-05-01T10:00:00Z, not {text[:100]!r}"
         ) from None
-    return text if text[-1] == "Z" else _in_utc(text)
+    if text[-1] != "Z":
+        return _in_utc(text)
+    return (
+        text
+        if len(text) <= _LONGEST and "," not in text
+        else text[:-1].replace(",", ".")[: _LONGEST - 1] + "Z"
+    )
 
 
 def _in_utc(text: str) -> str:
@@ -381,8 +407,6 @@ def _kind(given: dict[str, Any]) -> str | None:
 def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     if type(given) is dict and not how.simplified and (plain := _read_plain(given)) is not None:
         return plain
-    if given is None:
-        raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
     members, kind = _members(name, given, how)
     holder = VALUE_MEMBER[kind]
     instance: Instance = {"type": kind}
@@ -394,12 +418,14 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
                 instance[member] = _read_member(name, kind, member, value, how)
-        elif member in {"type", holder} or member in _IGNORED:
+        elif member in {"type", holder} or member in OUTPUT_MEMBERS[kind]:
             continue
         elif member in RESERVED_MEMBERS:
             raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
         else:
             iri = how.context.expand(_checked_name(member))
+            if iri in instance:
+                raise BadRequestDataError(detail=f"two attributes of the attribute {name} are both {iri}")
             instance[iri] = read_attribute(f"{name}.{member}", value, how, depth + 1)
     return instance
 
@@ -438,7 +464,7 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
         return {"value": given}, "GeoProperty"
     for member, implied in TYPE_BY_MEMBER.items():
         if member in given and kind is None:
-            geometry = implied == "Property" and _is_geometry(given[member])
+            geometry = implied == "Property" and is_geometry(given[member])
             return given, "GeoProperty" if geometry else implied
     if kind is not None and not how.simplified:
         raise BadRequestDataError(
@@ -451,7 +477,8 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
     return {"value": given}, "Property"
 
 
-def _is_geometry(value: Any) -> bool:
+def is_geometry(value: Any) -> bool:
+    """Say whether it looks like a geometry, which then is a GeoProperty's value (clause 4.7.3)."""
     return isinstance(value, dict) and _kind(value) in GEOMETRIES and "coordinates" in value
 
 
@@ -516,16 +543,20 @@ def _geometry(name: str, value: Any, _how: Reading) -> Any:
 
 def _uris(name: str, value: Any, _how: Reading) -> Any:
     for item in value if isinstance(value, list) else [value]:
-        uri = item.get("object") if isinstance(item, dict) else item
-        if not is_uri(uri):
+        if not is_uri(item):
             raise BadRequestDataError(
-                detail=f"the relationship {name} must point to a URI, not {str(uri)[:200]!r}"
+                detail=f"the relationship {name} must point to a URI, not {str(item)[:200]!r}"
             )
     return value
 
 
+def _is_tag(tag: str) -> bool:
+    """Say whether a text of a map can stand under it (clause 4.6.5)."""
+    return tag == "@none" or is_language(tag)
+
+
 def _languages(name: str, value: Any, _how: Reading) -> Any:
-    texts = value.values() if isinstance(value, dict) and "" not in value else [None]
+    texts = value.values() if isinstance(value, dict) and all(map(_is_tag, value)) else [None]
     for text in texts:
         if not all(isinstance(item, str) for item in (text if isinstance(text, list) else [text])):
             raise BadRequestDataError(
@@ -549,7 +580,14 @@ def _list(name: str, value: Any, _how: Reading) -> Any:
 
 
 def _uri_list(name: str, value: Any, how: Reading) -> Any:
-    return _uris(name, _list(name, value, how), how)
+    items = _list(name, value, how)
+    _uris(name, [each["object"] if _is_link(each) else each for each in items], how)
+    return value
+
+
+def _is_link(item: Any) -> bool:
+    """Say whether it is one of a list of links as an object, which has nothing but it (clause 4.5.22.2)."""
+    return isinstance(item, dict) and item.keys() == {"object"}
 
 
 def _raw_json(name: str, value: Any, _how: Reading) -> Any:

@@ -21,7 +21,7 @@ from broker.embedded.problems import BadRequestDataError, NotFoundError
 from broker.embedded.vocabulary import GEOMETRIES, NULL, RESERVED_MEMBERS, UNITLESS, VALUE_MEMBER, is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from broker.embedded.entities import Attributes, Fragment, Instance
 
@@ -172,11 +172,13 @@ class Common:
         observed_at: for those that had an observedAt, and bring none.
         language: of texts for LanguageProperties.
         simplified: whether the attributes are bare values, which keep the type that is there.
+        expand: makes an IRI of a name.
     """
 
     observed_at: str | None = None
     language: str | None = None
     simplified: bool = False
+    expand: Callable[[str], str] = str
 
 
 def merge(stored: Stored, fragment: Fragment, moment: datetime, common: Common | None = None) -> Changes:
@@ -226,9 +228,18 @@ def patch_attribute(stored: Stored, iri: str, patch: Instance, moment: datetime)
     changes = Changes()
     if VALUE_MEMBER[kind] in patch and is_null({**patch, "type": kind}):
         return delete_attribute(stored, iri, moment, dataset=patch.get("datasetId"))
-    _put(stored, iri, [_settled({**before, **patch})], changes, timestamp(moment), overwrite=True)
+    _put(stored, iri, [_settled(_patched(before, patch))], changes, timestamp(moment), overwrite=True)
     stored.modified_at = moment
     return changes
+
+
+def _patched(before: Instance, patch: Instance) -> Instance:
+    """Overwrite members of an instance; of an attribute of it, instances by datasetId (clause 5.5.8)."""
+    patched = {**before, **patch}
+    for member in patch.keys() & before.keys() - RESERVED_MEMBERS:
+        instances = {**_by_dataset(before[member]), **_by_dataset(patch[member])}
+        patched[member] = list(instances.values())
+    return patched
 
 
 def delete_attribute(
@@ -350,18 +361,39 @@ def _fitted(iri: str, before: Instance, given: Instance, common: Common) -> Inst
     if given["type"] == "Property" and before["type"] == "LanguageProperty" and common.language and texts:
         del fitted["value"]
         fitted |= {"type": "LanguageProperty", "languageMap": {common.language: value}}
-    elif (
-        common.simplified
-        and given["type"] == "Property"
-        and before["type"] in {"Relationship", "ListProperty", "ListRelationship"}
-    ):
-        uris = value if isinstance(value, list) else [value]
-        listed = isinstance(value, list) or before["type"] == "Relationship"
-        if not listed or not (before["type"] == "ListProperty" or all(map(is_uri, uris))):
-            raise BadRequestDataError(detail=f"{iri} is a {before['type']}, which the value does not fit")
-        del fitted["value"]
+    elif common.simplified and given["type"] != before["type"]:
+        del fitted[VALUE_MEMBER[given["type"]]]
+        value = _value_as(iri, before["type"], given, common.expand)
         fitted |= {"type": before["type"], VALUE_MEMBER[before["type"]]: value}
     return fitted
+
+
+def _value_as(iri: str, kind: str, given: Instance, expand: Callable[[str], str]) -> Any:
+    """Return a bare value as one of the type that the attribute has (clause 6.5.3.4).
+
+    Raises:
+        BadRequestDataError: it does not fit the type.
+    """
+    value: Any = given.get("value")
+    items = value if isinstance(value, list) else [value]
+    # a geometry is read as a GeoProperty's value, and may be a Property's; all others are a Property's
+    fits = given["type"] == ("GeoProperty" if kind == "Property" else "Property")
+    if not fits or kind not in _FITTING or not _FITTING[kind](value, items):
+        raise BadRequestDataError(detail=f"{iri} is a {kind}, which the value does not fit")
+    if kind == "VocabProperty":
+        return [expand(each) for each in items] if value is items else expand(items[0])
+    return value
+
+
+# whether a bare value is one of a type, by the value itself and the list that it is or stands in
+_FITTING: dict[str, Callable[[Any, list[Any]], bool]] = {
+    "Property": lambda _value, _items: True,
+    "Relationship": lambda _value, items: all(map(is_uri, items)),
+    "VocabProperty": lambda _value, items: all(isinstance(each, str) and each for each in items),
+    "JsonProperty": lambda value, _items: isinstance(value, dict | list),
+    "ListProperty": lambda value, items: value is items,
+    "ListRelationship": lambda value, items: value is items and all(map(is_uri, items)),
+}
 
 
 def _merged(name: str, before: Instance | None, patch: Instance) -> Instance:

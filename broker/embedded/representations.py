@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from broker.embedded.entities import is_geometry
 from broker.embedded.language import choose_language
 from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import brief_timestamp, now, timestamp
@@ -288,7 +289,10 @@ def _concise(shown: dict[str, Any], *, alone: bool) -> Any:
 
     One of several instances is an object with its value, and so is what could be taken for one.
     """
-    kind = shown.pop("type")
+    kind = shown["type"]
+    if kind == "Property" and is_geometry(shown["value"]):
+        return shown  # without its type it would be a GeoProperty (clause 5.2.5)
+    del shown["type"]
     if alone and len(shown) == 1 and kind in {"Property", "GeoProperty"}:
         value = shown["value"]
         items = value if isinstance(value, list) else (value,)

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from broker.embedded.projection import ENTITY_MEMBERS
-from broker.embedded.vocabulary import OUTPUT_MEMBERS, VALUE_MEMBER
+from broker.embedded.vocabulary import LINKED_MEMBERS, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ def _instance(instance: Mapping[str, Any], version: Version) -> dict[str, Any]:
                 shown["object"] = [each["object"] for each in value]
             else:
                 shown["value"] = value
-        elif member in OUTPUT_MEMBERS:
+        elif member in LINKED_MEMBERS.values():
             linked = value if isinstance(value, list) else [value]
             entities = [amended(each, version) for each in linked]
             shown[member] = entities if isinstance(value, list) else entities[0]

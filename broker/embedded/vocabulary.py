@@ -60,21 +60,32 @@ OPTIONAL_MEMBERS = SEALED_MEMBERS | {
 UNITLESS = VALUE_MEMBER.keys() - {"Property", "GeoProperty", "ListProperty"}
 """Types of attribute that never have a unitCode (clauses 4.5.3.2, 4.5.18, 4.5.20, 4.5.22 and 4.5.24)."""
 
-NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "objectType"})
+NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "objectType", "valueType"})
 """Terms of the core @context that are no names of attributes (clause 4.5.1)."""
 
 DEFAULT_INSTANCE = "@none"
 """The datasetId by which a request names the default instance (clause 4.5.5.1)."""
 
-PREVIOUS_MEMBERS = frozenset(f"previous{member[0].upper()}{member[1:]}" for member in VALUE_MEMBER.values())
+
+def _previous(member: str) -> str:
+    return f"previous{member[0].upper()}{member[1:]}"
+
+
+PREVIOUS_MEMBERS = frozenset(map(_previous, VALUE_MEMBER.values()))
 """Members of an attribute that a notification alone has (`showChanges`)."""
 
-OUTPUT_MEMBERS = frozenset({"entity", "entityList"})
-"""Members of a relationship that an answer may have (clause 4.5.23); in a request they are ignored."""
+LINKED_MEMBERS: Final[Mapping[str, str]] = {"Relationship": "entity", "ListRelationship": "entityList"}
+"""Type of attribute → the member in which an answer has what it points to (clause 4.5.23)."""
+
+OUTPUT_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    kind: SYSTEM_MEMBERS | {_previous(member)} | ({LINKED_MEMBERS[kind]} if kind in LINKED_MEMBERS else set())
+    for kind, member in VALUE_MEMBER.items()
+}
+"""Type of attribute → the members that answers alone have; in a request they are ignored (clause 5.2.5)."""
 
 RESERVED_MEMBERS = frozenset(
     {
-        "type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *OUTPUT_MEMBERS,
+        "type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *LINKED_MEMBERS.values(),
         *PREVIOUS_MEMBERS,
     }
 )  # fmt: skip

@@ -7,6 +7,7 @@ A batch of any size takes the same handful of statements.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import asyncpg
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from broker.embedded.delivery import Delivery
     from broker.embedded.history import Before, Entry, History
     from broker.embedded.merging import Stored
-    from broker.embedded.notifications import Matcher
+    from broker.embedded.notifications import Matcher, QueueKey
     from broker.embedded.selection import Selection
     from store.postgres import Connection, Pool
 
@@ -72,6 +73,8 @@ class Writer:
     ) -> list[Changes | ProblemError]:
         """Do every step that can be done, in order, and return what came of each.
 
+        What is done to one entity in several steps is told of in as many notifications (clause 5.5.11.3).
+
         Raises:
             NonexistentTenantError: there is no such tenant, and it was not to be created.
         """
@@ -79,13 +82,22 @@ class Writer:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     version = await store.subscriptions_version(connection, tenant, create=create_tenant)
-                    results, written, entries, moment = await _apply_all(
-                        connection, tenant, steps, record=self._history is not None
-                    )
-                    if self._history is not None:
-                        careful = attempt > 1
-                        await self._history.record(connection, tenant, entries, moment, careful=careful)
-                    queued = await self._matcher.publish(connection, tenant, version, written)
+                    results: dict[int, Changes | ProblemError] = {}
+                    queued: set[QueueKey] = set()
+                    moment: datetime | None = None
+                    for numbers in _rounds(steps):
+                        done, written, entries, moment = await _apply_all(
+                            connection,
+                            tenant,
+                            [steps[number] for number in numbers],
+                            record=self._history is not None,
+                            moment=moment,
+                        )
+                        results.update(zip(numbers, done, strict=True))
+                        if self._history is not None:
+                            careful = attempt > 1
+                            await self._history.record(connection, tenant, entries, moment, careful=careful)
+                        queued |= await self._matcher.publish(connection, tenant, version, written)
             except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError):
                 if attempt == _ATTEMPTS:
                     raise
@@ -97,7 +109,7 @@ class Writer:
             else:
                 break
         self._delivery.wake(queued)
-        return results
+        return [results[number] for number in range(len(steps))]
 
     async def write_one(self, tenant: str, step: Step, *, create_tenant: bool = False) -> Changes:
         """Do one step.
@@ -163,14 +175,35 @@ def existing(
     return Step(entity_id=entity_id, apply=apply)
 
 
+def _rounds(steps: Sequence[Step]) -> list[list[int]]:
+    """Return the steps by their numbers: the first for each entity, then the second of each, and so on."""
+    if len({step.entity_id for step in steps}) == len(steps):
+        return [list(range(len(steps)))]
+    rounds: list[list[int]] = []
+    seen: Counter[str] = Counter()
+    for number, step in enumerate(steps):
+        if seen[step.entity_id] == len(rounds):
+            rounds.append([])
+        rounds[seen[step.entity_id]].append(number)
+        seen[step.entity_id] += 1
+    return rounds
+
+
 async def _apply_all(
-    connection: Connection, tenant: str, steps: Sequence[Step], *, record: bool
+    connection: Connection,
+    tenant: str,
+    steps: Sequence[Step],
+    *,
+    record: bool,
+    moment: datetime | None = None,
 ) -> tuple[list[Changes | ProblemError], list[Write], list[Entry], datetime]:
     """Apply the steps and write what they changed; return what came of each, what history gets, and when.
 
     Somebody else may create an entity between our reading and our writing it. Then the steps
-    for that entity are applied once more, to what is there now, and locked this time.
+    for that entity are applied once more, to what is there now, and locked this time. A moment is
+    given to steps that go on with a batch: all of it is of one moment (clause 5.5.11.0).
     """
+    given = moment
     results: dict[int, Changes | ProblemError] = {}
     effects: dict[int, Changes] = {}  # what they did, and what had expired
     entries: dict[int, Entry] = {}
@@ -180,7 +213,7 @@ async def _apply_all(
     moment = now()
     while pending:
         locked = await store.lock(connection, tenant, {step.entity_id for _, step in pending})
-        moment = now()  # not before it is our turn: of two writers the later one has the later moment
+        moment = given or now()  # not before it is our turn: of two writers the later has the later moment
         entities.update(await _unexpired(connection, tenant, locked, moment))
         known = set(entities)
         changed, remade = set(), set()

@@ -71,21 +71,37 @@ async def create(client: Client, **members: Any) -> dict[str, Any]:
         {"datasetId": {"type": "Property", "value": 1}},  # 4.5.1: not reified, so no attributes
         {"observedAt": "2026-05-01T10:00:00Z"},
         {"instanceId": "urn:i:1"},
+        {"valueType": {"type": "Property", "value": 1}},
+        {"ngsi-ld:observedAt": {"type": "Property", "value": 1}},
+        {"https://uri.etsi.org/ngsi-ld/createdAt": {"type": "Property", "value": 1}},
+        {"a": {"value": 1, "b": 2, "https://uri.etsi.org/ngsi-ld/default-context/b": 3}},
         {"type": "9Car"},  # 4.6.2
         {"9speed": 5},
+        {"_speed": 5},
+        {"speed%": 5},
+        {"front/speed": 5},
+        {"a": {"value": 1, "b!": 2}},
+        {"type": ["Car", "Bus#2"]},
         {"id": "urn:ngsi-ld:Car:\u200b1"},  # 4.5.1 and RFC 3987: nobody sees it
         {"id": "urn:ngsi-ld:Car:\u202e1"},
         {"id": "urn:ngsi-ld:Car:\ufe0f1"},
         {"id": "urn:ngsi-ld:Car:\U000e01001"},
         {"id": "urn:ngsi-ld:Car:\u28001"},
-        {"a": {"type": "Property", "value": 1, "previousValue": 0}},  # 4.5.2.2
+        {"a": {"type": "Property", "value": 1, "previousObject": "urn:b:0"}},  # 4.5.2.2
+        {"a": {"type": "Property", "value": 1, "entity": {"id": "urn:b:1", "type": "B"}}},
+        {"a": {"type": "Relationship", "object": "urn:b:1", "entityList": []}},  # 4.5.3.2
         {"a": {"type": "Property", "value": 1, "entityIdSealed": "urn:ngsi-ld:Car:1"}},
         {"ngsildproof": {"type": "Property", "value": "no object"}},
         {"a": {"type": "Relationship", "object": "urn:b:1", "unitCode": "MTR"}},  # 4.5.3.2
         {"a": {"type": "ListRelationship", "objectList": ["urn:b:1"], "unitCode": "MTR"}},
         {"a": {"type": "JsonProperty", "json": {"b": 1}, "unitCode": "MTR"}},  # 4.5.24.2
         {"a": {"type": "JsonProperty", "json": 5}},
+        {"a": {"type": "Relationship", "object": {"object": "urn:b:1"}}},
+        {"a": {"type": "Relationship", "object": [{"object": "urn:b:1"}]}},
+        {"a": {"type": "ListRelationship", "objectList": [{"object": "urn:b:1", "b": 1}]}},  # 4.5.22.2
         {"a": {"type": "LanguageProperty", "languageMap": {"": "x"}}},  # 4.5.18.2
+        {"a": {"type": "LanguageProperty", "languageMap": {"no language": "x"}}},  # 4.6.5
+        {"a": {"type": "LanguageProperty", "languageMap": {"de_DE": "x"}}},
         {"a": {"type": "LanguageProperty", "languageMap": {"de": "x"}, "valueType": "xsd:string"}},  # 5.2.32
         {"a": [{"type": "Property", "value": 1}, {"type": "Property", "value": 2, "datasetId": "@none"}]},
         {"location": {"type": "Property", "value": 7}},  # 4.7.1
@@ -106,6 +122,21 @@ async def test_entities_that_are_refused(client: Client, members: dict[str, Any]
     answer = await client.ask("POST", "/entities", body)
     assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
     assert (await client.ask("GET", "/entities?local=true")).status == 404  # not even the tenant is there
+
+
+async def test_what_answers_alone_have_is_ignored(client: Client) -> None:
+    written = {"createdAt": "2026-05-01T10:00:00Z", "instanceId": "urn:i:1"}  # 5.2.5
+    links = {"Relationship": {"entity": {"id": "urn:b:1"}}, "ListRelationship": {"entityList": []}}
+    for kind, value in VALUES.items():
+        (member, one), *_ = value.items() if isinstance(value, dict) else [("value", value)]
+        previous = {f"previous{member[0].upper()}{member[1:]}": one}
+        given = {"type": kind, member: one, **previous, **links.get(kind, {}), **written}
+        shown = await create(client, a=given)
+        assert shown["a"].keys() == {"type", member}, kind
+        again = {key: given[key] for key in given if key != member}
+        assert (await client.ask("PATCH", f"{CAR}/attrs/a", again)).status == 204, kind
+        assert (await client.ask("GET", CAR)).json == shown, kind
+        await client.ask("DELETE", CAR)
 
 
 @pytest.mark.parametrize("entity_id", ["urn:ngsi-ld:Straße:Höhe", "urn:ngsi-ld:車:1"])
@@ -129,6 +160,24 @@ async def test_a_geometry_may_come_as_a_string(client: Client) -> None:
     assert shown["location"]["value"] == POINT
 
 
+async def test_a_patch_without_a_type_is_of_the_instance_it_names(client: Client) -> None:
+    link = {"type": "Relationship", "object": "urn:b:1", "datasetId": "urn:d:1"}
+    await create(client, a=[{"value": 1}, link])
+    patch = {"object": "urn:b:2", "datasetId": "urn:d:1"}  # 5.6.4.4
+    assert (await client.ask("PATCH", f"{CAR}/attrs/a", patch)).status == 204
+    assert (await client.ask("PATCH", f"{CAR}/attrs/a", {"value": 2, "datasetId": "@none"})).status == 204
+    shown = (await client.ask("GET", f"{CAR}?format=concise")).json["a"]
+    assert shown == [patch, {"value": 2}]
+
+
+async def test_a_geometry_alone_is_a_fragment(client: Client) -> None:
+    await create(client, location=POINT, speed=5)
+    there = {"type": "Point", "coordinates": [7.5, 51.4]}
+    assert (await client.ask("PATCH", f"{CAR}/attrs/location", there)).status == 204  # 4.7.3
+    assert (await client.ask("GET", CAR)).json["location"] == {"type": "GeoProperty", "value": there}
+    assert (await client.ask("PATCH", f"{CAR}/attrs/speed", there)).status == 400
+
+
 async def test_list_relationships_are_objects_in_the_normalized_form(client: Client) -> None:
     route = {"type": "ListRelationship", "objectList": ["urn:r:1", {"object": "urn:r:2"}]}  # 4.5.22.2
     shown = await create(client, route=route)
@@ -149,6 +198,15 @@ async def test_moments_are_in_utc(client: Client) -> None:
     observed = {"value": 5, "observedAt": "2026-05-01T10:00:00.5+02:00"}  # 4.6.3
     shown = await create(client, speed=observed)
     assert shown["speed"]["observedAt"] == "2026-05-01T08:00:00.500000Z"
+    for given, expected in (  # a comma in requests alone; six digits at most
+        ("2026-05-01T10:00:00,5Z", "2026-05-01T10:00:00.5Z"),
+        ("2026-05-01T10:00:00.123456Z", "2026-05-01T10:00:00.123456Z"),
+        ("2026-05-01T10:00:00,123456789Z", "2026-05-01T10:00:00.123456Z"),
+    ):
+        patch = {"observedAt": given, "expiresAt": given.replace("2026", "2999")}
+        assert (await client.ask("PATCH", f"{CAR}/attrs/speed", patch)).status == 204
+        found = (await client.ask("GET", f"{CAR}?options=sysAttrs")).json["speed"]
+        assert (found["observedAt"], found["expiresAt"]) == (expected, expected.replace("2026", "2999"))
     await client.ask("PATCH", f"{CAR}?observedAt=2026-05-01T11:00:00%2B02:00", {"speed": 6})  # 5.6.17
     assert (await client.ask("GET", CAR)).json["speed"]["observedAt"] == "2026-05-01T09:00:00Z"
 
@@ -225,6 +283,21 @@ async def test_a_null_deletes_an_attribute_of_an_attribute(client: Client) -> No
         assert (answer.status, answer.problem) == (400, "BadRequestData"), (method, path)
 
 
+async def test_instances_of_an_attribute_of_an_attribute(client: Client) -> None:
+    await create(client, speed=SPEED)
+    default, laser = {"value": 1, "unitCode": "P1"}, {"value": 2, "datasetId": "urn:d:laser"}
+    for patch, left in (  # 5.5.8
+        ({**default}, default),
+        ({**laser}, [default, laser]),
+        ({**laser, "value": 3}, [default, {**laser, "value": 3}]),
+        (NULL, {**laser, "value": 3}),
+        ({**laser, "value": NULL}, None),
+    ):
+        assert (await client.ask("PATCH", f"{CAR}/attrs/speed", {"accuracy": patch})).status == 204, patch
+        shown = (await client.ask("GET", f"{CAR}?format=concise")).json["speed"]
+        assert (shown.get("accuracy"), shown["unitCode"]) == (left, "KMH"), patch
+
+
 @pytest.mark.parametrize(
     ("patch", "merged"),
     [
@@ -276,6 +349,52 @@ async def test_a_list_of_links_is_merged_as_it_is_read(client: Client) -> None:
     assert (await client.ask("PATCH", f"{CAR}?format=simplified", {"route": "urn:r:3"})).status == 400
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "merged"),
+    [
+        ("Property", POINT, POINT),
+        ("Property", {"vocab": "b"}, None),
+        ("Property", {"languageMap": {"de": "nein"}}, None),
+        ("GeoProperty", "here", None),
+        ("GeoProperty", {"a": 1}, None),
+        ("Relationship", ["urn:b:2", "urn:b:3"], ["urn:b:2", "urn:b:3"]),
+        ("Relationship", "b", None),
+        ("LanguageProperty", "nein", None),  # without lang it is no text in any language
+        ("LanguageProperty", 5, None),
+        ("VocabProperty", "c", "c"),
+        ("VocabProperty", ["c", "d"], ["c", "d"]),
+        ("VocabProperty", {"vocab": "c"}, "c"),
+        ("VocabProperty", 5, None),
+        ("JsonProperty", {"c": 2}, {"b": 1, "c": 2}),
+        ("JsonProperty", {"json": {"c": 2}}, {"b": 1, "c": 2}),
+        ("JsonProperty", 5, None),
+        ("ListProperty", {"a": 1}, None),
+        ("ListRelationship", [5], None),
+    ],
+)
+async def test_a_simplified_value_keeps_the_type_there_is(
+    client: Client, kind: str, given: Any, merged: Any
+) -> None:
+    before = (await create(client, a=POINT if kind == "GeoProperty" else VALUES[kind]))["a"]
+    answer = await client.ask("PATCH", f"{CAR}?format=simplified", {"a": given})  # 5.6.17.4 and 6.5.3.4
+    if merged is None:
+        assert (answer.status, answer.problem) == (400, "BadRequestData")
+        assert (await client.ask("GET", CAR)).json["a"] == before
+    else:
+        shown = (await client.ask("GET", CAR)).json["a"]
+        assert (answer.status, shown) == (204, {**before, VALUE_MEMBER[kind]: merged})
+
+
+async def test_format_has_the_say_before_options(client: Client) -> None:
+    await create(client, a=1)
+    for word in ("?format=normalized&options=keyValues", "?format=concise&options=simplified"):  # 6.5.3.4
+        assert (await client.ask("PATCH", CAR + word, {"a": {"value": 2, "unitCode": "MTR"}})).status == 204
+        assert (await client.ask("GET", CAR)).json["a"] == {"type": "Property", "value": 2, "unitCode": "MTR"}
+    word = "?format=simplified&options=normalized"
+    assert (await client.ask("PATCH", CAR + word, {"a": {"type": "Property"}})).status == 204
+    assert (await client.ask("GET", CAR)).json["a"]["value"] == {"type": "Property"}
+
+
 async def test_any_object_is_a_value_in_the_simplified_form(client: Client) -> None:
     body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "tank": {"unitCode": "LTR", "observedAt": "today"}}
     assert (await client.ask("POST", "/entities?format=simplified", body)).status == 201  # 4.5.4
@@ -319,6 +438,23 @@ async def test_a_null_in_a_batch_refuses_it_whole(client: Client, operation: str
     assert (await client.ask("GET", "/entities?type=Car")).status == 404
 
 
+async def test_an_upsert_that_updates_may_delete(client: Client) -> None:
+    await create(client, a=1, b={"value": 2, "c": 3, "unitCode": "MTR"}, d=4)
+    car = {"id": "urn:ngsi-ld:Car:1", "type": "Car"}
+    patch = {**car, "a": NULL, "b": {"value": 5, "c": NULL, "unitCode": NULL}}
+    path = "/entityOperations/upsert?options=update"
+    assert (await client.ask("POST", path, [patch])).status == 204  # 5.6.8.4, as 5.6.2.4 has it
+    assert (await client.ask("GET", f"{CAR}?format=concise")).json == {**car, "b": 5, "d": 4}
+    new = {**patch, "id": "urn:ngsi-ld:Car:2"}
+    for where, body in ((path, new), ("/entityOperations/upsert", patch)):  # there is nothing to delete
+        answer = await client.ask("POST", where, [body])
+        assert (answer.status, answer.json["success"]) == (207, []), where
+        (error,) = answer.json["errors"]
+        assert (error["entityId"], error["error"]["title"]) == (body["id"], "Bad request data")
+    assert (await client.ask("GET", "/entities/urn:ngsi-ld:Car:2")).status == 404
+    assert (await client.ask("GET", f"{CAR}?format=concise")).json == {**car, "b": 5, "d": 4}
+
+
 async def test_a_scoped_context_is_refused(client: Client) -> None:
     scoped = {"Car": {"@id": "https://example.org/Car", "@context": {"speed": "https://example.org/s"}}}
     body = {"id": "urn:ngsi-ld:Car:1", "type": "Car", "@context": scoped}  # 5.5.7
@@ -356,6 +492,17 @@ async def test_errors_name_the_tenant_too(client: Client) -> None:
     answer = await client.ask("GET", "/entities?type=Car")  # 6.3.14
     assert (answer.status, answer.problem) == (404, "NonexistentTenant")
     assert answer.headers["NGSILD-Tenant"] == client.tenant
+
+
+async def test_what_is_no_name_is_none_in_a_path_either(client: Client) -> None:
+    await create(client, **{"https://example.org/speed/1": 5})
+    for name in ("1speed", "speed%25", "front%2Fspeed", "_speed"):  # 4.6.2, 5.6.4.4, 5.6.5.4 and 5.6.19.4
+        for method, body in (("PATCH", {"value": 1}), ("PUT", {"value": 1}), ("DELETE", None)):
+            answer = await client.ask(method, f"{CAR}/attrs/{name}", body)
+            assert (answer.status, answer.problem) == (400, "BadRequestData"), (method, name)
+    path = f"{CAR}/attrs/https%3A%2F%2Fexample.org%2Fspeed%2F1"
+    assert (await client.ask("PATCH", path, {"value": 6})).status == 204
+    assert (await client.ask("DELETE", path)).status == 204
 
 
 async def test_dots_are_no_name(client: Client) -> None:

@@ -236,6 +236,25 @@ async def test_deletion_by_batch_and_the_query_holds_for_what_was(client: Client
     await nothing_more(client, receiver)
 
 
+@pytest.mark.parametrize("operation", ["upsert", "upsert?options=update", "update", "merge"])
+async def test_an_entity_twice_in_a_batch_is_told_of_twice(
+    client: Client, receiver: Receiver, operation: str
+) -> None:
+    await do(client, "POST", "/entityOperations/create", [air(1), air(2)])
+    await subscribe(client, receiver, notification={"showChanges": True, "sysAttrs": True})
+    await subscribe(client, receiver, notification={"attributes": ["o3"]}, throttling=3600)
+    batch = [air(1, no2=6, o3=1), air(2, no2=7), air(1, no2=8, o3=2)]
+    await do(client, "POST", f"/entityOperations/{operation}", batch)  # 5.5.11.3
+    bodies = [(await receiver.next())[0] for _ in range(3)]
+    (throttled,) = (body for body in bodies if "previousValue" not in str(body))
+    assert [entity["o3"]["value"] for entity in throttled["data"] if "o3" in entity] == [1]
+    first, second = (body["data"] for body in bodies if body is not throttled)
+    values = [(each["no2"]["value"], each["no2"].get("previousValue")) for each in (*first, *second)]
+    assert values == [(6, 5), (7, 5), (8, 6)]
+    assert len({each["no2"]["modifiedAt"] for each in (*first, *second)}) == 1  # 5.5.11.0
+    await nothing_more(client, receiver)
+
+
 # 5.2.14: showChanges
 
 

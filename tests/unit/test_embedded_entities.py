@@ -89,6 +89,8 @@ def test_concise_keeps_what_is_no_plain_value_apart() -> None:  # 4.5.2.3
         "id": "urn:ngsi-ld:T:1",
         "type": "T",
         "typed": {"value": {"type": "x"}},
+        "shape": {"type": "Property", "value": POINT},  # no GeoProperty, though it could be one: 5.2.5
+        "shapes": [{"type": "Property", "value": POINT}, {"value": POINT, "datasetId": "urn:d:1"}],
         "alike": {"value": [{"value": 1}]},
         "several": [{"value": 1}, {"value": 2, "datasetId": "urn:d:1"}],
         "places": [{"value": POINT}, {"value": POINT, "datasetId": "urn:d:1"}],
