@@ -119,6 +119,9 @@ async def test_filters(houses: Client, parameters: dict[str, str], expected: str
         ("name~=(?i)emst", "1"),
         ("name!~=^H", "13"),
         ("n~=5", ""),
+        ("n!~=x", ""),  # what is no text neither matches nor does not
+        ("address!~=x", ""),
+        ('tags!~="^x"', "1"),
         ('tags=="red"', "1"),
         ('tags=="blue","tall"', "1"),
         ('tags!="red"', ""),
