@@ -45,7 +45,7 @@ _LANGUAGE_TAG = re.compile(
 )
 _TEXTS = {"id": "e.id", "type": "e.types[1]", "scope": "e.scopes[1]"}
 _MOMENTS = {"createdAt": "e.created_at", "modifiedAt": "e.modified_at", "expiresAt": "e.expires_at"}
-_DIRECTIONS = frozenset({"", "asc", "desc", "dist-asc", "dist-desc"})
+_DIRECTIONS = frozenset({"asc", "desc", "dist-asc", "dist-desc"})
 
 Collation: TypeAlias = tuple[str, ...]
 """SQL to order texts by, the first before the next, each with {} for the text."""
@@ -196,8 +196,8 @@ def distance(raw: str | None, reference: Geometry) -> float | None:
 
 
 def _key(text: str, context: Names) -> OrderKey:
-    name, _, direction = text.partition(";")
-    if direction not in _DIRECTIONS:
+    name, separator, direction = text.partition(";")
+    if separator and direction not in _DIRECTIONS:
         raise BadRequestDataError(
             detail=f"the direction in orderBy is asc, desc, dist-asc or dist-desc, not {direction[:40]!r}"
         )
@@ -207,7 +207,7 @@ def _key(text: str, context: Names) -> OrderKey:
             raise BadRequestDataError(detail=f"{name} is no place that has a distance")
         return OrderKey(member=name, path=None, descending=descending, by_distance=False)
     parsed = parse_q(name, context)
-    if not isinstance(parsed, Exists) or parsed.path.through:
+    if not isinstance(parsed, Exists) or parsed.path.through or name.startswith("("):
         raise BadRequestDataError(detail=f"orderBy names attributes, and {name[:100]!r} is none")
     return OrderKey(member=None, path=parsed.path, descending=descending, by_distance=by_distance)
 

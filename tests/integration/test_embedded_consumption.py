@@ -115,6 +115,12 @@ async def test_entities_of_which_nothing_is_picked_are_not_there(city: Client) -
     assert answer.json == [{"title": {"languageMap": {"de": "Rathaus", "en": ["town hall", "city hall"]}}}]
     assert answer.headers["NGSILD-Results-Count"] == "1"
     assert await found(city, pick="id,inhabitants", type="City") == "12"
+    scopes = await city.ask("GET", "/entities?type=Building&pick=scope")
+    assert scopes.json == [{"scope": ["/Hagen/Mitte", "/Office"]}, {"scope": "/Hagen/Haspe"}]
+    both = await city.ask("GET", "/entities?type=Building&pick=scope,title&options=keyValues")
+    assert [sorted(each) for each in both.json] == [["scope", "title"], ["scope"]]
+    created = await city.ask("GET", "/entities?type=City&pick=createdAt&options=sysAttrs")
+    assert [sorted(each) for each in created.json] == [["createdAt"], ["createdAt"]]
     assert (await city.ask("GET", "/entities/urn:b:1?pick=nothing")).problem == "ResourceNotFound"
     everything = "id,type,name"
     assert (await city.ask("GET", f"/entities/urn:k:1?omit={everything}")).problem == "ResourceNotFound"
@@ -375,7 +381,8 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
     assert (await city.ask("GET", f"/entities?{near}&orderBy=id;desc")).json[0]["id"] == "urn:b:2"
     for wrong in (
         "orderBy=name&collation=xx-u-nothing", "orderBy=name&collation=;drop", "orderBy=name&collation=",
-        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false",
+        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false", "orderBy=name;", "orderBy=(name)",
+        "orderBy=!name",
     ):  # fmt: skip
         answer = await city.ask("GET", f"/entities?type=Building&{wrong}")
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
