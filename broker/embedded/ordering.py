@@ -22,7 +22,7 @@ from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
-from broker.embedded.vocabulary import LOCATION
+from broker.embedded.vocabulary import GEOMETRIES, LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +107,8 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
             detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
         )
     reference = None
+    if given.get("orderGeometry", "Point") not in GEOMETRIES:
+        raise BadRequestDataError(detail=f"orderGeometry is one of {', '.join(sorted(GEOMETRIES))}")
     if "orderFrom" in given:
         reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
     text = given.get("orderBy")

@@ -382,7 +382,7 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
     for wrong in (
         "orderBy=name&collation=xx-u-nothing", "orderBy=name&collation=;drop", "orderBy=name&collation=",
         "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false", "orderBy=name;", "orderBy=(name)",
-        "orderBy=!name",
+        "orderBy=!name", "orderBy=name&orderGeometry=Sphere",
     ):  # fmt: skip
         answer = await city.ask("GET", f"/entities?type=Building&{wrong}")
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong

@@ -231,6 +231,7 @@ async def test_geography(
         "q=n==",
         "georel=near;maxDistance==1",
         "georel=near;maxDistance==1&geometry=Point&coordinates=%5B7",
+        "georel=near;maxDistance==01&geometry=Point&coordinates=%5B7,51%5D",
         "georel=beside&geometry=Point&coordinates=%5B7,51%5D",
         "type=House&geometry=Point",
         "type=House&coordinates=%5B7,51%5D",
