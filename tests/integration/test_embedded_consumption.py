@@ -210,10 +210,23 @@ async def test_the_geometry_of_a_feature(city: Client) -> None:
     plain = await city.ask("GET", "/entities/urn:b:1?pick=name", Accept=GEO, Prefer="body=json")
     assert "@context" not in plain.json
     assert "json-ld#context" in plain.headers["Link"]
-    # without a default instance there is no geometry unless the datasetId says which
-    assert (await city.ask("GET", "/entities/urn:b:2", Accept=GEO)).json["geometry"] is None
-    other = await city.ask("GET", "/entities/urn:b:2?datasetId=urn:d:a", Accept=GEO)
-    assert other.json["geometry"] == {"type": "Point", "coordinates": [7.0, 51.0]}
+    # of several instances it is the default one or the one that datasetId says; the only one is it anyway
+    only = {"type": "Point", "coordinates": [7.0, 51.0]}
+    for query, geometry in (
+        ("", only),
+        ("?datasetId=urn:d:a", only),
+        ("?datasetId=urn:d:a,urn:d:b", only),
+        ("?datasetId=urn:d:b", None),
+        ("?datasetId=@none", None),
+    ):
+        answer = await city.ask("GET", f"/entities/urn:b:2{query}", Accept=GEO)
+        assert answer.json["geometry"] == geometry, query
+    own, value = city.other(), {"type": "Point", "coordinates": [1, 2]}
+    several = [{"value": value, "datasetId": f"urn:d:{each}"} for each in "ab"]
+    assert (await own.ask("POST", "/entities", {"id": "urn:g:1", "type": "G", "at": several})).status == 201
+    for query, geometry in (("", None), ("&datasetId=urn:d:b", value), ("&datasetId=urn:d:a,urn:d:b", None)):
+        answer = await own.ask("GET", f"/entities/urn:g:1?geometryProperty=at{query}", Accept=GEO)
+        assert answer.json["geometry"] == geometry, query
     for name, geometry in (("nothing", None), ("name", None)):
         answer = await city.ask("GET", f"/entities/urn:b:1?geometryProperty={name}", Accept=GEO)
         assert answer.json["geometry"] is geometry
