@@ -293,6 +293,15 @@ async def test_pages_hold_everything_once_and_link_to_each_other(houses: Client)
     assert (none.json, none.headers["NGSILD-Results-Count"]) == ([], "25")
     none = await client.ask("GET", "/entities?type=Page&limit=0&offset=2&count=true")  # 4.13
     assert 'rel="prev"' not in " ".join(none.headers.getall("Link"))
+    asked = {"type": "Page", "q": 'n>0;n!="a, b+c &<d>"', "limit": "7", "idPattern": "^urn:p:.*"}
+    page = await client.ask("GET", f"/entities/?{urlencode(asked)}")
+    (link,) = [
+        each for each in page.headers.getall("Link") if each.endswith('rel="next";type="application/json"')
+    ]
+    assert link.startswith("</ngsi-ld/v1/entities?idPattern=%5Eurn:p:.*&limit=7&offset=7&q=n%3E0%3Bn")
+    assert "," not in link
+    following = await client.ask("GET", link[1 : link.index(">")].removeprefix("/ngsi-ld/v1"))
+    assert [entity["n"]["value"] for entity in following.json] == list(range(8, 15))
     near = "georel=near;maxDistance==5&geometry=Point&coordinates=[7,51]"
     assert (await client.ask("GET", f"/entities?type=Page&{near}&count=true")).json == []
 
