@@ -347,6 +347,7 @@ async def test_scopes_in_a_query(city: Client, scope_q: str, expected: str) -> N
 async def test_an_entity_is_retrieved_by_type(city: Client) -> None:
     assert (await city.ask("GET", "/entities/urn:b:3?type=(Building;School)")).status == 200
     assert (await city.ask("GET", "/entities/urn:b:1?type=School")).problem == "ResourceNotFound"
+    assert (await city.ask("GET", "/entities/urn:b:1?type=*")).problem == "BadRequestData"  # 4.17
     assert (await city.ask("DELETE", "/entities/urn:b:1?type=School")).problem == "ResourceNotFound"
     patch = await city.ask("PATCH", "/entities/urn:b:1/attrs/name?type=School", {"value": "x"})
     assert patch.problem == "ResourceNotFound"

@@ -216,6 +216,8 @@ async def test_geography(
         "limit=5",
         "type=",
         "type=House;",
+        "type=*,House",
+        "type=(*;House)",
         "type=(House",
         "type=House&limit=1001",
         "type=House&limit=-1",
