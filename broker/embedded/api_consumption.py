@@ -350,8 +350,9 @@ def _answer_entities(
 ) -> web.Response:
     """Answer with entities, as an earlier version has them where the client prefers that (4.3.6.8)."""
     status, version = 200, preferred(call.preferences)
-    if version is not None and call.media != GEO_JSON and shown.view.form == "normalized":
-        older = [amended(body, version) for body in bodies]
+    if version is not None and call.media != GEO_JSON:
+        normalized = shown.view.form == "normalized"
+        older = [amended(body, version, normalized=normalized) for body in bodies]
         status, bodies = (200 if older == bodies else 203), older
         headers = [*headers, ("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}")]
     body = _collection(call, bodies) if many else bodies[0]

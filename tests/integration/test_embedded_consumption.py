@@ -564,6 +564,11 @@ async def test_entities_as_an_earlier_version_has_them(city: Client) -> None:
     assert oldest["floors"] == {"type": "Property", "value": 5}
     types = (await city.ask("GET", "/entities/urn:b:3?pick=type", Prefer="ngsi-ld=1.0")).json
     assert types == {"type": "Building"}
-    for query, wish in (("", "ngsi-ld=new"), ("?options=keyValues", "ngsi-ld=1.5")):
-        plain = await city.ask("GET", f"/entities/urn:b:1{query}", Prefer=wish)
-        assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)
+    for form in ("keyValues", "concise"):  # of other representations, what is no attribute is amended
+        path = f"/entities/urn:b:1?options={form}"
+        now = (await city.ask("GET", path)).json
+        brief = await city.ask("GET", path, Prefer="ngsi-ld=1.3")
+        assert (brief.status, brief.headers["Preference-Applied"]) == (203, "ngsi-ld=1.3")
+        assert brief.json == {name: value for name, value in now.items() if name != "scope"}
+    plain = await city.ask("GET", "/entities/urn:b:1", Prefer="ngsi-ld=new")
+    assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)
