@@ -431,6 +431,18 @@ async def test_texts_in_the_order_of_a_language(city: Client) -> None:  # 4.23.3
         assert "".join(each["id"][-1] for each in found.json) == expected[::-1], collation
 
 
+async def test_signs_come_before_digits_and_ligatures_are_their_letters(city: Client) -> None:  # 4.23.1
+    own = city.other()
+    names = [
+        " z", "_a", "-b", ".c", "@d", "~e", "10", "9", "a-a", "ab", "æf", "ag", "osr", "øst", "osu",
+        "Strasse", "Straße", "Strast", "Ω",
+    ]  # fmt: skip
+    entities = [{"id": f"urn:n:{99 - each}", "type": "N", "name": name} for each, name in enumerate(names)]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    found = await own.ask("GET", "/entities?type=N&orderBy=name&options=keyValues&limit=50")
+    assert [each["name"] for each in found.json] == names
+
+
 async def test_parameters_that_say_nothing_or_contradict(city: Client) -> None:
     for nothing in (
         "geoproperty=location",
