@@ -245,6 +245,12 @@ async def test_queries_that_are_refused(houses: Client, query: str) -> None:
     assert len(answer.json["detail"]) > 10
 
 
+async def test_too_complex(houses: Client) -> None:  # 5.5.6
+    query = {"type": "Query", "entities": [{"type": "House"}], "q": "|".join(["n==1"] * 200)}
+    answer = await houses.ask("POST", "/entityOperations/query", query)
+    assert (answer.status, answer.problem) == (403, "TooComplexQuery")
+
+
 async def test_too_broad(houses: Client) -> None:
     assert "too broad query" in (await houses.ask("GET", "/entities")).json["detail"]
 
