@@ -17,7 +17,13 @@ from broker.embedded.ordering import PARAMETERS as ORDERING
 from broker.embedded.ordering import parse_order
 from broker.embedded.parts import PARTS, Parts
 from broker.embedded.problems import BadRequestDataError, NotFoundError
-from broker.embedded.projection import attribute_names, attributes_in, depth_of, parse_projection
+from broker.embedded.projection import (
+    ENTITY_MEMBERS,
+    attribute_names,
+    attributes_in,
+    depth_of,
+    parse_projection,
+)
 from broker.embedded.query import check_pattern, hops_of, parse_q, paths_of, patterns_of
 from broker.embedded.representations import View, feature, show, shown_attributes
 from broker.embedded.requests import (
@@ -241,7 +247,7 @@ def filter_of(
     """
     pick = None if shown is None else shown.view.pick
     attributes = attribute_names(given.get("attrs"), context) if shown is None else shown.attrs
-    if pick is not None and not pick.keys() & {"id", "type"}:
+    if pick is not None and not pick.keys() & ENTITY_MEMBERS:
         attributes = attributes_in(pick)  # there is nothing to be shown of an entity without them
     vocabulary = attribute_names(given.get("expandValues"), context) or ()
     attribute_names(given.get("jsonKeys"), context)
@@ -344,8 +350,9 @@ def _answer_entities(
 ) -> web.Response:
     """Answer with entities, as an earlier version has them where the client prefers that (4.3.6.8)."""
     status, version = 200, preferred(call.preferences)
-    if version is not None and call.media != GEO_JSON and shown.view.form == "normalized":
-        older = [amended(body, version) for body in bodies]
+    if version is not None and call.media != GEO_JSON:
+        normalized = shown.view.form == "normalized"
+        older = [amended(body, version, normalized=normalized) for body in bodies]
         status, bodies = (200 if older == bodies else 203), older
         headers = [*headers, ("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}")]
     body = _collection(call, bodies) if many else bodies[0]

@@ -194,6 +194,9 @@ def _comparison(query: Compare, found: Target, parameters: Parameters) -> str:
     if query.operator not in {"==", "!="} and query.path.member is None and not query.path.keys:
         # of a relationship, anything but (un)equal does not match (clause 4.9)
         where += f" AND COALESCE({found.node} ->> 'type', '') NOT IN ('Relationship', 'ListRelationship')"
+    if query.operator == "!~=":  # what is no text neither matches a pattern nor does not
+        text = f"ngsild.scalars({found.value}) AS t(value) WHERE ngsild.as_text(t.value) IS NOT NULL"
+        where += f" AND EXISTS (SELECT FROM {text})"
     if query.operator in {"!=", "!~="}:
         unequal = f"NOT EXISTS (SELECT FROM ngsild.scalars({found.value}) AS s(value) WHERE {matches})"
         return (

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from broker.embedded.entities import Attributes, Instance
     from broker.embedded.terms import Names
 
-_NEAR = re.compile(r"near;(maxDistance|minDistance)==(\d{1,12}(?:\.\d{1,12})?(?:[eE][+-]?\d{1,2})?)")
+_NEAR = re.compile(
+    r"near;(maxDistance|minDistance)==((?:0|[1-9]\d{0,11})(?:\.\d{1,12})?(?:[eE][+-]?\d{1,2})?)"
+)
 _MAX_POSITIONS = 1000
 
 _RELATIONS: dict[str, Callable[[Geometry, Geometry], bool]] = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import CORE_CONTEXT_URL
@@ -47,7 +47,11 @@ def context_link(url: str | None) -> str:
 def page_links(
     path: str, parameters: Mapping[str, str], *, limit: int, offset: int, more: bool, media: str
 ) -> list[str]:
-    """Return the Link headers to the next and the previous page, where there are such."""
+    """Return the Link headers to the next and the previous page, where there are such.
+
+    One page has one address: its parameters are in order, and nothing is escaped that a query may hold
+    and a list of links does not take for its own.
+    """
     if limit == 0:
         return []  # nothing but the number is asked for (clause 4.13)
     targets = []
@@ -57,6 +61,7 @@ def page_links(
         targets.append(("prev", max(0, offset - limit)))
     links = []
     for relation, start in targets:
-        query = urlencode({**parameters, "limit": str(limit), "offset": str(start)})
-        links.append(f'<{path}?{query}>;rel="{relation}";type="{media}"')
+        every = {**parameters, "limit": str(limit), "offset": str(start)}
+        query = urlencode(sorted(every.items()), safe="/:*", quote_via=quote)
+        links.append(f'<{path.rstrip("/")}?{query}>;rel="{relation}";type="{media}"')
     return links

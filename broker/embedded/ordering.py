@@ -22,7 +22,7 @@ from broker.embedded.lifetimes import is_expired
 from broker.embedded.merging import now
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.query import Exists, parse_q
-from broker.embedded.vocabulary import LOCATION
+from broker.embedded.vocabulary import GEOMETRIES, LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ _LANGUAGE_TAG = re.compile(
 )
 _TEXTS = {"id": "e.id", "type": "e.types[1]", "scope": "e.scopes[1]"}
 _MOMENTS = {"createdAt": "e.created_at", "modifiedAt": "e.modified_at", "expiresAt": "e.expires_at"}
-_DIRECTIONS = frozenset({"", "asc", "desc", "dist-asc", "dist-desc"})
+_DIRECTIONS = frozenset({"asc", "desc", "dist-asc", "dist-desc"})
 
 Collation: TypeAlias = tuple[str, ...]
 """SQL to order texts by, the first before the next, each with {} for the text."""
@@ -107,6 +107,8 @@ def parse_order(given: Mapping[str, Any], context: Names) -> Order | None:
             detail=f"collation is a language tag such as de-u-co-phonebk: {collation[:60]!r}"
         )
     reference = None
+    if given.get("orderGeometry", "Point") not in GEOMETRIES:
+        raise BadRequestDataError(detail=f"orderGeometry is one of {', '.join(sorted(GEOMETRIES))}")
     if "orderFrom" in given:
         reference = read_reference(given.get("orderGeometry", "Point"), given["orderFrom"])
     text = given.get("orderBy")
@@ -196,8 +198,8 @@ def distance(raw: str | None, reference: Geometry) -> float | None:
 
 
 def _key(text: str, context: Names) -> OrderKey:
-    name, _, direction = text.partition(";")
-    if direction not in _DIRECTIONS:
+    name, separator, direction = text.partition(";")
+    if separator and direction not in _DIRECTIONS:
         raise BadRequestDataError(
             detail=f"the direction in orderBy is asc, desc, dist-asc or dist-desc, not {direction[:40]!r}"
         )
@@ -207,7 +209,7 @@ def _key(text: str, context: Names) -> OrderKey:
             raise BadRequestDataError(detail=f"{name} is no place that has a distance")
         return OrderKey(member=name, path=None, descending=descending, by_distance=False)
     parsed = parse_q(name, context)
-    if not isinstance(parsed, Exists) or parsed.path.through:
+    if not isinstance(parsed, Exists) or parsed.path.through or name.startswith("("):
         raise BadRequestDataError(detail=f"orderBy names attributes, and {name[:100]!r} is none")
     return OrderKey(member=None, path=parsed.path, descending=descending, by_distance=by_distance)
 

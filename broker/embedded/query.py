@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import orjson
 
-from broker.embedded.problems import BadRequestDataError
+from broker.embedded.problems import BadRequestDataError, TooComplexQueryError
 from broker.embedded.vocabulary import RESERVED_MEMBERS, check_name, is_uri
 
 if TYPE_CHECKING:
@@ -137,9 +137,10 @@ def parse_q(text: str, context: Names, *, vocabulary: Collection[str] = _ANYTHIN
 
     Raises:
         BadRequestDataError: it breaks the grammar; the sentence shows where.
+        TooComplexQueryError: it is too long, has too many terms or too many brackets within each other.
     """
     if len(text) > MAX_LENGTH:
-        raise BadRequestDataError(detail=f"q is longer than {MAX_LENGTH} characters")
+        raise TooComplexQueryError(detail=f"q is longer than {MAX_LENGTH} characters")
     return _Parser(text, context, vocabulary).parse()
 
 
@@ -230,7 +231,7 @@ class _Parser:
     def _term(self, depth: int) -> Query:
         self._terms += 1
         if depth > MAX_NESTED or self._terms > MAX_TERMS:
-            raise BadRequestDataError(
+            raise TooComplexQueryError(
                 detail=f"q has more than {MAX_TERMS} terms or brackets deeper than {MAX_NESTED}"
             )
         if self._accept("("):

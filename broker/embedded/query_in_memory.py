@@ -93,18 +93,21 @@ def _match(entity: Stored, query: Compare, patterns: Patterns) -> bool | None:
     for node, found in _targets(entity, path):
         if found is _ABSENT or (plain and isinstance(node, dict) and node.get("type") in _LINKS):
             continue
-        matched = _matching(found, query, patterns)
+        texts = [text for text in _scalars(found) if isinstance(text, str)]
+        if not texts:  # what is no text neither matches a pattern nor does not
+            continue
+        matched = _matching(texts, query, patterns)
         if matched is not None and matched is not unequal:
             return True
         unsure = unsure or matched is None
     return None if unsure else False
 
 
-def _matching(found: Any, query: Compare, patterns: Patterns) -> bool | None:
-    """Say whether a text that is found matches the pattern of a query; None where it is to be asked about."""
+def _matching(texts: list[str], query: Compare, patterns: Patterns) -> bool | None:
+    """Say whether one of some texts matches the pattern of a query; None where it is to be asked about."""
     (value,) = query.values
     pattern = str(value.value) if isinstance(value, Literal) else ""
-    answers = [patterns.matches(pattern, text) for text in _scalars(found) if isinstance(text, str)]
+    answers = [patterns.matches(pattern, text) for text in texts]
     return True if True in answers else None if None in answers else False
 
 

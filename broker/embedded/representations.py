@@ -142,20 +142,21 @@ def feature(
         entity: the entity.
         view: how it is to be shown.
         geometry_property: IRI of the attribute that is the geometry.
-        dataset: datasetId of the instance that is.
+        dataset: datasetId of the instance that is; None for the default one, or the only one there is.
     """
     shown = show(entity, view)
     moment = now()
-    geometry = next(
-        (
-            instance["value"]
-            for instance in entity.attributes.get(geometry_property, ())
-            if instance["type"] == "GeoProperty"
-            and instance.get("datasetId") == dataset
-            and not is_expired(instance, moment)
-        ),
-        None,
-    )
+    places = [
+        instance
+        for instance in entity.attributes.get(geometry_property, ())
+        if instance["type"] == "GeoProperty"
+        and (view.datasets is None or instance.get("datasetId") in view.datasets)
+        and not is_expired(instance, moment)
+    ]
+    chosen = [each for each in places if each.get("datasetId") == dataset]
+    if dataset is None and len(places) == 1:  # a datasetId is to tell it from others (clause 4.5.16.1)
+        chosen = places
+    geometry = chosen[0]["value"] if chosen else None
     shown.pop("id", None)
     return {"id": entity.id, "type": "Feature", "geometry": geometry, "properties": shown}
 

@@ -40,6 +40,8 @@ MAX_BATCH = 1000
 
 _TENANT = re.compile(r"[A-Za-z0-9_\-.~:]{1,128}")
 _EVERYWHERE = frozenset({"local", "via"})
+_NO_FORMATS = frozenset({"sysAttrs", "count", "noOverwrite", "update", "replace"})
+"""Words that `options` may have and `format` may not (6.3.7 and 6.3.11)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,11 +277,17 @@ def _parameters(request: web.Request, known: Collection[str]) -> dict[str, str]:
 
 
 def _options(given: Mapping[str, str], known: Collection[str]) -> frozenset[str]:
-    words = [word for name in ("options", "format") for word in given.get(name, "").split(",") if word]
-    for word in words:
-        if word not in known:
-            allowed = ", ".join(sorted(known)) or "none"
-            raise InvalidRequestError(detail=f"the operation's options are {allowed}; not {word[:100]!r}")
+    words: list[str] = []
+    for name in ("options", "format"):
+        if name in given:
+            taken = known if name == "options" else frozenset(known) - _NO_FORMATS
+            found = [word for word in given[name].split(",") if word]
+            for word in found:
+                if word not in taken:
+                    allowed = ", ".join(sorted(taken)) or "none"
+                    detail = f"the operation's {name} may be {allowed}; not {word[:100]!r}"
+                    raise InvalidRequestError(detail=detail)
+            words += found
     return frozenset(words)
 
 

@@ -80,6 +80,8 @@ def _conjunction(tokens: list[str], context: Names, depth: int) -> tuple[str | S
 def _one(tokens: list[str], context: Names, depth: int) -> tuple[str | Selection, list[str]]:
     if not tokens or depth > _MAX_NESTED:
         raise BadRequestDataError(detail="type ends too early, or is nested too deep")
+    if tokens[0] == "*":
+        raise BadRequestDataError(detail="* is no type: where it may stand, it stands alone")
     if tokens[0] != "(":
         return context.expand(check_name(tokens[0], "a type")), tokens[1:]
     found, rest = _alternatives(tokens[1:], context, depth + 1)

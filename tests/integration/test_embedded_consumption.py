@@ -115,6 +115,12 @@ async def test_entities_of_which_nothing_is_picked_are_not_there(city: Client) -
     assert answer.json == [{"title": {"languageMap": {"de": "Rathaus", "en": ["town hall", "city hall"]}}}]
     assert answer.headers["NGSILD-Results-Count"] == "1"
     assert await found(city, pick="id,inhabitants", type="City") == "12"
+    scopes = await city.ask("GET", "/entities?type=Building&pick=scope")
+    assert scopes.json == [{"scope": ["/Hagen/Mitte", "/Office"]}, {"scope": "/Hagen/Haspe"}]
+    both = await city.ask("GET", "/entities?type=Building&pick=scope,title&options=keyValues")
+    assert [sorted(each) for each in both.json] == [["scope", "title"], ["scope"]]
+    created = await city.ask("GET", "/entities?type=City&pick=createdAt&options=sysAttrs")
+    assert [sorted(each) for each in created.json] == [["createdAt"], ["createdAt"]]
     assert (await city.ask("GET", "/entities/urn:b:1?pick=nothing")).problem == "ResourceNotFound"
     everything = "id,type,name"
     assert (await city.ask("GET", f"/entities/urn:k:1?omit={everything}")).problem == "ResourceNotFound"
@@ -204,10 +210,23 @@ async def test_the_geometry_of_a_feature(city: Client) -> None:
     plain = await city.ask("GET", "/entities/urn:b:1?pick=name", Accept=GEO, Prefer="body=json")
     assert "@context" not in plain.json
     assert "json-ld#context" in plain.headers["Link"]
-    # without a default instance there is no geometry unless the datasetId says which
-    assert (await city.ask("GET", "/entities/urn:b:2", Accept=GEO)).json["geometry"] is None
-    other = await city.ask("GET", "/entities/urn:b:2?datasetId=urn:d:a", Accept=GEO)
-    assert other.json["geometry"] == {"type": "Point", "coordinates": [7.0, 51.0]}
+    # of several instances it is the default one or the one that datasetId says; the only one is it anyway
+    only = {"type": "Point", "coordinates": [7.0, 51.0]}
+    for query, geometry in (
+        ("", only),
+        ("?datasetId=urn:d:a", only),
+        ("?datasetId=urn:d:a,urn:d:b", only),
+        ("?datasetId=urn:d:b", None),
+        ("?datasetId=@none", None),
+    ):
+        answer = await city.ask("GET", f"/entities/urn:b:2{query}", Accept=GEO)
+        assert answer.json["geometry"] == geometry, query
+    own, value = city.other(), {"type": "Point", "coordinates": [1, 2]}
+    several = [{"value": value, "datasetId": f"urn:d:{each}"} for each in "ab"]
+    assert (await own.ask("POST", "/entities", {"id": "urn:g:1", "type": "G", "at": several})).status == 201
+    for query, geometry in (("", None), ("&datasetId=urn:d:b", value), ("&datasetId=urn:d:a,urn:d:b", None)):
+        answer = await own.ask("GET", f"/entities/urn:g:1?geometryProperty=at{query}", Accept=GEO)
+        assert answer.json["geometry"] == geometry, query
     for name, geometry in (("nothing", None), ("name", None)):
         answer = await city.ask("GET", f"/entities/urn:b:1?geometryProperty={name}", Accept=GEO)
         assert answer.json["geometry"] is geometry
@@ -328,6 +347,7 @@ async def test_scopes_in_a_query(city: Client, scope_q: str, expected: str) -> N
 async def test_an_entity_is_retrieved_by_type(city: Client) -> None:
     assert (await city.ask("GET", "/entities/urn:b:3?type=(Building;School)")).status == 200
     assert (await city.ask("GET", "/entities/urn:b:1?type=School")).problem == "ResourceNotFound"
+    assert (await city.ask("GET", "/entities/urn:b:1?type=*")).problem == "BadRequestData"  # 4.17
     assert (await city.ask("DELETE", "/entities/urn:b:1?type=School")).problem == "ResourceNotFound"
     patch = await city.ask("PATCH", "/entities/urn:b:1/attrs/name?type=School", {"value": "x"})
     assert patch.problem == "ResourceNotFound"
@@ -375,7 +395,8 @@ async def test_order_in_a_body_and_collations(city: Client) -> None:
     assert (await city.ask("GET", f"/entities?{near}&orderBy=id;desc")).json[0]["id"] == "urn:b:2"
     for wrong in (
         "orderBy=name&collation=xx-u-nothing", "orderBy=name&collation=;drop", "orderBy=name&collation=",
-        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false",
+        "collation=no%20tag", "orderFrom=[8", "orderBy=name&local=false", "orderBy=name;", "orderBy=(name)",
+        "orderBy=!name", "orderBy=name&orderGeometry=Sphere",
     ):  # fmt: skip
         answer = await city.ask("GET", f"/entities?type=Building&{wrong}")
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong
@@ -408,6 +429,18 @@ async def test_texts_in_the_order_of_a_language(city: Client) -> None:  # 4.23.3
         assert "".join(each["id"][-1] for each in found.json) == expected, collation
         found = await own.ask("GET", f"/entities?type=N&orderBy=name;desc,id&collation={collation}")
         assert "".join(each["id"][-1] for each in found.json) == expected[::-1], collation
+
+
+async def test_signs_come_before_digits_and_ligatures_are_their_letters(city: Client) -> None:  # 4.23.1
+    own = city.other()
+    names = [
+        " z", "_a", "-b", ".c", "@d", "~e", "10", "9", "a-a", "ab", "æf", "ag", "osr", "øst", "osu",
+        "Strasse", "Straße", "Strast", "Ω",
+    ]  # fmt: skip
+    entities = [{"id": f"urn:n:{99 - each}", "type": "N", "name": name} for each, name in enumerate(names)]
+    assert (await own.ask("POST", "/entityOperations/create", entities)).status == 201
+    found = await own.ask("GET", "/entities?type=N&orderBy=name&options=keyValues&limit=50")
+    assert [each["name"] for each in found.json] == names
 
 
 async def test_parameters_that_say_nothing_or_contradict(city: Client) -> None:
@@ -543,6 +576,11 @@ async def test_entities_as_an_earlier_version_has_them(city: Client) -> None:
     assert oldest["floors"] == {"type": "Property", "value": 5}
     types = (await city.ask("GET", "/entities/urn:b:3?pick=type", Prefer="ngsi-ld=1.0")).json
     assert types == {"type": "Building"}
-    for query, wish in (("", "ngsi-ld=new"), ("?options=keyValues", "ngsi-ld=1.5")):
-        plain = await city.ask("GET", f"/entities/urn:b:1{query}", Prefer=wish)
-        assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)
+    for form in ("keyValues", "concise"):  # of other representations, what is no attribute is amended
+        path = f"/entities/urn:b:1?options={form}"
+        now = (await city.ask("GET", path)).json
+        brief = await city.ask("GET", path, Prefer="ngsi-ld=1.3")
+        assert (brief.status, brief.headers["Preference-Applied"]) == (203, "ngsi-ld=1.3")
+        assert brief.json == {name: value for name, value in now.items() if name != "scope"}
+    plain = await city.ask("GET", "/entities/urn:b:1", Prefer="ngsi-ld=new")
+    assert (plain.status, "Preference-Applied" in plain.headers) == (200, False)

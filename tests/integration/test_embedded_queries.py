@@ -119,6 +119,9 @@ async def test_filters(houses: Client, parameters: dict[str, str], expected: str
         ("name~=(?i)emst", "1"),
         ("name!~=^H", "13"),
         ("n~=5", ""),
+        ("n!~=x", ""),  # what is no text neither matches nor does not
+        ("address!~=x", ""),
+        ('tags!~="^x"', "1"),
         ('tags=="red"', "1"),
         ('tags=="blue","tall"', "1"),
         ('tags!="red"', ""),
@@ -213,6 +216,8 @@ async def test_geography(
         "limit=5",
         "type=",
         "type=House;",
+        "type=*,House",
+        "type=(*;House)",
         "type=(House",
         "type=House&limit=1001",
         "type=House&limit=-1",
@@ -228,6 +233,7 @@ async def test_geography(
         "q=n==",
         "georel=near;maxDistance==1",
         "georel=near;maxDistance==1&geometry=Point&coordinates=%5B7",
+        "georel=near;maxDistance==01&geometry=Point&coordinates=%5B7,51%5D",
         "georel=beside&geometry=Point&coordinates=%5B7,51%5D",
         "type=House&geometry=Point",
         "type=House&coordinates=%5B7,51%5D",
@@ -237,6 +243,12 @@ async def test_queries_that_are_refused(houses: Client, query: str) -> None:
     answer = await houses.ask("GET", f"/entities?{query}")
     assert (answer.status, answer.problem) == (400, "BadRequestData"), answer
     assert len(answer.json["detail"]) > 10
+
+
+async def test_too_complex(houses: Client) -> None:  # 5.5.6
+    query = {"type": "Query", "entities": [{"type": "House"}], "q": "|".join(["n==1"] * 200)}
+    answer = await houses.ask("POST", "/entityOperations/query", query)
+    assert (answer.status, answer.problem) == (403, "TooComplexQuery")
 
 
 async def test_too_broad(houses: Client) -> None:
@@ -289,6 +301,15 @@ async def test_pages_hold_everything_once_and_link_to_each_other(houses: Client)
     assert (none.json, none.headers["NGSILD-Results-Count"]) == ([], "25")
     none = await client.ask("GET", "/entities?type=Page&limit=0&offset=2&count=true")  # 4.13
     assert 'rel="prev"' not in " ".join(none.headers.getall("Link"))
+    asked = {"type": "Page", "q": 'n>0;n!="a, b+c &<d>"', "limit": "7", "idPattern": "^urn:p:.*"}
+    page = await client.ask("GET", f"/entities/?{urlencode(asked)}")
+    (link,) = [
+        each for each in page.headers.getall("Link") if each.endswith('rel="next";type="application/json"')
+    ]
+    assert link.startswith("</ngsi-ld/v1/entities?idPattern=%5Eurn:p:.*&limit=7&offset=7&q=n%3E0%3Bn")
+    assert "," not in link
+    following = await client.ask("GET", link[1 : link.index(">")].removeprefix("/ngsi-ld/v1"))
+    assert [entity["n"]["value"] for entity in following.json] == list(range(8, 15))
     near = "georel=near;maxDistance==5&geometry=Point&coordinates=[7,51]"
     assert (await client.ask("GET", f"/entities?type=Page&{near}&count=true")).json == []
 

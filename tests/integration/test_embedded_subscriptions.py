@@ -133,8 +133,8 @@ async def test_lists_of_subscriptions_have_pages(client: Client) -> None:
     assert page.headers["NGSILD-Results-Count"] == "5"
     path = "/ngsi-ld/v1/subscriptions"
     assert {
-        f'<{path}?limit=2&offset=4&count=true>;rel="next";type="application/json"',
-        f'<{path}?limit=2&offset=0&count=true>;rel="prev";type="application/json"',
+        f'<{path}?count=true&limit=2&offset=4>;rel="next";type="application/json"',
+        f'<{path}?count=true&limit=2&offset=0>;rel="prev";type="application/json"',
     } <= set(page.headers.getall("Link"))
     assert (await client.ask("GET", "/subscriptions?limit=0")).status == 400
 
