@@ -100,7 +100,7 @@ class Contexts:
         self._policy = policy
         self._compiled: Cache[bytes, _Entry] = Cache(_ROOM)
         self._documents: Cache[str, tuple[float, Mapping[str, Any]]] = Cache(_ROOM)
-        self._lent: Cache[str, Mapping[str, Any]] = Cache(_ROOM)
+        self._lent: Cache[str, tuple[Mapping[str, Any], frozenset[str]]] = Cache(_ROOM)  # and to whom
         self._failed: dict[str, tuple[float, BadRequestDataError | ContextNotAvailableError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -154,17 +154,33 @@ class Contexts:
             found = self._uses[key] = Use(created_at=datetime.now(UTC))
         return found
 
-    def lend(self, source: Any) -> str:
+    def lend(self, source: Any, tenant: str) -> str:
         """Serve an @context that came inside a query for some time, and return its id (clause 6.3.6)."""
         document = {"@context": source}
         body = orjson.dumps(document)
         context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body.decode()))
-        self._lent.put(context_id, document, len(body))
+        _, tenants = self._lent.get(context_id) or (None, frozenset())
+        self._lent.put(context_id, (document, tenants | {tenant}), len(body))
         return context_id
 
     def lent(self, context_id: str) -> Mapping[str, Any] | None:
         """Return the document of an @context that is lent; None if there is none of this id."""
-        return self._lent.get(context_id)
+        found = self._lent.get(context_id)
+        return None if found is None else found[0]
+
+    def lent_to(self, tenant: str) -> list[str]:
+        """Return the ids of the @contexts that are lent to a tenant."""
+        return [key for key in self._lent.keys() if tenant in (self._lent.get(key) or ((), ()))[1]]  # noqa: SIM118 - no mapping
+
+    def take_back(self, context_id: str, tenant: str) -> bool:
+        """Lend an @context to a tenant no longer, and say whether it was."""
+        document, tenants = self._lent.get(context_id) or ({}, frozenset())
+        if tenant not in tenants:
+            return False
+        self._lent.drop(context_id)
+        if tenants != {tenant}:
+            self._lent.put(context_id, (document, tenants - {tenant}), len(orjson.dumps(document)))
+        return True
 
     def cached(self) -> dict[str, Use]:
         """Return the URLs of the documents that are kept to be used again, and how they were used."""

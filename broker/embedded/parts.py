@@ -59,7 +59,7 @@ class Parts:
     def linked(self, call: Call, context: Context) -> Context:
         """See that a Link header can name a query's @context, also one that stood in the query's body."""
         if call.declared is not None and context.url is None and context.source is not None:
-            context.path = f"{CONTEXTS_PATH}/{self.contexts.lend(context.source)}"
+            context.path = f"{CONTEXTS_PATH}/{self.contexts.lend(context.source, call.tenant)}"
         return context
 
     async def keep_context(self, tenant: str, source: Any) -> str:
