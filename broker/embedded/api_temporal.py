@@ -89,6 +89,7 @@ _POSTED = frozenset(
     | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_NO_ATTRIBUTES = frozenset({"id", "type", "@id", "@type"})
 _OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
 _MAX_OFFSET = 10**9
@@ -193,6 +194,11 @@ def _instance_in(body: Any, iri: str, context: Context) -> Any:
         body = {member: value for member, value in body.items() if member != "@context"}
         own = [member for member in body if context.expand(member) == iri]
         if own and isinstance(body[own[0]], dict | list):
+            others = [name for name in body if name != own[0] and name not in _NO_ATTRIBUTES]
+            if others:
+                raise BadRequestDataError(
+                    detail=f"the body is about {others[0][:100]} too, the path about {iri}"
+                )
             body = body[own[0]]
         elif body and not body.keys() & RESERVED_MEMBERS:
             raise BadRequestDataError(
@@ -286,9 +292,13 @@ async def query_by_post(request: web.Request) -> web.Response:
     only_known(temporal_q, MEMBERS | AGGREGATION_MEMBERS, "temporalQ")
     aggregation, ordering = _object(body, "aggrParams"), _object(body, "ordering")
     only_known(aggregation, AGGREGATION_MEMBERS, "aggrParams")
-    only_known(ordering, {"orderBy", "collation"}, "ordering of a temporal query")
+    only_known(ordering, {"orderBy", "collation", "geometry", "coordinates"}, "ordering")
     if "aggrParams" in body and "aggrMethods" not in aggregation:
         raise BadRequestDataError(detail="aggrParams needs aggrMethods")
+    if "ordering" in body and "orderBy" not in ordering:
+        raise BadRequestDataError(detail="ordering needs orderBy")
+    if not isinstance(temporal_q.get("lastN"), int | None):
+        raise BadRequestDataError(detail="lastN is a whole number")
     source = parts.source(source_of(body, call), named_types(body))
     context = parts.linked(call, await parts.contexts.resolve(source))
     geo = body.get("geoQ")
@@ -334,6 +344,8 @@ async def _answer_query(
 ) -> web.Response:
     """Run a query and answer with a page of it."""
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    if order is not None and call.parameters.get("local") == "false":
+        raise BadRequestDataError(detail="orderBy is about this broker alone, which local=false denies")
     count = call.flag("count") or "count" in call.options
     limit = call.number("limit", 20, highest=_MAX_LIMIT)
     offset = call.number("offset", 0, highest=_MAX_OFFSET)

@@ -247,6 +247,8 @@ async def test_what_is_shown(client: Client, query: dict[str, str], members: set
         ("/urn:g:1?options=keyValues", 400, "InvalidRequest"),
         ("/urn:g:1?format=temporalValues,none", 400, "InvalidRequest"),
         ("/urn:g:1?q=level>1", 400, "InvalidRequest"),
+        ("/urn:g:1?local=maybe", 400, "InvalidRequest"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&local=maybe", 400, "InvalidRequest"),
         ("?type=Gauge", 400, "BadRequestData"),
         ("?timerel=after&timeAt=2026-05-01T10:00:00Z", 400, "BadRequestData"),
         ("?timerel=after&timeAt=2026-05-01T10:00:00Z&id=urn:g:1", 400, "BadRequestData"),
@@ -358,11 +360,13 @@ async def test_the_order_of_entities(client: Client, order: str, expected: list[
         ("id;dist-desc", 400),
         ("id&collation=!!", 400),
         ("site{level}", 400),
+        ("id&local=false", 400),  # 5.7.4.4
     ],
 )
 async def test_orders_that_are_refused(client: Client, order: str, status: int) -> None:
-    order, _, collation = order.partition("&collation=")
-    query = {**ALWAYS, "type": "Gauge", "orderBy": order} | ({"collation": collation} if collation else {})
+    order, _, other = order.partition("&")
+    name, _, value = other.partition("=")
+    query = {**ALWAYS, "type": "Gauge", "orderBy": order} | ({name: value} if name else {})
     answer = await client.ask("GET", f"{HISTORY}?{urlencode(query)}")
     assert (answer.status, answer.problem) == (status, "BadRequestData")
 
@@ -793,6 +797,8 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         "ordering": {"orderBy": ["kind;desc", "id"]},
     }
     assert len((await client.ask("POST", POSTED, posted)).json) == 1
+    posted["ordering"]["geometry"], posted["ordering"]["coordinates"] = "Point", [7, 51]  # of no effect
+    assert len((await client.ask("POST", f"{POSTED}?local=true", posted)).json) == 1
     for wrong in ({"q": "a{b}"}, {"pick": "a{b}"}, {"csf": "(("}, {"attrs": "createdAt"}):
         kept = {name: value for name, value in query.items() if name not in {"type", "q"} or name in wrong}
         answer = await client.ask("GET", f"{HISTORY}?{urlencode({**kept, **wrong})}")
@@ -802,6 +808,9 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         {"aggrParams": {"aggrMethods": ["mean"]}},
         {"aggrParams": {"aggrPeriodDuration": "PT1H"}},
         {"ordering": {"x": 1}},
+        {"ordering": {}},
+        {"ordering": {"collation": "de"}},
+        {"temporalQ": {**ALWAYS, "lastN": "1"}},
         {"ordering": {"orderBy": ["location;dist-asc"]}},
         {"ordering": {"orderBy": ["id"], "collation": 5}},
         {"temporalQ": {**ALWAYS, "aggrPeriodDuration": "1h"}},
@@ -813,14 +822,17 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong_body
 
 
-async def test_methods_in_a_body_are_asked_for_by_naming_them(client: Client) -> None:
+async def test_methods_in_a_body_apply_where_aggregates_are_asked_for(client: Client) -> None:  # 5.2.23
     for member in (
         {"aggrParams": {"aggrMethods": ["max"], "aggrPeriodDuration": "PT0S"}, "temporalQ": ALWAYS},
         {"temporalQ": {**ALWAYS, "aggrMethods": "max"}},
     ):
         body = {"type": "Query", "entities": [{"type": "*", "id": "urn:g:1"}], "attrs": ["level"], **member}
+        for query in ("options=aggregatedValues", "format=aggregatedValues"):
+            (found,) = (await client.ask("POST", f"{POSTED}?{query}", body)).json
+            assert "max" in found["level"] or "max" in found["level"][0]
         (found,) = (await client.ask("POST", POSTED, body)).json
-        assert "max" in found["level"] or "max" in found["level"][0]
+        assert {"value", "instanceId"} <= found["level"][0].keys()
 
 
 async def test_history_of_what_is_transient_and_of_what_was_deleted(client: Client) -> None:
