@@ -55,6 +55,7 @@ from broker.embedded.temporal_representations import (
     instances_of,
     moment_text,
 )
+from broker.embedded.versions import amended_history, preferred
 from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, check_id, check_name
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
         raise none
     if not shown[0]:
         raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
-    return answer(call, shown[0], context, status=206 if part else 200, headers=[*headers, *part])
+    return _answer(call, shown, asked, many=False, headers=headers, part=part)
 
 
 async def query_entities(request: web.Request) -> web.Response:
@@ -365,15 +366,32 @@ async def _answer_query(
     )
     most, headers = temporal.instances(call)
     shown, part = await _shown(temporal, page.entities, selection, asked, most)
-    headers += part
     links = page_links(
         call.path, call.parameters, limit=limit, offset=offset, more=page.more, media=call.media
     )
     headers += [("Link", link) for link in links]
     if page.total is not None:
         headers.append(("NGSILD-Results-Count", str(page.total)))
-    found, status = [each for each in shown if each], 206 if part else 200
-    return answer(call, found, asked.view.context, status=status, headers=headers)
+    return _answer(call, [each for each in shown if each], asked, headers=headers, part=part)
+
+
+def _answer(
+    call: Call,
+    shown: list[dict[str, Any]],
+    asked: Asked,
+    *,
+    many: bool = True,
+    headers: Sequence[tuple[str, str]],
+    part: Sequence[tuple[str, str]],
+) -> web.Response:
+    """Answer with histories, as an earlier version has them where the client prefers that (4.3.6.8)."""
+    status, version, headers = 200, preferred(call.preferences), [*headers, *part]
+    if version is not None and asked.view.form == "normalized":
+        older = [amended_history(each, version) for each in shown]
+        status, shown = (200 if older == shown else 203), older
+        headers.append(("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}"))
+    body = shown if many else shown[0]
+    return answer(call, body, asked.view.context, status=206 if part else status, headers=headers)
 
 
 async def _shown(

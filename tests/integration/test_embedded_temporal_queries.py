@@ -648,6 +648,59 @@ async def test_a_client_may_prefer_another_number_of_instances(client: Client) -
     assert (few.status, len(few.json["a"])) == (200, 3)
 
 
+async def preferring(client: Client, asked: tuple[Any, ...], version: str) -> tuple[Any, Any]:
+    answer = await client.ask(*asked, Prefer=f"ngsi-ld={version}")
+    return answer, answer.json[0] if isinstance(answer.json, list) else answer.json
+
+
+async def test_a_client_may_prefer_an_earlier_version(client: Client) -> None:  # 4.3.6.8, 6.18 and 6.19
+    moment = {"observedAt": at("10:00:00")}
+    body = {
+        "id": "urn:older:1",
+        "type": ["Older", "Elder"],
+        "scope": "/Hagen",
+        "level": [
+            {"type": "Property", "value": 1, "unitCode": "MTR", "valueType": "Float", **moment},
+            {"type": "Property", "value": 2, "unitCode": "MTR", "observedAt": at("11:00:00")},
+            {"type": "Property", "value": 3, "datasetId": "urn:d:1", **moment},
+        ],
+        "name": [{"type": "LanguageProperty", "languageMap": {"de": "Fluss"}, **moment}],
+        "kind": [{"type": "VocabProperty", "vocab": "river", **moment}],
+        "ways": [{"type": "ListRelationship", "objectList": ["urn:w:1", "urn:w:2"], **moment}],
+    }
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    query = urlencode({**ALWAYS, "type": "Older"})
+    posted = {"type": "Query", "entities": [{"type": "Older"}], "temporalQ": ALWAYS}
+    for asked in (
+        ("GET", f"{HISTORY}/urn:older:1"),
+        ("GET", f"{HISTORY}?{query}"),
+        ("POST", POSTED, posted),
+    ):
+        _, plain = await preferring(client, asked, "none")
+        answer, found = await preferring(client, asked, "1.9")
+        assert (answer.status, answer.headers["Preference-Applied"], found) == (200, "ngsi-ld=1.9", plain)
+        answer, found = await preferring(client, asked, "1.5")
+        assert (answer.status, answer.headers["Preference-Applied"]) == (203, "ngsi-ld=1.5")
+        assert (found["kind"][0]["type"], found["kind"][0]["value"]) == ("Property", "river")
+        assert (found["ways"][0]["type"], found["ways"][0]["object"]) == (
+            "Relationship",
+            ["urn:w:1", "urn:w:2"],
+        )
+        assert sorted(each["value"] for each in found["level"]) == [1, 2, 3]
+        assert "valueType" not in found["level"][0]
+        answer, found = await preferring(client, asked, "1.2")
+        assert (answer.status, answer.headers["Preference-Applied"]) == (203, "ngsi-ld=1.2")
+        assert (found["type"], "scope" in found) == ("Older", False)
+        assert [each["value"] for each in found["level"]] == [1, 2]
+        assert not {"observedAt", "unitCode"} & found["level"][0].keys()
+        assert found["name"][0]["value"] == {"de": "Fluss"}
+    values = await client.ask("GET", f"{HISTORY}/urn:older:1?format=temporalValues", Prefer="ngsi-ld=1.2")
+    assert (values.status, "Preference-Applied" in values.headers) == (200, False)
+    both = await client.ask("GET", f"{HISTORY}/urn:older:1", Prefer="ngsi-ld=1.5, maxpagesize=2")
+    assert (both.status, "Content-Range" in both.headers) == (206, True)
+    assert both.headers.getall("Preference-Applied") == ["maxpagesize=2", "ngsi-ld=1.5"]
+
+
 async def test_a_query_of_many_is_cut_at_one_moment_for_all(client: Client, long: str) -> None:
     query = {**ALWAYS, "type": "Long,Gauge", "attrs": "early,late,level"}
     answer = await client.ask("GET", f"{HISTORY}?{urlencode(query)}")
