@@ -74,6 +74,7 @@ async def serve_context(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"details"})
     details = _flag(call, "details")
     context_id = request.match_info["id"]
+    await parts.reader.check_tenant(call.tenant)
     rows = await parts.reader.rows("read_context", context_id)
     if rows:
         body = _own(parts, call, rows[0]) if details else orjson.loads(rows[0]["body"])
@@ -101,6 +102,7 @@ async def delete_context(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"reload"})
     reload = _flag(call, "reload")
     context_id = request.match_info["id"]
+    await parts.reader.check_tenant(call.tenant)
     url = _url_of(parts, context_id)
     if url is not None:
         await _delete_cached(parts, url, reload=reload)

@@ -156,6 +156,8 @@ async def test_contexts_are_listed_by_kind(client: Client) -> None:
     # each tenant has its own, though whoever knows an id can read it
     other = client.other()
     assert (await other.ask("GET", "/jsonldContexts?kind=Hosted")).problem == "NonexistentTenant"
+    for method in ("GET", "DELETE"):
+        assert (await other.ask(method, first)).problem == "NonexistentTenant"
     await added(other)
     assert len((await other.ask("GET", "/jsonldContexts?kind=Hosted")).json) == 1
     assert (await other.ask("GET", first)).status == 200
@@ -264,6 +266,7 @@ async def test_a_list_of_contexts_is_json_for_whom_json_ld_is_welcome(client: Cl
 
 
 async def test_what_came_with_the_broker_stays(client: Client) -> None:
+    client = client.other("")
     for url in (PINNED, CORE_CONTEXT_URL, CORE_CONTEXT_URL.replace("v1.8", "v1.6")):
         refused = await client.ask("DELETE", at(url))
         assert (refused.status, refused.problem) == (400, "BadRequestData")
