@@ -90,7 +90,7 @@ _POSTED = frozenset(
     | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
-_NO_ATTRIBUTES = frozenset({"id", "type", "@id", "@type"})
+_NO_ATTRIBUTES = frozenset({"id", "type"})
 _OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
 _MAX_OFFSET = 10**9
@@ -176,7 +176,7 @@ async def patch_instance(request: web.Request) -> web.Response:
     context = await parts.context_by_id(call, entity_id)
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    body = _instance_in(call.body, context.expand(name), context)
+    body = _instance_in(call.body, entity_id, context.expand(name), context)
 
     def read(kind: str) -> Instance:
         return read_patch(name, body, kind, context)
@@ -185,17 +185,21 @@ async def patch_instance(request: web.Request) -> web.Response:
     return done(call)
 
 
-def _instance_in(body: Any, iri: str, context: Context) -> Any:
+def _instance_in(body: Any, entity_id: str, iri: str, context: Context) -> Any:
     """Return the one instance in the fragment of an entity, or what is the instance itself.
 
     Raises:
-        BadRequestDataError: the fragment is about another attribute.
+        BadRequestDataError: the fragment is about another entity or attribute.
     """
     if isinstance(body, dict):
         body = {member: value for member, value in body.items() if member != "@context"}
         own = [member for member in body if context.expand(member) == iri]
         if own and isinstance(body[own[0]], dict | list):
             others = [name for name in body if name != own[0] and name not in _NO_ATTRIBUTES]
+            if body.get("id", entity_id) != entity_id:
+                raise BadRequestDataError(
+                    detail=f"the body is about {body['id']}, the path about {entity_id}"
+                )
             if others:
                 raise BadRequestDataError(
                     detail=f"the body is about {others[0][:100]} too, the path about {iri}"

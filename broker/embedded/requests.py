@@ -151,6 +151,8 @@ async def read_call(
     given = _parameters(request, parameters)
     headers = request.headers
     media = negotiated(tuple(headers.getall("Accept", ())), tuple(offered))
+    if "NGSILD-Snapshot" in headers:  # what is meant for a snapshot is not for the entities there are
+        raise NotSupportedError(detail="this broker has no snapshots, and the request is about one")
     link = context_of(headers.getall("Link")) if "Link" in headers else None
     content, inline, declared = None, False, link
     if body:

@@ -387,3 +387,11 @@ async def test_a_source_says_who_it_is(client: Client) -> None:  # 5.2.40, 5.15.
     assert default["contextSourceAlias"] != identity["contextSourceAlias"]
     assert (await client.ask("GET", path, Accept="application/geo+json")).status == 406
     assert (await client.ask("DELETE", path)).status == 405
+
+
+async def test_what_is_meant_for_a_snapshot_is_for_nothing_else(client: Client) -> None:  # 5.5.15
+    await client.ask("POST", "/entities", {"id": "urn:a:1", "type": "A"})
+    for asked in (("GET", "/entities/urn:a:1"), ("DELETE", "/entities/urn:a:1"), ("GET", "/types")):
+        answer = await client.ask(*asked, NGSILD_Snapshot="urn:s:1")
+        assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+    assert (await client.ask("GET", "/entities/urn:a:1")).status == 200

@@ -369,7 +369,13 @@ async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(
         assert (await client.ask("PATCH", path, patch)).status == 204
         assert await values(client, entity_id) == [number]
     new = [level(5, "10:00:00")]
-    for wrong in ({"depth": new}, {"level": new, "depth": new}, {"level": new * 2}, {"level": []}):
+    for wrong in (
+        {"depth": new},
+        {"level": new, "depth": new},
+        {"id": "urn:x:1", "level": new},
+        {"level": new * 2},
+        {"level": []},
+    ):
         assert (await client.ask("PATCH", path, wrong)).problem == "BadRequestData"
     assert await values(client, entity_id) == [4]
 
