@@ -550,7 +550,12 @@ async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
         "type": "Typed",
         "list": [level([1, 2, 3], "10:00:00"), level([4], "11:00:00")],
         "entry": [level(time("08:00:00Z"), "10:00:00"), level(time("09:30:00.5Z"), "11:00:00")],
+        "exit": [
+            level("08:00:00Z", "10:00:00", valueType="Time"),
+            level("09:00:00Z", "11:00:00", valueType="https://uri.etsi.org/ngsi-ld/Time"),
+        ],
         "day": [level({"@type": "Date", "@value": "2026-05-01"}, "10:00:00")],
+        "link": [level({"@type": "URI", "@value": "urn:a:1"}, "10:00:00")],
     }
     assert (await client.ask("POST", HISTORY, body)).status == 201
     methods = "sum,avg,min,max,stddev,sumsq"
@@ -558,11 +563,13 @@ async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
     entity = await one(client, "urn:typed:1", **query)
     values = {
         name: {method: entity[name][method][0][0] for method in methods.split(",") if method in entity[name]}
-        for name in ("list", "entry", "day")
+        for name in ("list", "entry", "exit", "day", "link")
     }
     assert values == {
         "list": {"sum": 4, "avg": 2, "min": 1, "max": 3},
         "entry": {"avg": "08:45:00.25Z", "min": "08:00:00Z", "max": "09:30:00.5Z"},
+        "exit": {"avg": "08:30:00Z", "min": "08:00:00Z", "max": "09:00:00Z"},
+        "link": {},
         "day": {"min": "2026-05-01", "max": "2026-05-01"},
     }
     assert list(entity["entry"]) == ["type", "avg", "min", "max"]
