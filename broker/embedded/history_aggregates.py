@@ -26,11 +26,18 @@ if TYPE_CHECKING:
 
 _SECONDS = 20.0
 _MAX_MONTHS = 12_000  # boundaries of periods whose length differs
-# of the numbers, the sizes of arrays and the texts in a period (table 4.5.19.1-1); what a method cannot
-# be applied to gives NULL
+# of the numbers, the sizes of arrays and the texts in a period (table 4.5.19.1-1), and of the targets of
+# relationships (table 4.5.19.1-3); what a method cannot be applied to gives NULL
 _METHODS = {
     "totalCount": "count(*)",
-    "distinctCount": "count(DISTINCT s.value)",
+    "distinctCount": """CASE WHEN max(s.kind) LIKE '%Relationship' THEN (
+            SELECT count(DISTINCT t.target)
+            FROM jsonb_array_elements(jsonb_agg(s.value) FILTER (WHERE s.kind LIKE '%Relationship'))
+                AS o(object)
+            CROSS JOIN jsonb_array_elements(
+                CASE jsonb_typeof(o.object) WHEN 'array' THEN o.object ELSE jsonb_build_array(o.object) END
+            ) AS t(target)
+        ) ELSE count(DISTINCT s.value) END""",
     "sum": "sum(s.number)",
     "avg": "avg(s.number)",
     "stddev": "stddev_pop(s.number) FILTER (WHERE NOT s.is_array)",

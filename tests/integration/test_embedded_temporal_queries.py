@@ -575,6 +575,30 @@ async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
     assert list(entity["entry"]) == ["type", "avg", "min", "max"]
 
 
+async def test_targets_of_relationships_are_counted_once(client: Client) -> None:  # table 4.5.19.1-3
+    def link(time: str, target: str | list[str]) -> dict[str, Any]:
+        return {"type": "Relationship", "object": target, "observedAt": at(time)}
+
+    body = {
+        "id": "urn:links:1",
+        "type": "Links",
+        "one": [link("10:00:00", "urn:a:1"), link("10:10:00", "urn:a:2"), link("10:20:00", "urn:a:1")],
+        "many": [link("10:00:00", ["urn:a:1", "urn:a:2"]), link("10:10:00", ["urn:a:1", "urn:a:3"])],
+        "list": [
+            {"type": "ListRelationship", "objectList": ["urn:a:1", "urn:a:1"], "observedAt": at("10:00:00")}
+        ],
+        "level": [level([1, 2], "10:00:00"), level([1, 3], "10:10:00")],
+    }
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    query = {"options": "aggregatedValues", "aggrMethods": "totalCount,distinctCount"}
+    entity = await one(client, "urn:links:1", **query)
+    counted = {
+        name: (entity[name]["totalCount"][0][0], entity[name]["distinctCount"][0][0])
+        for name in ("one", "many", "list", "level")
+    }
+    assert counted == {"one": (3, 2), "many": (2, 3), "list": (1, 1), "level": (2, 2)}
+
+
 async def test_the_last_periods(client: Client) -> None:
     found = await aggregated(client, "sum", "PT1H", lastN="2")
     assert [value for value, _, _ in found["sum"]] == [7, 2]
