@@ -30,7 +30,7 @@ _MAX_MONTHS = 12_000  # boundaries of periods whose length differs
 # relationships (table 4.5.19.1-3); what a method cannot be applied to gives NULL
 _METHODS = {
     "totalCount": "count(*)",
-    "distinctCount": """CASE WHEN max(s.kind) LIKE '%Relationship' THEN (
+    "distinctCount": """CASE WHEN bool_and(s.kind LIKE '%Relationship') THEN (
             SELECT count(DISTINCT t.target)
             FROM jsonb_array_elements(jsonb_agg(s.value) FILTER (WHERE s.kind LIKE '%Relationship'))
                 AS o(object)

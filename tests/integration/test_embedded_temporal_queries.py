@@ -588,15 +588,16 @@ async def test_targets_of_relationships_are_counted_once(client: Client) -> None
             {"type": "ListRelationship", "objectList": ["urn:a:1", "urn:a:1"], "observedAt": at("10:00:00")}
         ],
         "level": [level([1, 2], "10:00:00"), level([1, 3], "10:10:00")],
+        "mixed": [level(1, "10:00:00"), link("10:10:00", "urn:a:1")],
     }
     assert (await client.ask("POST", HISTORY, body)).status == 201
     query = {"options": "aggregatedValues", "aggrMethods": "totalCount,distinctCount"}
     entity = await one(client, "urn:links:1", **query)
     counted = {
         name: (entity[name]["totalCount"][0][0], entity[name]["distinctCount"][0][0])
-        for name in ("one", "many", "list", "level")
+        for name in ("one", "many", "list", "level", "mixed")
     }
-    assert counted == {"one": (3, 2), "many": (2, 3), "list": (1, 1), "level": (2, 2)}
+    assert counted == {"one": (3, 2), "many": (2, 3), "list": (1, 1), "level": (2, 2), "mixed": (2, 2)}
 
 
 async def test_the_last_periods(client: Client) -> None:
