@@ -41,6 +41,7 @@ _ROOM = 33_554_432  # bytes of documents kept, and as many of what was compiled 
 _FRESH_SECONDS = 3600.0
 _LONGEST_FRESH = 86_400.0
 _MAX_AGE = re.compile(r"max-age=\"?([0-9]{1,10})")
+_SHARED_MAX_AGE = re.compile(r"s-maxage=\"?([0-9]{1,10})")
 _FAILED_SECONDS = 10.0
 _MAX_BYTES = 1_048_576
 _MAX_DEPTH = 8
@@ -329,13 +330,18 @@ class Contexts:
 
 
 def _fresh(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds a document is fresh (clause 6.3.16; RFC 9111, 5.2.2 and 5.3)."""
+    """Return for how many seconds a document is fresh (clause 6.3.16; RFC 9111, 5.1, 5.2.2 and 5.3).
+
+    Many clients share what is kept.
+    """
     control = headers.get("Cache-Control", "").lower()
     if "no-store" in control or "no-cache" in control:
         return 0.0
-    age = _MAX_AGE.search(control)
-    if age is not None:
-        return min(_LONGEST_FRESH, float(age.group(1)))
+    lasts = _SHARED_MAX_AGE.search(control) or _MAX_AGE.search(control)
+    if lasts is not None:
+        age = headers.get("Age", "")  # for how long another cache has had it
+        spent = float(age) if age.isascii() and age.isdigit() else 0.0
+        return min(_LONGEST_FRESH, max(0.0, float(lasts.group(1)) - spent))
     if "Expires" not in headers:
         return _FRESH_SECONDS
     try:
