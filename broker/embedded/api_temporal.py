@@ -56,7 +56,7 @@ from broker.embedded.temporal_representations import (
     moment_text,
 )
 from broker.embedded.versions import amended_history, preferred
-from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, check_id, check_name
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, VALUE_MEMBER, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +90,7 @@ _POSTED = frozenset(
     | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_PAYLOADS = frozenset(VALUE_MEMBER.values())
 _NO_ATTRIBUTES = frozenset({"id", "type"})
 _OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
@@ -194,7 +195,8 @@ def _instance_in(body: Any, entity_id: str, iri: str, context: Context) -> Any:
     if isinstance(body, dict):
         body = {member: value for member, value in body.items() if member != "@context"}
         own = [member for member in body if context.expand(member) == iri]
-        if own and isinstance(body[own[0]], dict | list):
+        is_instance = not _PAYLOADS.isdisjoint(body.keys() - set(own[:1]))
+        if own and not is_instance and isinstance(body[own[0]], dict | list):
             others = [name for name in body if name != own[0] and name not in _NO_ATTRIBUTES]
             if body.get("id", entity_id) != entity_id:
                 raise BadRequestDataError(

@@ -385,7 +385,7 @@ async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(
             {"level": level(1, "10:00:00")},
             {"id": entity_id, "type": "Gauge", iri: [level(2, "10:00:00")]},
             [level(3, "10:00:00")],
-            {"value": 4},
+            {"value": 4, "level": {"type": "Property", "value": 7}},  # which is an attribute of the attribute
         )
     ):
         assert (await client.ask("PATCH", path, patch)).status == 204
