@@ -107,17 +107,13 @@ async def delete_context(request: web.Request) -> web.Response:
     if url is not None:
         await _delete_cached(parts, url, reload=reload)
         return done(call)
-    missing = NotFoundError(detail=f"there is no @context {context_id[:200]}")
-    if reload:
-        lent = parts.contexts.lent(context_id)
-        if lent is None and not await parts.reader.rows("read_context", context_id):
-            raise missing
+    if reload:  # what is not there is not of that kind either
         raise BadRequestDataError(detail="only an @context of the kind Cached can be reloaded")
     if (
         not parts.contexts.take_back(context_id, call.tenant)
         and await parts.pool.fetchval(SQL["delete_context"], call.tenant, context_id) is None
     ):
-        raise missing
+        raise NotFoundError(detail=f"there is no @context {context_id[:200]}")
     parts.contexts.forget(context_id)
     return done(call)
 
