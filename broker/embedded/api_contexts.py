@@ -61,6 +61,8 @@ async def list_contexts(request: web.Request) -> web.Response:
     if kind != "Cached":
         rows = await parts.reader.rows("list_contexts", call.tenant, kind)
         found += [_own(parts, call, row) for row in rows]
+    if kind in {None, "ImplicitlyCreated"}:
+        found += [_lent(parts, call, context_id) for context_id in parts.contexts.lent_to(call.tenant)]
     if kind in {None, "Cached"}:
         found += [_cached(url, use) for url, use in _all_cached(parts).items()]
     return answer(call, found if details else [each["URL"] for each in found], None)
@@ -72,18 +74,17 @@ async def serve_context(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"details"})
     details = _flag(call, "details")
     context_id = request.match_info["id"]
+    await parts.reader.check_tenant(call.tenant)
     rows = await parts.reader.rows("read_context", context_id)
     if rows:
         body = _own(parts, call, rows[0]) if details else orjson.loads(rows[0]["body"])
         parts.contexts.use(context_id).note()
-        return answer(call, body, None)
+        return answer(call, body, None) if details else _document(call, body)
     lent = parts.contexts.lent(context_id)
     if lent is not None:
-        use = parts.contexts.use(context_id)
-        own = f"{call.origin}{PATH}/{context_id}"
-        shown = _details(own, context_id, "ImplicitlyCreated", use.created_at, use)
-        use.note()
-        return answer(call, shown if details else lent, None)
+        shown = _lent(parts, call, context_id)
+        parts.contexts.use(context_id).note()
+        return answer(call, shown, None) if details else _document(call, lent)
     url = _url_of(parts, context_id)
     if url is None:
         raise NotFoundError(detail=f"there is no @context {context_id[:200]}")
@@ -101,13 +102,17 @@ async def delete_context(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"reload"})
     reload = _flag(call, "reload")
     context_id = request.match_info["id"]
+    await parts.reader.check_tenant(call.tenant)
     url = _url_of(parts, context_id)
     if url is not None:
         await _delete_cached(parts, url, reload=reload)
         return done(call)
-    if reload:
+    if reload:  # what is not there is not of that kind either
         raise BadRequestDataError(detail="only an @context of the kind Cached can be reloaded")
-    if await parts.pool.fetchval(SQL["delete_context"], call.tenant, context_id) is None:
+    if (
+        not parts.contexts.take_back(context_id, call.tenant)
+        and await parts.pool.fetchval(SQL["delete_context"], call.tenant, context_id) is None
+    ):
         raise NotFoundError(detail=f"there is no @context {context_id[:200]}")
     parts.contexts.forget(context_id)
     return done(call)
@@ -155,6 +160,20 @@ def _url_of(parts: Parts, context_id: str) -> str | None:
 
 def _local_id(url: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, url))
+
+
+def _document(call: Call, document: Any) -> web.Response:
+    """Return an @context document in the media type that is asked for (6.3.6)."""
+    response = done(call, status=200)
+    response.body = orjson.dumps(document)
+    response.content_type = call.media
+    return response
+
+
+def _lent(parts: Parts, call: Call, context_id: str) -> dict[str, Any]:
+    use = parts.contexts.use(context_id)
+    url = f"{call.origin}{PATH}/{context_id}"
+    return _details(url, context_id, "ImplicitlyCreated", use.created_at, use)
 
 
 def _own(parts: Parts, call: Call, row: Any) -> dict[str, Any]:

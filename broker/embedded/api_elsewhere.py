@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What this broker leaves to others: context sources, entity maps, snapshots.
 
-CIM 009, clauses 5.9 to 5.11 and 5.14 to 5.16.
+CIM 009, clauses 5.9 to 5.11, 5.14 and 5.16.
 
 A request is still read as any other, so that a wrong one hears what is wrong with it (6.3.4, 6.3.5).
 """

@@ -55,7 +55,8 @@ from broker.embedded.temporal_representations import (
     instances_of,
     moment_text,
 )
-from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, check_id, check_name
+from broker.embedded.versions import amended_history, preferred
+from broker.embedded.vocabulary import DEFAULT_INSTANCE, RESERVED_MEMBERS, VALUE_MEMBER, check_id, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +90,8 @@ _POSTED = frozenset(
     | {*_POSTED_TEXTS, *_POSTED_LISTS, *_POSTED_NAMES, *_POSTED_FLAGS}
 )
 _PATCHES = (*JSON_MEDIA, MERGE_PATCH)
+_PAYLOADS = frozenset(VALUE_MEMBER.values())
+_NO_ATTRIBUTES = frozenset({"id", "type"})
 _OWN_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "deletedAt"})
 _MAX_LIMIT = 1000
 _MAX_OFFSET = 10**9
@@ -174,7 +177,7 @@ async def patch_instance(request: web.Request) -> web.Response:
     context = await parts.context_by_id(call, entity_id)
     if declared is not call.declared:
         context = await parts.contexts.resolve(declared)
-    body = _instance_in(call.body, context.expand(name), context)
+    body = _instance_in(call.body, entity_id, context.expand(name), context)
 
     def read(kind: str) -> Instance:
         return read_patch(name, body, kind, context)
@@ -183,16 +186,26 @@ async def patch_instance(request: web.Request) -> web.Response:
     return done(call)
 
 
-def _instance_in(body: Any, iri: str, context: Context) -> Any:
+def _instance_in(body: Any, entity_id: str, iri: str, context: Context) -> Any:
     """Return the one instance in the fragment of an entity, or what is the instance itself.
 
     Raises:
-        BadRequestDataError: the fragment is about another attribute.
+        BadRequestDataError: the fragment is about another entity or attribute.
     """
     if isinstance(body, dict):
         body = {member: value for member, value in body.items() if member != "@context"}
         own = [member for member in body if context.expand(member) == iri]
-        if own and isinstance(body[own[0]], dict | list):
+        is_instance = not _PAYLOADS.isdisjoint(body.keys() - set(own[:1]))
+        if own and not is_instance and isinstance(body[own[0]], dict | list):
+            others = [name for name in body if name != own[0] and name not in _NO_ATTRIBUTES]
+            if body.get("id", entity_id) != entity_id:
+                raise BadRequestDataError(
+                    detail=f"the body is about {body['id']}, the path about {entity_id}"
+                )
+            if others:
+                raise BadRequestDataError(
+                    detail=f"the body is about {others[0][:100]} too, the path about {iri}"
+                )
             body = body[own[0]]
         elif body and not body.keys() & RESERVED_MEMBERS:
             raise BadRequestDataError(
@@ -245,7 +258,7 @@ async def retrieve_entity(request: web.Request) -> web.Response:
         raise none
     if not shown[0]:
         raise NotFoundError(detail=f"the history of {entity_id} has nothing of what is asked for")
-    return answer(call, shown[0], context, status=206 if part else 200, headers=[*headers, *part])
+    return _answer(call, shown, asked, many=False, headers=headers, part=part)
 
 
 async def query_entities(request: web.Request) -> web.Response:
@@ -286,9 +299,13 @@ async def query_by_post(request: web.Request) -> web.Response:
     only_known(temporal_q, MEMBERS | AGGREGATION_MEMBERS, "temporalQ")
     aggregation, ordering = _object(body, "aggrParams"), _object(body, "ordering")
     only_known(aggregation, AGGREGATION_MEMBERS, "aggrParams")
-    only_known(ordering, {"orderBy", "collation"}, "ordering of a temporal query")
+    only_known(ordering, {"orderBy", "collation", "geometry", "coordinates"}, "ordering")
     if "aggrParams" in body and "aggrMethods" not in aggregation:
         raise BadRequestDataError(detail="aggrParams needs aggrMethods")
+    if "ordering" in body and "orderBy" not in ordering:
+        raise BadRequestDataError(detail="ordering needs orderBy")
+    if not isinstance(temporal_q.get("lastN"), int | None):
+        raise BadRequestDataError(detail="lastN is a whole number")
     source = parts.source(source_of(body, call), named_types(body))
     context = parts.linked(call, await parts.contexts.resolve(source))
     geo = body.get("geoQ")
@@ -334,6 +351,8 @@ async def _answer_query(
 ) -> web.Response:
     """Run a query and answer with a page of it."""
     parts, temporal = request.app[PARTS], request.app[TEMPORAL]
+    if order is not None and call.parameters.get("local") == "false":
+        raise BadRequestDataError(detail="orderBy is about this broker alone, which local=false denies")
     count = call.flag("count") or "count" in call.options
     limit = call.number("limit", 20, highest=_MAX_LIMIT)
     offset = call.number("offset", 0, highest=_MAX_OFFSET)
@@ -353,15 +372,32 @@ async def _answer_query(
     )
     most, headers = temporal.instances(call)
     shown, part = await _shown(temporal, page.entities, selection, asked, most)
-    headers += part
     links = page_links(
         call.path, call.parameters, limit=limit, offset=offset, more=page.more, media=call.media
     )
     headers += [("Link", link) for link in links]
     if page.total is not None:
         headers.append(("NGSILD-Results-Count", str(page.total)))
-    found, status = [each for each in shown if each], 206 if part else 200
-    return answer(call, found, asked.view.context, status=status, headers=headers)
+    return _answer(call, [each for each in shown if each], asked, headers=headers, part=part)
+
+
+def _answer(
+    call: Call,
+    shown: list[dict[str, Any]],
+    asked: Asked,
+    *,
+    many: bool = True,
+    headers: Sequence[tuple[str, str]],
+    part: Sequence[tuple[str, str]],
+) -> web.Response:
+    """Answer with histories, as an earlier version has them where the client prefers that (4.3.6.8)."""
+    status, version, headers = 200, preferred(call.preferences), [*headers, *part]
+    if version is not None and asked.view.form == "normalized":
+        older = [amended_history(each, version) for each in shown]
+        status, shown = (200 if older == shown else 203), older
+        headers.append(("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}"))
+    body = shown if many else shown[0]
+    return answer(call, body, asked.view.context, status=206 if part else status, headers=headers)
 
 
 async def _shown(

@@ -41,6 +41,7 @@ _ROOM = 33_554_432  # bytes of documents kept, and as many of what was compiled 
 _FRESH_SECONDS = 3600.0
 _LONGEST_FRESH = 86_400.0
 _MAX_AGE = re.compile(r"max-age=\"?([0-9]{1,10})")
+_SHARED_MAX_AGE = re.compile(r"s-maxage=\"?([0-9]{1,10})")
 _FAILED_SECONDS = 10.0
 _MAX_BYTES = 1_048_576
 _MAX_DEPTH = 8
@@ -100,7 +101,7 @@ class Contexts:
         self._policy = policy
         self._compiled: Cache[bytes, _Entry] = Cache(_ROOM)
         self._documents: Cache[str, tuple[float, Mapping[str, Any]]] = Cache(_ROOM)
-        self._lent: Cache[str, Mapping[str, Any]] = Cache(_ROOM)
+        self._lent: Cache[str, tuple[Mapping[str, Any], frozenset[str]]] = Cache(_ROOM)  # and to whom
         self._failed: dict[str, tuple[float, BadRequestDataError | ContextNotAvailableError]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -154,17 +155,33 @@ class Contexts:
             found = self._uses[key] = Use(created_at=datetime.now(UTC))
         return found
 
-    def lend(self, source: Any) -> str:
+    def lend(self, source: Any, tenant: str) -> str:
         """Serve an @context that came inside a query for some time, and return its id (clause 6.3.6)."""
         document = {"@context": source}
         body = orjson.dumps(document)
         context_id = str(uuid.uuid5(uuid.NAMESPACE_URL, body.decode()))
-        self._lent.put(context_id, document, len(body))
+        _, tenants = self._lent.get(context_id) or (None, frozenset())
+        self._lent.put(context_id, (document, tenants | {tenant}), len(body))
         return context_id
 
     def lent(self, context_id: str) -> Mapping[str, Any] | None:
         """Return the document of an @context that is lent; None if there is none of this id."""
-        return self._lent.get(context_id)
+        found = self._lent.get(context_id)
+        return None if found is None else found[0]
+
+    def lent_to(self, tenant: str) -> list[str]:
+        """Return the ids of the @contexts that are lent to a tenant."""
+        return [key for key in self._lent.keys() if tenant in (self._lent.get(key) or ((), ()))[1]]  # noqa: SIM118 - no mapping
+
+    def take_back(self, context_id: str, tenant: str) -> bool:
+        """Lend an @context to a tenant no longer, and say whether it was."""
+        document, tenants = self._lent.get(context_id) or ({}, frozenset())
+        if tenant not in tenants:
+            return False
+        self._lent.drop(context_id)
+        if tenants != {tenant}:
+            self._lent.put(context_id, (document, tenants - {tenant}), len(orjson.dumps(document)))
+        return True
 
     def cached(self) -> dict[str, Use]:
         """Return the URLs of the documents that are kept to be used again, and how they were used."""
@@ -313,13 +330,18 @@ class Contexts:
 
 
 def _fresh(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds a document is fresh (clause 6.3.16; RFC 9111, 5.2.2 and 5.3)."""
+    """Return for how many seconds a document is fresh (clause 6.3.16; RFC 9111, 5.1, 5.2.2 and 5.3).
+
+    Many clients share what is kept.
+    """
     control = headers.get("Cache-Control", "").lower()
     if "no-store" in control or "no-cache" in control:
         return 0.0
-    age = _MAX_AGE.search(control)
-    if age is not None:
-        return min(_LONGEST_FRESH, float(age.group(1)))
+    lasts = _SHARED_MAX_AGE.search(control) or _MAX_AGE.search(control)
+    if lasts is not None:
+        age = headers.get("Age", "")  # for how long another cache has had it
+        spent = float(age) if age.isascii() and age.isdigit() else 0.0
+        return min(_LONGEST_FRESH, max(0.0, float(lasts.group(1)) - spent))
     if "Expires" not in headers:
         return _FRESH_SECONDS
     try:

@@ -268,7 +268,8 @@ def _read_scopes_in_time(value: Any) -> tuple[list[str] | None, list[Instance]]:
         return read_scopes(value), []
     instances = []
     for item in items:
-        if item.keys() - {"type", "value", "observedAt", *SYSTEM_MEMBERS} or item.get("type") != "Property":
+        kind = item.get("type", "Property")
+        if item.keys() - {"type", "value", "observedAt", *SYSTEM_MEMBERS} or kind != "Property":
             raise BadRequestDataError(
                 detail="a scope over time is a Property with value and observedAt, and no other member"
             )

@@ -26,11 +26,18 @@ if TYPE_CHECKING:
 
 _SECONDS = 20.0
 _MAX_MONTHS = 12_000  # boundaries of periods whose length differs
-# of the numbers, the sizes of arrays and the texts in a period (table 4.5.19.1-1); what a method cannot
-# be applied to gives NULL
+# of the numbers, the sizes of arrays and the texts in a period (table 4.5.19.1-1), and of the targets of
+# relationships (table 4.5.19.1-3); what a method cannot be applied to gives NULL
 _METHODS = {
     "totalCount": "count(*)",
-    "distinctCount": "count(DISTINCT s.value)",
+    "distinctCount": """CASE WHEN bool_and(s.kind LIKE '%Relationship') THEN (
+            SELECT count(DISTINCT t.target)
+            FROM jsonb_array_elements(jsonb_agg(s.value) FILTER (WHERE s.kind LIKE '%Relationship'))
+                AS o(object)
+            CROSS JOIN jsonb_array_elements(
+                CASE jsonb_typeof(o.object) WHEN 'array' THEN o.object ELSE jsonb_build_array(o.object) END
+            ) AS t(target)
+        ) ELSE count(DISTINCT s.value) END""",
     "sum": "sum(s.number)",
     "avg": "avg(s.number)",
     "stddev": "stddev_pop(s.number) FILTER (WHERE NOT s.is_array)",
@@ -39,6 +46,9 @@ _METHODS = {
     "max": "COALESCE(to_jsonb(max(s.number)), to_jsonb(max(s.content)))",
 }
 _JSON = frozenset({"min", "max"})
+# a value says its data type itself, or beside itself (clause 4.5.2.2)
+_TYPE = "COALESCE(p.whole ->> '@type', i.doc ->> 'valueType')"
+_IS_URI = f"COALESCE({_TYPE} IN ('URI', '{NGSI_LD}URI'), false)"
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d{1,6})?Z"
 
 
@@ -127,7 +137,7 @@ def _statement(
     clock = "NULL::interval"
     if "avg" in aggregation.methods:  # that of times of day is one too (table 4.5.19.1-2)
         calculated += """, (time '00:00' + avg(s.clock))::text || 'Z' AS clock"""
-        clock = f"""CASE WHEN p.whole ->> '@type' IN ('Time', '{NGSI_LD}Time')
+        clock = f"""CASE WHEN {_TYPE} IN ('Time', '{NGSI_LD}Time')
                 AND ngsild.as_text(v.value) ~ {parameters.add(f"^{_CLOCK}$")}
             THEN replace(rtrim(ngsild.as_text(v.value), 'Z'), ',', '.')::time::interval END"""
     descending = "" if window.last is None else "DESC"
@@ -137,7 +147,8 @@ def _statement(
             SELECT i.entity, i.name, {start} AS start, i.doc ->> 'type' AS kind, v.value,
                 CASE i.doc ->> 'type' WHEN 'Property' THEN ngsild.as_number(v.value) END AS number,
                 jsonb_typeof(v.value) = 'array' AS is_array, {clock} AS clock,
-                CASE i.doc ->> 'type' WHEN 'Property' THEN ngsild.as_text(v.value) END COLLATE "C" AS content
+                CASE WHEN i.doc ->> 'type' = 'Property' AND NOT {_IS_URI} THEN ngsild.as_text(v.value) END
+                    COLLATE "C" AS content
             FROM ngsild.history_entities AS e CROSS JOIN LATERAL unnest(e.names) AS n(number)
             JOIN ngsild.history AS i ON i.entity = e.number AND i.name = n.number
             CROSS JOIN LATERAL (SELECT ngsild.payload(i.doc) AS whole OFFSET 0) AS p

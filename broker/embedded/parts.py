@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 
+from broker.embedded.merging import now
 from broker.embedded.store import SQL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from broker.embedded.contexts import Contexts
     from broker.embedded.delivery import Delivery
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What the handlers need."""
+    """What the handlers need.
+
+    Attributes:
+        started: when the broker did.
+    """
 
     pool: Pool
     contexts: Contexts
@@ -39,6 +45,7 @@ class Parts:
     matcher: Matcher
     delivery: Delivery
     endpoints: AddressPolicy
+    started: datetime = field(default_factory=now)
 
     async def context(self, call: Call, types: Iterable[object] = ()) -> Context:
         """Return the @context that a request is read and answered with.
@@ -59,7 +66,7 @@ class Parts:
     def linked(self, call: Call, context: Context) -> Context:
         """See that a Link header can name a query's @context, also one that stood in the query's body."""
         if call.declared is not None and context.url is None and context.source is not None:
-            context.path = f"{CONTEXTS_PATH}/{self.contexts.lend(context.source)}"
+            context.path = f"{CONTEXTS_PATH}/{self.contexts.lend(context.source, call.tenant)}"
         return context
 
     async def keep_context(self, tenant: str, source: Any) -> str:

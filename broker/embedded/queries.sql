@@ -9,6 +9,10 @@ INSERT INTO ngsild.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
 -- The version of a tenant's subscriptions; no row for an unknown tenant.
 SELECT subscriptions_version FROM ngsild.tenants WHERE tenant = $1
 
+-- name: tenant_since
+-- Since when a tenant exists; no row for an unknown one.
+SELECT created_at FROM ngsild.tenants WHERE tenant = $1
+
 -- name: lock_entities
 -- Read entities that are about to be written, in one order, so that writers do not cross.
 SELECT id, types, scopes, doc, created_at, modified_at, expires_at

@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from broker.embedded.contexts import as_json_ld, simplified
+from broker.embedded.keywords import has_keywords, renamed
 from broker.embedded.links import context_link, context_of
 from broker.embedded.problems import (
     BadRequestDataError,
@@ -152,6 +153,8 @@ async def read_call(
     given = _parameters(request, parameters)
     headers = request.headers
     media = negotiated(tuple(headers.getall("Accept", ())), tuple(offered))
+    if "NGSILD-Snapshot" in headers:  # what is meant for a snapshot is not for the entities there are
+        raise NotSupportedError(detail="this broker has no snapshots, and the request is about one")
     link = context_of(headers.getall("Link")) if "Link" in headers else None
     content, inline, declared = None, False, link
     if body:
@@ -329,6 +332,8 @@ async def _body(request: web.Request, taken: Sequence[str]) -> tuple[Any, bool]:
         raise InvalidRequestError(detail=f"the body is not JSON: {error}") from error
     if b"\\u0000" in raw and _has_nul(content):
         raise BadRequestDataError(detail="the body has a NUL character, which cannot be stored")
+    if has_keywords(raw):
+        content = renamed(content, attribute="name" in request.match_info)
     return content, request.content_type == JSON_LD
 
 

@@ -26,6 +26,7 @@ from broker.embedded import (
     api_discovery,
     api_elsewhere,
     api_entities,
+    api_identity,
     api_purge,
     api_subscriptions,
     api_temporal,
@@ -242,9 +243,10 @@ _ROUTES: tuple[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamRespo
     ("GET", f"{_ROOT}/jsonldContexts", api_contexts.list_contexts),
     ("GET", f"{_ROOT}/jsonldContexts/{{id:.+?}}", api_contexts.serve_context),
     ("DELETE", f"{_ROOT}/jsonldContexts/{{id:.+?}}", api_contexts.delete_context),
+    ("GET", f"{_ROOT}/info/sourceIdentity", api_identity.source_identity),
     *(
         ("*", f"{_ROOT}/{name}{rest}", api_elsewhere.not_here)
-        for name in ("csourceRegistrations", "csourceSubscriptions", "entityMaps", "snapshots", "info")
+        for name in ("csourceRegistrations", "csourceSubscriptions", "entityMaps", "snapshots")
         for rest in ("", "/{rest:.+}")
     ),
 )

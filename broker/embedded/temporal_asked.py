@@ -63,6 +63,7 @@ def read_asked(
     Raises:
         BadRequestDataError: attrs stands beside pick or omit, or something is wrong.
     """
+    call.flag("local")
     attrs, pick, omit = (given.get(name) for name in ("attrs", "pick", "omit"))
     if attrs is not None and (pick is not None or omit is not None):
         raise BadRequestDataError(detail="attrs cannot stand beside pick or omit")
@@ -74,8 +75,6 @@ def read_asked(
     if picked is not None:
         only = tuple(attribute_iri(name, context) for name in picked if name not in _MEMBERS - {SCOPE})
     form = _form(call)
-    if form == "normalized" and "aggrMethods" in given and call.body is not None:
-        form = "aggregatedValues"  # who names methods in a query's body asks for them (5.2.21 and 5.2.44)
     view = TemporalView(
         context=context,
         form=form,

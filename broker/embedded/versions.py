@@ -72,6 +72,25 @@ def amended(entity: Mapping[str, Any], version: Version, *, normalized: bool = T
     return shown
 
 
+def amended_history(entity: Mapping[str, Any], version: Version) -> dict[str, Any]:
+    """Return an entity's history, in the normalized representation, as a version has it.
+
+    In versions without datasetId an attribute has the instances of one alone, if it can be the default one.
+    """
+    shown = amended({name: value for name, value in entity.items() if name in ENTITY_MEMBERS}, version)
+    for name, instances in entity.items():
+        if name not in ENTITY_MEMBERS:
+            datasets = [each.get("datasetId", "") for each in instances]
+            one = min(datasets, default="")
+            kept = [
+                _instance(each, version)
+                for each, dataset in zip(instances, datasets, strict=True)
+                if version >= _SEVERAL or dataset == one
+            ]
+            shown[name] = kept
+    return shown
+
+
 def _attribute(value: Any, version: Version) -> Any:
     if isinstance(value, dict):
         return _instance(value, version)

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
-from broker.embedded.vocabulary import VALUE_MEMBER
+from broker.embedded.vocabulary import CORE_CONTEXT_URL, VALUE_MEMBER
 from tests.embedded_serving import JSON_LD, Client, own_database, serving
 
 if TYPE_CHECKING:
@@ -516,3 +517,35 @@ async def test_dots_are_no_name(client: Client) -> None:
     await create(client, speed=5)
     answer = await client.ask("DELETE", f"/temporal{CAR}/attrs/...")
     assert (answer.status, answer.problem) == (400, "BadRequestData")
+
+
+async def test_a_source_says_who_it_is(client: Client) -> None:  # 5.2.40, 5.15.1 and 6.33
+    path = "/info/sourceIdentity"
+    assert (await client.ask("GET", path)).problem == "NonexistentTenant"
+    assert (await client.ask("POST", "/entities", {"id": "urn:a:1", "type": "A"})).status == 201
+    answer = await client.ask("GET", path)
+    assert (answer.status, answer.headers["NGSILD-Tenant"]) == (200, client.tenant)
+    assert "json-ld#context" in answer.headers["Link"]
+    identity = answer.json
+    assert identity.keys() == {
+        "id", "type", "contextSourceAlias", "contextSourceUptime", "contextSourceTimeAt"
+    }  # fmt: skip
+    assert identity["type"] == "ContextSourceIdentity"
+    assert identity["id"].startswith("urn:ngsi-ld:ContextSourceIdentity:")
+    assert re.fullmatch(r"[A-Za-z0-9-]+", identity["contextSourceAlias"])
+    assert re.fullmatch(r"P\d+DT\d+H\d+M\d+S", identity["contextSourceUptime"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", identity["contextSourceTimeAt"])
+    again = (await client.ask("GET", f"{path}/", Accept=JSON_LD)).json
+    assert (again["id"], again["@context"]) == (identity["id"], CORE_CONTEXT_URL)
+    default = (await client.other("").ask("GET", path)).json
+    assert default["contextSourceAlias"] != identity["contextSourceAlias"]
+    assert (await client.ask("GET", path, Accept="application/geo+json")).status == 406
+    assert (await client.ask("DELETE", path)).status == 405
+
+
+async def test_what_is_meant_for_a_snapshot_is_for_nothing_else(client: Client) -> None:  # 5.5.15
+    await client.ask("POST", "/entities", {"id": "urn:a:1", "type": "A"})
+    for asked in (("GET", "/entities/urn:a:1"), ("DELETE", "/entities/urn:a:1"), ("GET", "/types")):
+        answer = await client.ask(*asked, NGSILD_Snapshot="urn:s:1")
+        assert (answer.status, answer.problem) == (501, "OperationNotSupported")
+    assert (await client.ask("GET", "/entities/urn:a:1")).status == 200

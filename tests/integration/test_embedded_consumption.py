@@ -530,7 +530,6 @@ async def test_json_ld_answers_name_their_context(city: Client) -> None:
         "csourceSubscriptions/urn:x:1",
         "entityMaps",
         "snapshots/urn:x:1",
-        "info/sourceIdentity",
     ],
 )
 async def test_what_is_not_here_says_so(city: Client, path: str) -> None:

@@ -287,3 +287,38 @@ async def test_default_contexts_that_differ_stand_in_together(helpful: Client) -
     query = {"type": "Query", "entities": [{"type": "WeatherObserved"}, {"type": "AirQualityObserved"}]}
     assert len((await helpful.ask("POST", "/entityOperations/query", query)).json) == 2
     assert (await helpful.ask("GET", f"{path}&q=no2==20")).json == [air]
+
+
+async def test_keywords_may_stand_for_the_names(client: Client) -> None:  # clause 4.4
+    when = {"@type": "DateTime", "@value": "2026-05-01T10:00:00Z"}
+    speed = {
+        "@type": "Property",
+        "value": {"@type": "Speed", "@id": "urn:a:1"},
+        "by": {"@type": "Relationship", "object": "urn:b:1"},
+    }
+    entity = {"@id": "urn:k:1", "@type": ["Car", "Van"], "speed": speed, "since": when}
+    assert (await client.ask("POST", "/entities", entity)).status == 201
+    found = (await client.ask("GET", "/entities/urn:k:1")).json
+    assert (found["id"], sorted(found["type"])) == ("urn:k:1", ["Car", "Van"])
+    assert (found["speed"]["type"], found["speed"]["by"]["type"]) == ("Property", "Relationship")
+    assert (found["speed"]["value"], found["since"]["value"]) == (speed["value"], when)
+    assert not {"@id", "@type"} & (found.keys() | found["speed"].keys())
+    batch = [{"@id": "urn:k:2", "@type": "Car", "speed": [{"@type": "Property", "value": 1}]}]
+    assert (await client.ask("POST", "/entityOperations/upsert", batch)).status == 201
+    query = {"@type": "Query", "entities": [{"@type": "Car", "@id": "urn:k:2"}]}
+    assert [each["id"] for each in (await client.ask("POST", "/entityOperations/query", query)).json] == [
+        "urn:k:2"
+    ]
+    patch = {"@type": "Property", "value": 2}
+    assert (await client.ask("PATCH", "/entities/urn:k:2/attrs/speed", patch)).status == 204
+    assert (await client.ask("PUT", "/entities/urn:k:2/attrs/speed", when)).status == 204
+    assert (await client.ask("GET", "/entities/urn:k:2")).json["speed"]["value"] == when
+    history = {
+        "@id": "urn:k:3",
+        "@type": "Car",
+        "speed": [{"@type": "Property", "value": 5, "observedAt": "2026-05-01T10:00:00Z"}],
+    }
+    assert (await client.ask("POST", "/temporal/entities", history)).status == 201
+    assert (await client.ask("GET", "/temporal/entities/urn:k:3")).json["speed"][0]["type"] == "Property"
+    twice = await client.ask("POST", "/entities", {**entity, "@id": "urn:k:4", "id": "urn:k:5"})
+    assert (twice.status, twice.problem) == (400, "BadRequestData")

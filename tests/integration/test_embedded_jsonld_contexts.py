@@ -119,6 +119,29 @@ async def test_a_context_inside_a_query_is_served(client: Client, operation: str
     assert within.json[0]["@context"] == [*inline, CORE_CONTEXT_URL]
 
 
+async def test_a_context_inside_a_query_is_managed_as_others_are(client: Client) -> None:  # 5.13.3 to 5.13.5
+    query = {"type": "Query", "entities": [{"type": "Car"}], "@context": [{"Car": "https://example.org/Car"}]}
+    other = client.other()
+    for tenant in (client, other):
+        car = {"id": "urn:c:1", "type": "Car"}
+        assert (await tenant.ask("POST", "/entities", car)).status == 201
+        found = await tenant.ask("POST", "/entityOperations/query", query, Content_Type=JSON_LD)
+        assert found.status == 200
+    url = found.headers["Link"].partition(">")[0].removeprefix("<")
+    path = url.removeprefix(f"{client.url}/ngsi-ld/v1")
+    for kind in ("", "?kind=ImplicitlyCreated"):
+        assert url in (await client.ask("GET", f"/jsonldContexts{kind}")).json
+    (details,) = (await client.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated&details=true")).json
+    assert (details["URL"], details["kind"]) == (url, "ImplicitlyCreated")
+    assert (await client.ask("DELETE", f"{path}?reload=true")).problem == "BadRequestData"
+    assert (await client.ask("DELETE", path)).status == 204
+    assert (await client.ask("DELETE", path)).problem == "ResourceNotFound"
+    assert (await client.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated")).json == []
+    assert (await other.ask("GET", path)).status == 200  # it is the other tenant's as well
+    assert (await other.ask("DELETE", path)).status == 204
+    assert (await client.ask("GET", path)).problem == "ResourceNotFound"
+
+
 async def test_contexts_are_listed_by_kind(client: Client) -> None:
     first, second = await added(client), await added(client)
     urls = [f"{client.url}/ngsi-ld/v1{path}" for path in (first, second)]
@@ -133,6 +156,8 @@ async def test_contexts_are_listed_by_kind(client: Client) -> None:
     # each tenant has its own, though whoever knows an id can read it
     other = client.other()
     assert (await other.ask("GET", "/jsonldContexts?kind=Hosted")).problem == "NonexistentTenant"
+    for method in ("GET", "DELETE"):
+        assert (await other.ask(method, first)).problem == "NonexistentTenant"
     await added(other)
     assert len((await other.ask("GET", "/jsonldContexts?kind=Hosted")).json) == 1
     assert (await other.ask("GET", first)).status == 200
@@ -190,6 +215,11 @@ async def test_what_is_reloaded_and_no_context_changes_nothing(
         ({"Cache-Control": "public, max-age=600"}, 1),
         ({"Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, 1),
         ({"Cache-Control": "max-age=0"}, 3),
+        ({"Cache-Control": "max-age=0, s-maxage=600"}, 1),
+        ({"Cache-Control": "max-age=600, s-maxage=0"}, 3),
+        ({"Cache-Control": "max-age=600", "Age": "590"}, 1),
+        ({"Cache-Control": "max-age=600", "Age": "600"}, 3),
+        ({"Cache-Control": "max-age=600", "Age": "soon"}, 1),
         ({"Cache-Control": "no-cache"}, 3),
         ({"Cache-Control": "no-store", "Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, 3),
         ({"Cache-Control": "max-age=600", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, 1),
@@ -223,6 +253,16 @@ async def test_a_url_may_stand_in_the_path_as_it_is(client: Client, server: Serv
     assert (await client.ask("DELETE", path)).status == 204
 
 
+async def test_a_context_is_served_in_the_media_type_that_is_asked_for(client: Client) -> None:  # 6.3.6
+    path = await added(client)
+    for accept, media in (("*/*", "application/json"), (JSON_LD, JSON_LD)):
+        answer = await client.ask("GET", path, Accept=accept)
+        assert (answer.status, answer.headers["Content-Type"], answer.json) == (200, media, DOCUMENT)
+        assert answer.headers["NGSILD-Tenant"] == client.tenant
+    details = await client.ask("GET", f"{path}?details=true", Accept=JSON_LD)
+    assert (details.status, details.headers["Content-Type"]) == (200, "application/json")
+
+
 async def test_a_list_of_contexts_is_json_for_whom_json_ld_is_welcome(client: Client) -> None:
     await added(client)
     answer = await client.ask("GET", "/jsonldContexts?kind=Hosted", Accept=JSON_LD)
@@ -231,6 +271,7 @@ async def test_a_list_of_contexts_is_json_for_whom_json_ld_is_welcome(client: Cl
 
 
 async def test_what_came_with_the_broker_stays(client: Client) -> None:
+    client = client.other("")
     for url in (PINNED, CORE_CONTEXT_URL, CORE_CONTEXT_URL.replace("v1.8", "v1.6")):
         refused = await client.ask("DELETE", at(url))
         assert (refused.status, refused.problem) == (400, "BadRequestData")
@@ -243,7 +284,9 @@ async def test_deletions_that_are_refused(client: Client) -> None:
     hosted = await client.ask("DELETE", f"{path}?reload=true")
     assert (hosted.status, hosted.problem) == (400, "BadRequestData")
     assert (await client.ask("DELETE", f"{path}?reload=perhaps")).problem == "BadRequestData"
-    assert (await client.ask("DELETE", "/jsonldContexts/nothing")).problem == "ResourceNotFound"
+    assert (await client.ask("DELETE", "/jsonldContexts/nothing?reload=true")).problem == "BadRequestData"
+    for unknown in ("nothing", "nothing?reload=false"):
+        assert (await client.ask("DELETE", f"/jsonldContexts/{unknown}")).problem == "ResourceNotFound"
     assert (await client.ask("GET", path)).status == 200
 
 

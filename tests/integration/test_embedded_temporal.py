@@ -324,6 +324,28 @@ async def test_types_and_scopes_follow_the_entity(client: Client) -> None:
     assert (await evolution(client, entity_id))["type"] == ["Gauge", "FloodGauge", "Sensor"]
 
 
+async def test_a_history_can_be_written_as_it_was_read(client: Client) -> None:
+    entity_id = fresh()
+    body = gauge(
+        entity_id,
+        scope=[{"type": "Property", "value": "/Hagen", "observedAt": "2026-05-01T09:00:00Z"}],
+        level=[level(1, "10:00:00", unitCode="MTR"), level(2, "10:00:00", datasetId="urn:d:a")],
+        site=[{"type": "Relationship", "object": "urn:s:1", "observedAt": "2026-05-01T10:00:00Z"}],
+        name=[{"type": "LanguageProperty", "languageMap": {"de": "Pegel"}}],
+    )
+    for form in ("normalized", "concise"):
+        assert (await client.ask("POST", HISTORY, body)).status == 201
+        body = await evolution(client, entity_id, f"?options={form}")
+        assert (await client.ask("DELETE", f"{HISTORY}/{entity_id}")).status == 204
+        assert (await client.ask("POST", HISTORY, body)).status == 201
+        again = await evolution(client, entity_id, f"?options={form}")
+        for found in (body, again):
+            for instance in found["level"] + found["site"] + found["name"]:
+                del instance["instanceId"]
+        assert again == body
+        assert (await client.ask("DELETE", f"{HISTORY}/{entity_id}")).status == 204
+
+
 async def test_an_attribute_is_removed_from_history_by_dataset_or_whole(client: Client) -> None:
     entity_id = fresh()
     many = [level(1, "10:00:00"), level(2, "11:00:00"), level(3, "10:00:00", datasetId="urn:d:a")]
@@ -390,12 +412,19 @@ async def test_a_correction_is_the_fragment_of_an_entity_or_the_instance_itself(
             {"level": level(1, "10:00:00")},
             {"id": entity_id, "type": "Gauge", iri: [level(2, "10:00:00")]},
             [level(3, "10:00:00")],
-            {"value": 4},
+            {"value": 4, "level": {"type": "Property", "value": 7}},  # which is an attribute of the attribute
         )
     ):
         assert (await client.ask("PATCH", path, patch)).status == 204
         assert await values(client, entity_id) == [number]
-    for wrong in ({"depth": [level(5, "10:00:00")]}, {"level": [level(5, "10:00:00")] * 2}, {"level": []}):
+    new = [level(5, "10:00:00")]
+    for wrong in (
+        {"depth": new},
+        {"level": new, "depth": new},
+        {"id": "urn:x:1", "level": new},
+        {"level": new * 2},
+        {"level": []},
+    ):
         assert (await client.ask("PATCH", path, wrong)).problem == "BadRequestData"
     assert await values(client, entity_id) == [4]
 

@@ -247,6 +247,8 @@ async def test_what_is_shown(client: Client, query: dict[str, str], members: set
         ("/urn:g:1?options=keyValues", 400, "InvalidRequest"),
         ("/urn:g:1?format=temporalValues,none", 400, "InvalidRequest"),
         ("/urn:g:1?q=level>1", 400, "InvalidRequest"),
+        ("/urn:g:1?local=maybe", 400, "InvalidRequest"),
+        (f"?type=Gauge&timerel=after&timeAt={NOON}&local=maybe", 400, "InvalidRequest"),
         ("?type=Gauge", 400, "BadRequestData"),
         ("?timerel=after&timeAt=2026-05-01T10:00:00Z", 400, "BadRequestData"),
         ("?timerel=after&timeAt=2026-05-01T10:00:00Z&id=urn:g:1", 400, "BadRequestData"),
@@ -358,11 +360,13 @@ async def test_the_order_of_entities(client: Client, order: str, expected: list[
         ("id;dist-desc", 400),
         ("id&collation=!!", 400),
         ("site{level}", 400),
+        ("id&local=false", 400),  # 5.7.4.4
     ],
 )
 async def test_orders_that_are_refused(client: Client, order: str, status: int) -> None:
-    order, _, collation = order.partition("&collation=")
-    query = {**ALWAYS, "type": "Gauge", "orderBy": order} | ({"collation": collation} if collation else {})
+    order, _, other = order.partition("&")
+    name, _, value = other.partition("=")
+    query = {**ALWAYS, "type": "Gauge", "orderBy": order} | ({name: value} if name else {})
     answer = await client.ask("GET", f"{HISTORY}?{urlencode(query)}")
     assert (answer.status, answer.problem) == (status, "BadRequestData")
 
@@ -546,7 +550,12 @@ async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
         "type": "Typed",
         "list": [level([1, 2, 3], "10:00:00"), level([4], "11:00:00")],
         "entry": [level(time("08:00:00Z"), "10:00:00"), level(time("09:30:00.5Z"), "11:00:00")],
+        "exit": [
+            level("08:00:00Z", "10:00:00", valueType="Time"),
+            level("09:00:00Z", "11:00:00", valueType="https://uri.etsi.org/ngsi-ld/Time"),
+        ],
         "day": [level({"@type": "Date", "@value": "2026-05-01"}, "10:00:00")],
+        "link": [level({"@type": "URI", "@value": "urn:a:1"}, "10:00:00")],
     }
     assert (await client.ask("POST", HISTORY, body)).status == 201
     methods = "sum,avg,min,max,stddev,sumsq"
@@ -554,14 +563,41 @@ async def test_aggregates_of_arrays_and_of_times_of_day(client: Client) -> None:
     entity = await one(client, "urn:typed:1", **query)
     values = {
         name: {method: entity[name][method][0][0] for method in methods.split(",") if method in entity[name]}
-        for name in ("list", "entry", "day")
+        for name in ("list", "entry", "exit", "day", "link")
     }
     assert values == {
         "list": {"sum": 4, "avg": 2, "min": 1, "max": 3},
         "entry": {"avg": "08:45:00.25Z", "min": "08:00:00Z", "max": "09:30:00.5Z"},
+        "exit": {"avg": "08:30:00Z", "min": "08:00:00Z", "max": "09:00:00Z"},
+        "link": {},
         "day": {"min": "2026-05-01", "max": "2026-05-01"},
     }
     assert list(entity["entry"]) == ["type", "avg", "min", "max"]
+
+
+async def test_targets_of_relationships_are_counted_once(client: Client) -> None:  # table 4.5.19.1-3
+    def link(time: str, target: str | list[str]) -> dict[str, Any]:
+        return {"type": "Relationship", "object": target, "observedAt": at(time)}
+
+    body = {
+        "id": "urn:links:1",
+        "type": "Links",
+        "one": [link("10:00:00", "urn:a:1"), link("10:10:00", "urn:a:2"), link("10:20:00", "urn:a:1")],
+        "many": [link("10:00:00", ["urn:a:1", "urn:a:2"]), link("10:10:00", ["urn:a:1", "urn:a:3"])],
+        "list": [
+            {"type": "ListRelationship", "objectList": ["urn:a:1", "urn:a:1"], "observedAt": at("10:00:00")}
+        ],
+        "level": [level([1, 2], "10:00:00"), level([1, 3], "10:10:00")],
+        "mixed": [level(1, "10:00:00"), link("10:10:00", "urn:a:1")],
+    }
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    query = {"options": "aggregatedValues", "aggrMethods": "totalCount,distinctCount"}
+    entity = await one(client, "urn:links:1", **query)
+    counted = {
+        name: (entity[name]["totalCount"][0][0], entity[name]["distinctCount"][0][0])
+        for name in ("one", "many", "list", "level", "mixed")
+    }
+    assert counted == {"one": (3, 2), "many": (2, 3), "list": (1, 1), "level": (2, 2), "mixed": (2, 2)}
 
 
 async def test_the_last_periods(client: Client) -> None:
@@ -642,6 +678,59 @@ async def test_a_client_may_prefer_another_number_of_instances(client: Client) -
         assert "Preference-Applied" not in answer.headers
     few = await client.ask("GET", f"{HISTORY}/urn:long:3?lastN=3")
     assert (few.status, len(few.json["a"])) == (200, 3)
+
+
+async def preferring(client: Client, asked: tuple[Any, ...], version: str) -> tuple[Any, Any]:
+    answer = await client.ask(*asked, Prefer=f"ngsi-ld={version}")
+    return answer, answer.json[0] if isinstance(answer.json, list) else answer.json
+
+
+async def test_a_client_may_prefer_an_earlier_version(client: Client) -> None:  # 4.3.6.8, 6.18 and 6.19
+    moment = {"observedAt": at("10:00:00")}
+    body = {
+        "id": "urn:older:1",
+        "type": ["Older", "Elder"],
+        "scope": "/Hagen",
+        "level": [
+            {"type": "Property", "value": 1, "unitCode": "MTR", "valueType": "Float", **moment},
+            {"type": "Property", "value": 2, "unitCode": "MTR", "observedAt": at("11:00:00")},
+            {"type": "Property", "value": 3, "datasetId": "urn:d:1", **moment},
+        ],
+        "name": [{"type": "LanguageProperty", "languageMap": {"de": "Fluss"}, **moment}],
+        "kind": [{"type": "VocabProperty", "vocab": "river", **moment}],
+        "ways": [{"type": "ListRelationship", "objectList": ["urn:w:1", "urn:w:2"], **moment}],
+    }
+    assert (await client.ask("POST", HISTORY, body)).status == 201
+    query = urlencode({**ALWAYS, "type": "Older"})
+    posted = {"type": "Query", "entities": [{"type": "Older"}], "temporalQ": ALWAYS}
+    for asked in (
+        ("GET", f"{HISTORY}/urn:older:1"),
+        ("GET", f"{HISTORY}?{query}"),
+        ("POST", POSTED, posted),
+    ):
+        _, plain = await preferring(client, asked, "none")
+        answer, found = await preferring(client, asked, "1.9")
+        assert (answer.status, answer.headers["Preference-Applied"], found) == (200, "ngsi-ld=1.9", plain)
+        answer, found = await preferring(client, asked, "1.5")
+        assert (answer.status, answer.headers["Preference-Applied"]) == (203, "ngsi-ld=1.5")
+        assert (found["kind"][0]["type"], found["kind"][0]["value"]) == ("Property", "river")
+        assert (found["ways"][0]["type"], found["ways"][0]["object"]) == (
+            "Relationship",
+            ["urn:w:1", "urn:w:2"],
+        )
+        assert sorted(each["value"] for each in found["level"]) == [1, 2, 3]
+        assert "valueType" not in found["level"][0]
+        answer, found = await preferring(client, asked, "1.2")
+        assert (answer.status, answer.headers["Preference-Applied"]) == (203, "ngsi-ld=1.2")
+        assert (found["type"], "scope" in found) == ("Older", False)
+        assert [each["value"] for each in found["level"]] == [1, 2]
+        assert not {"observedAt", "unitCode"} & found["level"][0].keys()
+        assert found["name"][0]["value"] == {"de": "Fluss"}
+    values = await client.ask("GET", f"{HISTORY}/urn:older:1?format=temporalValues", Prefer="ngsi-ld=1.2")
+    assert (values.status, "Preference-Applied" in values.headers) == (200, False)
+    both = await client.ask("GET", f"{HISTORY}/urn:older:1", Prefer="ngsi-ld=1.5, maxpagesize=2")
+    assert (both.status, "Content-Range" in both.headers) == (206, True)
+    assert both.headers.getall("Preference-Applied") == ["maxpagesize=2", "ngsi-ld=1.5"]
 
 
 async def test_a_query_of_many_is_cut_at_one_moment_for_all(client: Client, long: str) -> None:
@@ -793,6 +882,8 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         "ordering": {"orderBy": ["kind;desc", "id"]},
     }
     assert len((await client.ask("POST", POSTED, posted)).json) == 1
+    posted["ordering"]["geometry"], posted["ordering"]["coordinates"] = "Point", [7, 51]  # of no effect
+    assert len((await client.ask("POST", f"{POSTED}?local=true", posted)).json) == 1
     for wrong in ({"q": "a{b}"}, {"pick": "a{b}"}, {"csf": "(("}, {"attrs": "createdAt"}):
         kept = {name: value for name, value in query.items() if name not in {"type", "q"} or name in wrong}
         answer = await client.ask("GET", f"{HISTORY}?{urlencode({**kept, **wrong})}")
@@ -802,6 +893,9 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         {"aggrParams": {"aggrMethods": ["mean"]}},
         {"aggrParams": {"aggrPeriodDuration": "PT1H"}},
         {"ordering": {"x": 1}},
+        {"ordering": {}},
+        {"ordering": {"collation": "de"}},
+        {"temporalQ": {**ALWAYS, "lastN": "1"}},
         {"ordering": {"orderBy": ["location;dist-asc"]}},
         {"ordering": {"orderBy": ["id"], "collation": 5}},
         {"temporalQ": {**ALWAYS, "aggrPeriodDuration": "1h"}},
@@ -813,14 +907,17 @@ async def test_a_query_of_history_has_all_that_goes_with_q(client: Client) -> No
         assert (answer.status, answer.problem) == (400, "BadRequestData"), wrong_body
 
 
-async def test_methods_in_a_body_are_asked_for_by_naming_them(client: Client) -> None:
+async def test_methods_in_a_body_apply_where_aggregates_are_asked_for(client: Client) -> None:  # 5.2.23
     for member in (
         {"aggrParams": {"aggrMethods": ["max"], "aggrPeriodDuration": "PT0S"}, "temporalQ": ALWAYS},
         {"temporalQ": {**ALWAYS, "aggrMethods": "max"}},
     ):
         body = {"type": "Query", "entities": [{"type": "*", "id": "urn:g:1"}], "attrs": ["level"], **member}
+        for query in ("options=aggregatedValues", "format=aggregatedValues"):
+            (found,) = (await client.ask("POST", f"{POSTED}?{query}", body)).json
+            assert "max" in found["level"] or "max" in found["level"][0]
         (found,) = (await client.ask("POST", POSTED, body)).json
-        assert "max" in found["level"] or "max" in found["level"][0]
+        assert {"value", "instanceId"} <= found["level"][0].keys()
 
 
 async def test_history_of_what_is_transient_and_of_what_was_deleted(client: Client) -> None:
