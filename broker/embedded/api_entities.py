@@ -14,12 +14,12 @@ from broker.embedded.api_consumption import FORMS, form_of
 from broker.embedded.entities import (
     Reading,
     attribute_name,
-    check_instant,
     is_geometry,
     read_attribute,
     read_entity,
     read_fragment,
 )
+from broker.embedded.instants import check_instant
 from broker.embedded.language import is_language
 from broker.embedded.merging import Common
 from broker.embedded.parts import PARTS, Parts

@@ -8,7 +8,7 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.entities import check_instant
+from broker.embedded.instants import check_instant
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import check_name
 

@@ -11,17 +11,14 @@ one. Values are opaque JSON: terms inside them are not expanded.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import orjson
-
-from broker.embedded.geometry import GeometryError, is_plain_point, read_geometry
-from broker.embedded.language import is_language
+from broker.embedded.attribute_values import is_null, read_member, read_value
+from broker.embedded.geometry import is_plain_point
+from broker.embedded.instants import check_instant
 from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import (
     DEFAULT_INSTANCE,
@@ -33,10 +30,8 @@ from broker.embedded.vocabulary import (
     OUTPUT_MEMBERS,
     PLACES,
     RESERVED_MEMBERS,
-    SEALED_MEMBERS,
     SYSTEM_MEMBERS,
     TYPE_BY_MEMBER,
-    UNITLESS,
     VALUE_MEMBER,
     check_id,
     check_name,
@@ -44,8 +39,6 @@ from broker.embedded.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from broker.embedded.terms import Context
 
 Instance: TypeAlias = dict[str, Any]
@@ -55,11 +48,8 @@ MAX_ATTRIBUTES = 1000
 MAX_INSTANCES = 1000
 MAX_TEMPORAL_INSTANCES = 10_000
 MAX_TYPES = 100
-MAX_DEPTH = 32
 _MAX_NESTED_ATTRIBUTES = 8
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,9})?(Z|[+-]\d\d:\d\d)")
-_LONGEST = len("2026-05-01T10:00:00.000000Z")
 _SCOPE = re.compile(r"/?[^\W\d_]\w*(/[^\W\d_]\w*)*")
 _NO_NAME = re.compile(r"[!#$%*+/@~]")
 _NO_ATTRIBUTES = (
@@ -67,12 +57,6 @@ _NO_ATTRIBUTES = (
 )
 _NUMBERS = frozenset({int, float})
 _MEASUREMENT = frozenset({"type", "value", "unitCode", "observedAt"})
-_NESTED = (dict, list)
-_PROOF = "ngsildproof"
-_NULL_AS_TEXT = frozenset({"JsonProperty", "GeoProperty"})  # the one may hold any text, the other none
-_QUOTED_NULL = orjson.dumps(NULL)
-# what stands for the null in the place of a map of languages and of a list (clause 4.5.0)
-_NULLS = ({"@none": NULL}, [NULL], [{"object": NULL}])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -351,47 +335,6 @@ def _deletion(name: str, item: dict[str, Any]) -> Instance:
     return {"deletedAt": check_instant(item["deletedAt"])}
 
 
-def is_null(instance: Instance) -> bool:
-    """Say whether an instance means "delete this attribute" (clause 4.5.0)."""
-    value = instance.get(VALUE_MEMBER[instance["type"]])
-    if isinstance(value, str):
-        return value == NULL
-    return isinstance(value, _NESTED) and value in _NULLS
-
-
-@lru_cache(maxsize=10_000)
-def check_instant(text: str) -> str:
-    """Return an RFC 3339 date-time, in UTC, with a point and six digits at most (clause 4.6.3).
-
-    Raises:
-        BadRequestDataError: it is none.
-    """
-    try:
-        if _INSTANT.fullmatch(text) is None:
-            raise ValueError  # noqa: TRY301 - one sentence for both ways of being wrong
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise BadRequestDataError(
-            detail=f"a point in time is written as 2026-05-01T10:00:00Z, not {text[:100]!r}"
-        ) from None
-    if text[-1] != "Z":
-        return _in_utc(text)
-    return (
-        text
-        if len(text) <= _LONGEST and "," not in text
-        else text[:-1].replace(",", ".")[: _LONGEST - 1] + "Z"
-    )
-
-
-def _in_utc(text: str) -> str:
-    """Return a date-time of another zone in UTC, as it is always written (clause 4.6.3)."""
-    try:
-        moment = datetime.fromisoformat(text.replace(",", ".")).astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:  # the first or the last hours of the calendar
-        return text
-    return moment.isoformat(timespec="auto") + "Z"
-
-
 def _is_instance(given: Any) -> bool:
     """Say whether it is an attribute's instance with its members, and no bare value."""
     return isinstance(given, dict) and (
@@ -412,13 +355,13 @@ def _read_instance(name: str, given: Any, how: Reading, depth: int) -> Instance:
     holder = VALUE_MEMBER[kind]
     instance: Instance = {"type": kind}
     if holder in members:
-        instance[holder] = _read_value(name, kind, members[holder], how)
+        instance[holder] = read_value(name, kind, members[holder], how)
     elif not how.merge:
         raise BadRequestDataError(detail=f"the attribute {name} is a {kind} without {holder}")
     for member, value in members.items():
         if member in OPTIONAL_MEMBERS:
             if member != "datasetId" or value != DEFAULT_INSTANCE:
-                instance[member] = _read_member(name, kind, member, value, how)
+                instance[member] = read_member(name, kind, member, value, how)
         elif member in {"type", holder} or member in OUTPUT_MEMBERS[kind]:
             continue
         elif member in RESERVED_MEMBERS:
@@ -481,151 +424,3 @@ def _members(name: str, given: Any, how: Reading) -> tuple[dict[str, Any], str]:
 def is_geometry(value: Any) -> bool:
     """Say whether it looks like a geometry, which then is a GeoProperty's value (clause 4.7.3)."""
     return isinstance(value, dict) and _kind(value) in GEOMETRIES and "coordinates" in value
-
-
-def _read_value(name: str, kind: str, value: Any, how: Reading) -> Any:
-    if type(value) in _NUMBERS and kind == "Property":
-        return value
-    if value is None:
-        raise BadRequestDataError(detail=f"the attribute {name} is null, which NGSI-LD does not know")
-    if value == NULL or (isinstance(value, _NESTED) and value in _NULLS):
-        if not how.nulls and not how.temporal:  # over time it tells of what was deleted (clause 4.5.7)
-            raise BadRequestDataError(
-                detail=f"the attribute {name} is {NULL}, which deletes; there is nothing to delete here"
-            )
-        return value
-    if isinstance(value, _NESTED) and _depth(value) > MAX_DEPTH:
-        raise BadRequestDataError(detail=f"the attribute {name} is nested deeper than {MAX_DEPTH}")
-    if (
-        not how.merge
-        and isinstance(value, _NESTED)
-        and kind not in _NULL_AS_TEXT
-        and _QUOTED_NULL in orjson.dumps(value)
-    ):
-        raise BadRequestDataError(
-            detail=f"the attribute {name} has {NULL} in its value: there is nothing to delete here"
-        )
-    read = _VALUES.get(kind)
-    return value if read is None else read(name, value, how)
-
-
-def _read_member(name: str, kind: str, member: str, value: Any, how: Reading) -> Any:
-    if (member == "unitCode" and kind in UNITLESS) or (member in SEALED_MEMBERS and name != _PROOF):
-        raise BadRequestDataError(detail=f"the attribute {name} is a {kind} and cannot have {member}")
-    if not isinstance(value, str):
-        if member == "objectType" and isinstance(value, list):
-            return [how.context.expand(check_name(item, "an objectType")) for item in value]
-        raise BadRequestDataError(detail=f"{member} of the attribute {name} must be a string")
-    if value == NULL and (member == "datasetId" or not how.temporal):  # clauses 5.5.4 and 5.5.8
-        if how.nulls and member != "datasetId":
-            return value
-        raise BadRequestDataError(detail=f"{member} of the attribute {name} cannot be {NULL} here")
-    if member in {"observedAt", "expiresAt"}:
-        return check_instant(value)
-    if member == "datasetId":
-        return check_id(value, f"datasetId of the attribute {name}")
-    if member == "valueType" and kind == "LanguageProperty" and value != "langString":
-        raise BadRequestDataError(detail=f"valueType of the LanguageProperty {name} is langString alone")
-    if member in {"objectType", "valueType", "entityTypeSealed"}:
-        return how.context.expand(check_name(value, member))
-    return value
-
-
-def _geometry(name: str, value: Any, _how: Reading) -> Any:
-    if isinstance(value, str):  # a geometry may come as a string that holds its JSON (clause 4.7.2)
-        with contextlib.suppress(orjson.JSONDecodeError):
-            value = orjson.loads(value)
-    try:
-        read_geometry(value)
-    except GeometryError as error:
-        raise BadRequestDataError(detail=f"the attribute {name} is no GeoJSON geometry: {error}") from error
-    return value
-
-
-def _uris(name: str, value: Any, _how: Reading) -> Any:
-    for item in value if isinstance(value, list) else [value]:
-        if not is_uri(item):
-            raise BadRequestDataError(
-                detail=f"the relationship {name} must point to a URI, not {str(item)[:200]!r}"
-            )
-    return value
-
-
-def _is_tag(tag: str) -> bool:
-    """Say whether a text of a map can stand under it (clause 4.6.5)."""
-    return tag == "@none" or is_language(tag)
-
-
-def _languages(name: str, value: Any, _how: Reading) -> Any:
-    texts = value.values() if isinstance(value, dict) and all(map(_is_tag, value)) else [None]
-    for text in texts:
-        if not all(isinstance(item, str) for item in (text if isinstance(text, list) else [text])):
-            raise BadRequestDataError(
-                detail=f"languageMap of the attribute {name} must map languages to texts"
-            )
-    return value
-
-
-def _vocab(name: str, value: Any, how: Reading) -> Any:
-    names = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) and item for item in names):
-        raise BadRequestDataError(detail=f"vocab of the attribute {name} must be a term or an array of terms")
-    expanded = [how.context.expand(item) for item in names]
-    return expanded if isinstance(value, list) else expanded[0]
-
-
-def _list(name: str, value: Any, _how: Reading) -> Any:
-    if not isinstance(value, list):
-        raise BadRequestDataError(detail=f"the attribute {name} must be a list")
-    return value
-
-
-def _uri_list(name: str, value: Any, how: Reading) -> Any:
-    items = _list(name, value, how)
-    _uris(name, [each["object"] if _is_link(each) else each for each in items], how)
-    return value
-
-
-def _is_link(item: Any) -> bool:
-    """Say whether it is one of a list of links as an object, which has nothing but it (clause 4.5.22.2)."""
-    return isinstance(item, dict) and item.keys() == {"object"}
-
-
-def _raw_json(name: str, value: Any, _how: Reading) -> Any:
-    if not isinstance(value, _NESTED):
-        raise BadRequestDataError(detail=f"json of the attribute {name} must be an object or an array")
-    return value
-
-
-def _proof(name: str, value: Any, _how: Reading) -> Any:
-    if name == _PROOF and not isinstance(value, dict):
-        raise BadRequestDataError(detail=f"the value of {name} must be an object, the proof")
-    return value
-
-
-# a Property's value may be anything
-_VALUES: dict[str, Callable[[str, Any, Reading], Any]] = {
-    "Property": _proof,
-    "JsonProperty": _raw_json,
-    "GeoProperty": _geometry,
-    "Relationship": _uris,
-    "LanguageProperty": _languages,
-    "VocabProperty": _vocab,
-    "ListProperty": _list,
-    "ListRelationship": _uri_list,
-}
-
-
-def _depth(value: Any) -> int:
-    """Return how deep arrays and objects are nested."""
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        level = [
-            item
-            for node in level
-            for item in (node.values() if isinstance(node, dict) else node)
-            if isinstance(item, _NESTED)
-        ]
-    return depth

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.entities import is_null
+from broker.embedded.attribute_values import is_null
 from broker.embedded.lifetimes import instant, is_expired
 from broker.embedded.problems import BadRequestDataError, NotFoundError
 from broker.embedded.vocabulary import GEOMETRIES, NULL, RESERVED_MEMBERS, UNITLESS, VALUE_MEMBER, is_uri

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.entities import check_instant
 from broker.embedded.history import instant
+from broker.embedded.instants import check_instant
 from broker.embedded.problems import BadRequestDataError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from broker.embedded import store
-from broker.embedded.entities import is_null
+from broker.embedded.attribute_values import is_null
 from broker.embedded.history import (
     DELETED,
     SCOPE,
