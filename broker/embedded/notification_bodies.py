@@ -177,7 +177,7 @@ def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
             language = choose_language(value, view.languages)
             yield "value", None if language is None else value[language]
         elif member == "objectList":
-            yield member, [{"object": each} for each in value]
+            yield member, [each if isinstance(each, dict) else {"object": each} for each in value]
         else:
             yield member, value
 

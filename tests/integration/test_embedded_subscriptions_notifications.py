@@ -255,6 +255,12 @@ async def test_deletion_by_batch_and_the_query_holds_for_what_was(client: Client
             "previousObjectList",
             [{"object": "urn:r:1"}, {"object": "urn:r:2"}],
         ),
+        (
+            {"objectList": [{"object": "urn:r:1"}]},
+            {"objectList": [{"object": "urn:r:3"}]},
+            "previousObjectList",
+            [{"object": "urn:r:1"}],
+        ),
     ],
 )
 @pytest.mark.parametrize("form", ["normalized", "concise"])
