@@ -175,6 +175,8 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
             raise BadRequestDataError(detail=f"timeInterval and {member} cannot stand side by side")
     if not chosen and watched is None and not doc.get("localOnly", False):
         raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
+    if doc.get("localOnly") is False and any(selector.types is None for selector in chosen):
+        raise BadRequestDataError(detail='the type "*" means local entities, so localOnly cannot be false')
     triggers = _triggers(doc.get("notificationTrigger"))
     return Subscription(
         id=doc["id"],
@@ -210,6 +212,17 @@ def provided(doc: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def check_new(doc: Mapping[str, Any]) -> None:
+    """Check that a new subscription says nothing with NGSI-LD's null, which takes members away (5.5.4).
+
+    Raises:
+        BadRequestDataError: it does.
+    """
+    for member, value in doc.items():
+        if value == NULL:
+            raise BadRequestDataError(detail=f"{member[:100]} cannot be {NULL} in a new subscription")
+
+
 def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """Return a subscription with some members replaced as wholes; null takes one away (clause 5.5.8)."""
     merged = dict(doc)
@@ -219,6 +232,12 @@ def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[member] = value
     return merged
+
+
+def resumed(doc: Mapping[str, Any], patch: Mapping[str, Any], before: str) -> dict[str, Any]:
+    """Return a patched document; one that was expired and gets a new date alone is active (5.8.2.4)."""
+    again = before == "expired" and "expiresAt" in doc and "expiresAt" in patch and "isActive" not in patch
+    return {member: value for member, value in doc.items() if not again or member != "isActive"}
 
 
 def _said(value: Any) -> Any:

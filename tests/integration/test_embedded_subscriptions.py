@@ -35,6 +35,7 @@ MEMBERS = {
     "isActive": False,
     "watchedAttributes": ["no2"],
 }
+NULL = "urn:ngsi-ld:null"
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 
 
@@ -238,11 +239,18 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
             )
             for info in (
                 {"key": "MQTT-QoS", "value": 3},
+                {"key": "MQTT-QoS", "value": True},
                 {"key": "MQTT-Version", "value": "mqtt4"},
+                {"key": "Other", "value": 1},
                 {"value": 1},
                 5,
             )
         ),
+        *(
+            {**subscription(), member: NULL}
+            for member in ("id", "description", "q", "scopeQ", "datasetId", "jsonldContext", "jsonKeys")
+        ),
+        {**subscription(), "entities": [{"type": "*"}], "localOnly": False},
         {**subscription(), "notification": {"endpoint": {}}},
         subscription("ftp://example.org"),
         subscription("nonsense"),
@@ -363,6 +371,33 @@ async def test_a_patch_may_name_the_subscription_and_its_type(client: Client) ->
     before = (await client.ask("GET", path)).json
     assert (await client.ask("PATCH", path, before)).status == 204
     assert (await client.ask("GET", path)).json == before
+
+
+async def test_an_expired_subscription_that_gets_a_date_alone_is_active(client: Client) -> None:
+    path = "/subscriptions/urn:s:1"
+
+    async def patched(**members: Any) -> str:
+        assert (await client.ask("PATCH", path, members)).status == 204
+        return str((await client.ask("GET", path)).json["status"])
+
+    await client.ask("POST", "/subscriptions", subscription(id="urn:s:1", isActive=False))
+    assert await patched(expiresAt=FUTURE) == "paused"  # it was not expired
+    soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat().replace("+00:00", "Z")
+    assert await patched(expiresAt=soon) == "paused"
+    await asyncio.sleep(0.5)
+    assert await patched(description="x") == "expired"
+    assert await patched(isActive=False) == "expired"
+    assert await patched(expiresAt=FUTURE) == "active"
+
+
+async def test_a_subscription_is_the_same_in_every_version(client: Client) -> None:
+    await client.ask("POST", "/subscriptions", subscription(id="urn:s:1", **MEMBERS))
+    for path in ("/subscriptions/urn:s:1", "/subscriptions"):
+        now = await client.ask("GET", path)
+        older = await client.ask("GET", path, Prefer="respond-async, ngsi-ld=1.0")
+        assert (older.status, older.json) == (200, now.json)
+        assert older.headers["Preference-Applied"] == "ngsi-ld=1.0"
+        assert "Preference-Applied" not in now.headers
 
 
 async def test_what_a_patch_leaves_alone_keeps_its_meaning(client: Client, receiver: Receiver) -> None:
