@@ -229,6 +229,9 @@ class Delivery:
             # deleted meanwhile, and the notification with it; or this version cannot read it
             await self._pool.execute(SQL["finish_notification"], row["number"], False, now())  # noqa: FBT003 - SQL
             return True
+        if not known.subscription.active(now()):  # paused or expired since then (5.8.6)
+            await self._pool.execute(SQL["drop_notification"], row["number"])
+            return True
         endpoint = known.subscription.notification.endpoint
         try:
             outcome = await self._attempt(row, known, work.line)

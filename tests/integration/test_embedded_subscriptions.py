@@ -690,6 +690,23 @@ async def test_a_passing_failure_is_repeated_in_order(client: Client) -> None:
         assert notification["status"] == "ok"
 
 
+async def test_what_waits_while_a_subscription_is_paused_is_not_sent(client: Client) -> None:
+    async with listening(503, 200) as receiver:
+        path = await subscribe(client, receiver)
+        receiver.hold.clear()
+        await write(client, air(no2=1))
+        await receiver.next()
+        await client.ask("PATCH", path, {"isActive": False})
+        receiver.hold.set()
+        await asyncio.sleep(1)  # in which it would be repeated
+        assert receiver.got.empty()
+        await client.ask("PATCH", path, {"isActive": True})
+        await write(client, air(no2=2))
+        assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 2
+        sent = (await client.ask("GET", path)).json["notification"]
+        assert (sent["timesSent"], sent["timesFailed"]) == (2, 1)
+
+
 async def test_a_refusal_is_not_repeated(client: Client) -> None:
     async with listening(410, 200) as receiver:
         path = await subscribe(client, receiver)
