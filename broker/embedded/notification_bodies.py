@@ -109,11 +109,16 @@ async def _shown(
                 for root in roots
             ]
     told = {item["id"]: item for item in items}
+    version, normalized = subscription.conformance, wanted.form == "normalized"
     if wanted.endpoint.accept == GEO_JSON:
-        return [_feature(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+        features = [_feature(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+        if version is not None:
+            for each in features:
+                each["properties"] = amended(each["properties"], version, normalized=normalized)
+        return features
     shown = [_object(entity, seen, told.get(entity.id, {})) for entity, seen in views]
-    if subscription.conformance is not None and wanted.form == "normalized":
-        return [amended(each, subscription.conformance) for each in shown]
+    if version is not None:
+        return [amended(each, version, normalized=normalized) for each in shown]
     return shown
 
 

@@ -51,16 +51,22 @@ def version_of(text: str) -> Version | None:
     return None if found is None else min(CURRENT, (int(found.group(1)), int(found.group(2))))
 
 
-def amended(entity: Mapping[str, Any], version: Version) -> dict[str, Any]:
-    """Return an entity, in the normalized representation, as a version has it."""
+def amended(entity: Mapping[str, Any], version: Version, *, normalized: bool = True) -> dict[str, Any]:
+    """Return an entity as a version has it.
+
+    Args:
+        entity: a representation of it.
+        version: the version.
+        normalized: whether it is the normalized one; of others only what is no attribute is amended.
+    """
     shown: dict[str, Any] = {}
     for name, value in entity.items():
         if version < _ENTITY_SINCE.get(name, version):
             continue
         if name == "type" and isinstance(value, list) and version < _SEVERAL:
             shown[name] = value[0]
-        elif name in ENTITY_MEMBERS or not isinstance(value, dict | list):  # a notification's null
-            shown[name] = value
+        elif not normalized or name in ENTITY_MEMBERS or not isinstance(value, dict | list):
+            shown[name] = value  # which may be a notification's null
         else:
             shown[name] = _attribute(value, version)
     return shown

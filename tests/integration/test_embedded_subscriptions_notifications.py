@@ -377,6 +377,30 @@ async def test_entities_as_an_earlier_version_has_them(client: Client, receiver:
     assert (await told(receiver))["no2"] == {"type": "Property", "value": NULL}
 
 
+@pytest.mark.parametrize("form", ["concise", "keyValues"])
+async def test_other_representations_have_no_later_members_of_entities_either(
+    client: Client, receiver: Receiver, form: str
+) -> None:
+    await subscribe(client, receiver, ngsildConformance="1.2", notification={"format": form})
+    await do(client, "POST", "/entities", {**air(no2=[1, 2], scope="/a"), "type": ["Air", "Water"]})
+    assert await told(receiver) == {"id": "urn:ngsi-ld:Air:1", "type": "Air", "no2": [1, 2]}
+
+
+async def test_features_as_an_earlier_version_has_them(client: Client, receiver: Receiver) -> None:
+    endpoint = {"uri": receiver.url, "accept": "application/geo+json"}
+    await subscribe(client, receiver, ngsildConformance="1.3", notification={"endpoint": endpoint})
+    kind = {"type": "VocabProperty", "vocab": "a"}
+    await do(client, "POST", "/entities", air(location=POINT, kind=kind, scope="/a"))
+    body, _ = await receiver.next()
+    (feature,) = body["data"]["features"]
+    assert feature["geometry"] == POINT
+    assert feature["properties"] == {
+        "type": "Air",
+        "kind": {"type": "Property", "value": "a"},
+        "location": {"type": "GeoProperty", "value": POINT},
+    }
+
+
 async def test_geojson_of_a_deleted_place_has_no_geometry(client: Client, receiver: Receiver) -> None:
     await do(client, "POST", "/entities", air(location=POINT))
     endpoint = {"uri": receiver.url, "accept": "application/geo+json"}
