@@ -60,6 +60,7 @@ _COUNTERS = frozenset(
     {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
 )
 _ALONE = re.compile(r"[A-Za-z][\w.:/#\-]*")
+_NAMES = re.compile(r"[^(){},|;]+")  # in a selection of types or a projection
 _LEAST = {
     "id": "urn:ngsi-ld:Subscription:any",
     "type": "Subscription",
@@ -280,6 +281,9 @@ def _renamed(doc: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, 
     def term(name: Any) -> Any:
         return rename(name) if isinstance(name, str) and name not in ENTITY_MEMBERS else name
 
+    def selection(given: Any) -> Any:
+        return _NAMES.sub(lambda found: term(found[0]), given) if isinstance(given, str) else given
+
     shown = dict(doc)
     for member in ("watchedAttributes", "expandValues", "jsonKeys"):
         if isinstance(shown.get(member), str):
@@ -288,17 +292,17 @@ def _renamed(doc: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, 
             shown[member] = [term(name) for name in shown[member]]
     if shown.get("entities") is not None:
         shown["entities"] = [
-            {member: term(value) if member == "type" else value for member, value in selector.items()}
+            {member: selection(value) if member == "type" else value for member, value in selector.items()}
             for selector in shown["entities"]
         ]
     if "geoproperty" in (shown.get("geoQ") or {}):
         shown["geoQ"] = {**shown["geoQ"], "geoproperty": term(shown["geoQ"]["geoproperty"])}
     if shown.get("notification") is not None:
-        notification = dict(shown["notification"])
-        for member in ("attributes", "pick", "omit"):
-            if member in notification:
-                notification[member] = [term(name) for name in notification[member]]
-        shown["notification"] = notification
+        named = {"attributes": term, "pick": selection, "omit": selection}
+        shown["notification"] = {
+            member: list(map(named[member], value)) if member in named and isinstance(value, list) else value
+            for member, value in shown["notification"].items()
+        }
     return shown
 
 

@@ -169,6 +169,25 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
     assert "jsonldContext" not in shown.json
 
 
+async def test_readers_see_each_name_in_a_selection_in_their_own_terms(client: Client) -> None:
+    terms = {name: f"https://example.org/{name}" for name in ("Air", "Water", "no2", "river")}
+    given = {
+        **subscription(notification={"pick": ["id", "river{type|no2}", "no2|river"], "join": "inline"}),
+        "entities": [{"type": "Air,(Water;River)"}, {"type": "*"}],
+        "@context": terms,
+    }
+    created = await client.ask("POST", "/subscriptions", given, Content_Type=JSON_LD)
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    found = (await client.ask("GET", path)).json
+    a, w, n, r = terms.values()
+    assert found["entities"] == [{"type": f"{a},({w};River)"}, {"type": "*"}]
+    assert found["notification"]["pick"] == ["id", f"{r}{{type|{n}}}", f"{n}|{r}"]
+    link = {"Link": f'<{found["jsonldContext"]}>; rel="http://www.w3.org/ns/json-ld#context"'}
+    again = (await client.ask("GET", path, **link)).json
+    assert again["entities"] == given["entities"]
+    assert again["notification"]["pick"] == given["notification"]["pick"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
