@@ -69,7 +69,8 @@ class Endpoint:
         info: `receiverInfo`: headers over HTTP, metadata over MQTT.
         mqtt: None where it is an HTTP endpoint.
         timeout: seconds that the receiver has to answer; None for the broker's own.
-        cooldown: the least seconds between a failure and the next attempt; None for the broker's own.
+        cooldown: the least seconds between a failure and the next attempt; what is due meanwhile is not
+            sent. None for the broker's own pauses, in which it waits.
     """
 
     uri: str

@@ -722,8 +722,33 @@ async def test_what_waits_while_a_subscription_is_paused_is_not_sent(client: Cli
         await client.ask("PATCH", path, {"isActive": True})
         await write(client, air(no2=2))
         assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 2
-        sent = (await client.ask("GET", path)).json["notification"]
+        for _ in range(50):
+            sent = (await client.ask("GET", path)).json["notification"]
+            if sent["status"] == "ok":
+                break
+            await asyncio.sleep(0.05)
         assert (sent["timesSent"], sent["timesFailed"]) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_what_is_due_in_a_cooldown_is_not_sent(client: Client, status: int) -> None:
+    async with listening(status, 200) as receiver:
+        endpoint = {"uri": receiver.url, "cooldown": 1500}
+        await subscribe(client, receiver, notification={"endpoint": endpoint})
+        await write(client, air(no2=1))
+        seen = [(await receiver.next())[0]]
+        await asyncio.sleep(0.2)  # until the failure is noted down
+        for value in (2, 3):
+            await write(client, air(no2=value))
+        await asyncio.sleep(0.5)
+        assert receiver.got.empty()
+        await asyncio.sleep(1)
+        await write(client, air(no2=4))
+        while seen[-1]["data"][0]["no2"]["value"] != 4:
+            seen.append((await receiver.next())[0])
+        # what failed for a passing reason is repeated when the cooldown is over
+        expected = [1, 4] if status == 404 else [1, 1, 4]
+        assert [body["data"][0]["no2"]["value"] for body in seen] == expected
 
 
 async def test_a_refusal_is_not_repeated(client: Client) -> None:
