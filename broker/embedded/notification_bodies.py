@@ -19,7 +19,7 @@ from broker.embedded.notification_params import GEO_JSON, JSON_LD
 from broker.embedded.representations import View, feature, show
 from broker.embedded.requests import preferences
 from broker.embedded.versions import amended
-from broker.embedded.vocabulary import NULL
+from broker.embedded.vocabulary import NULL, VALUE_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from broker.embedded.notifications import Known
     from broker.embedded.store import EntityReader
     from broker.embedded.terms import Context
+
+
+_CALLED = {member: f"previous{member[0].upper()}{member[1:]}" for member in frozenset(VALUE_MEMBER.values())}
+_PREVIOUS = {name: member for member, name in _CALLED.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +161,9 @@ def _amend(shown: dict[str, Any], name: str, additions: Mapping[str, dict[str, A
     given = shown[name]
     instances = [_whole(each) for each in (given if isinstance(given, list) else [given])]
     for instance in instances:
-        instance.update(additions.get(instance.get("datasetId", ""), {}))
+        for member, value in additions.get(instance.get("datasetId", ""), {}).items():
+            if _PREVIOUS.get(member, member) in {*instance, "deletedAt"}:  # an attribute of its kind has it
+                instance[member] = value
     shown[name] = instances if isinstance(given, list) else instances[0]
 
 
@@ -170,7 +176,7 @@ def _whole(instance: Any) -> dict[str, Any]:
 
 def _previous(given: Mapping[str, Any], view: View) -> dict[str, Any]:
     """Return a value before a change under its name: previousValue, previousObject, previousLanguageMap."""
-    return {f"previous{member[0].upper()}{member[1:]}": value for member, value in _spoken(given, view)}
+    return {_CALLED[member]: value for member, value in _spoken(given, view)}
 
 
 def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
@@ -182,7 +188,8 @@ def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
             language = choose_language(value, view.languages)
             yield "value", None if language is None else value[language]
         elif member == "objectList":
-            yield member, [each if isinstance(each, dict) else {"object": each} for each in value]
+            ids = [each["object"] if isinstance(each, dict) else each for each in value]
+            yield member, ids if view.form == "concise" else [{"object": each} for each in ids]
         else:
             yield member, value
 

@@ -277,10 +277,27 @@ async def test_values_before_a_change(
     assert not isinstance(entity["x"], dict) or name not in entity["x"]
     await do(client, "PATCH", f"{AIR}/attrs", {"x": second})
     entity = await told(receiver)
+    if form == "concise" and name == "previousObjectList":
+        previous = [each["object"] for each in previous]
     assert entity["x"][name] == previous
     assert entity["y"] == (1 if form == "concise" else {"type": "Property", "value": 1})
     if form == "concise":
         assert "type" not in entity["x"]
+
+
+@pytest.mark.parametrize("form", ["normalized", "concise"])
+async def test_what_was_of_another_kind_is_not_shown_as_what_was_before(
+    client: Client, receiver: Receiver, form: str
+) -> None:
+    """Clauses 4.5.2 and 4.5.3: a Relationship has no previousValue, and a Property no previousObject."""
+    await do(client, "POST", "/entities", air(x=1, y=RIVER, z=POINT))
+    await subscribe(client, receiver, notification={"showChanges": True, "format": form})
+    changed = {"x": RIVER, "y": {"type": "Property", "value": 2}, "z": {"type": "Property", "value": 3}}
+    await do(client, "PUT", AIR, air(**changed))
+    entity = await told(receiver)
+    kinds = [{name for name in entity[each] if name.startswith("previous")} for each in ("x", "z")]
+    assert kinds == [set(), {"previousValue"}]
+    assert entity["y"] in ({"type": "Property", "value": 2}, {"value": 2}, 2)
 
 
 async def test_only_the_instance_that_changed_shows_what_it_was(client: Client, receiver: Receiver) -> None:
