@@ -730,6 +730,25 @@ async def test_what_waits_while_a_subscription_is_paused_is_not_sent(client: Cli
         assert (sent["timesSent"], sent["timesFailed"]) == (2, 1)
 
 
+async def test_a_receiver_has_the_time_that_its_subscriber_gives_it(client: Client) -> None:
+    async with listening() as receiver:
+        receiver.hold.clear()
+        ways = [
+            await subscribe(client, receiver, notification={"endpoint": {"uri": receiver.url, "timeout": ms}})
+            for ms in (100, 20_000)
+        ]
+        await write(client, air())
+        for _ in range(100):
+            told = [(await client.ask("GET", path)).json["notification"] for path in ways]
+            if "status" in told[0]:
+                break
+            await asyncio.sleep(0.05)
+        assert (told[0]["status"], told[0]["timesFailed"]) == ("failed", told[0]["timesSent"])
+        assert "lastSuccess" not in told[0]
+        assert "status" not in told[1]
+        receiver.hold.set()
+
+
 @pytest.mark.parametrize("status", [404, 503])
 async def test_what_is_due_in_a_cooldown_is_not_sent(client: Client, status: int) -> None:
     async with listening(status, 200) as receiver:
