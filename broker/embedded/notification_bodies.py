@@ -22,10 +22,11 @@ from broker.embedded.versions import amended
 from broker.embedded.vocabulary import NULL, VALUE_MEMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import asyncpg
 
+    from broker.embedded.entities import Instance
     from broker.embedded.notifications import Known
     from broker.embedded.store import EntityReader
     from broker.embedded.terms import Context
@@ -128,22 +129,23 @@ async def _shown(
 
 def _object(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
     shown = show(entity, view)
-    _tell_deletion(shown, view, item)
+    _tell_deletion(shown, entity, view, item)
     return shown
 
 
 def _feature(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
     shown = feature(entity, view)
-    _tell_deletion(shown["properties"], view, item)
+    _tell_deletion(shown["properties"], entity, view, item)
     return {**shown, "geometry": None if shown["geometry"] == NULL else shown["geometry"]}
 
 
-def _tell_deletion(shown: dict[str, Any], view: View, item: Mapping[str, Any]) -> None:
+def _tell_deletion(shown: dict[str, Any], entity: Stored, view: View, item: Mapping[str, Any]) -> None:
     """Add what a change took away: when the entity or an attribute was deleted, and the values before."""
     if "deleted_at" in item and view.shows("deletedAt"):
         shown["deletedAt"] = item["deleted_at"]
     for iri, values in item.get("before", {}).items():
-        _amend(shown, view.context.compact(iri), {key: _previous(each, view) for key, each in values.items()})
+        previous = {key: _previous(each, view) for key, each in values.items()}
+        _amend(shown, view.context.compact(iri), entity.attributes.get(iri, ()), previous)
     if view.system and view.form != "simplified":
         for iri, instances in item.get("attributes", {}).items():
             deleted = {
@@ -151,27 +153,37 @@ def _tell_deletion(shown: dict[str, Any], view: View, item: Mapping[str, Any]) -
                 for each in instances
                 if "deletedAt" in each
             }
-            _amend(shown, view.context.compact(iri), deleted)
+            _amend(shown, view.context.compact(iri), instances, deleted)
 
 
-def _amend(shown: dict[str, Any], name: str, additions: Mapping[str, dict[str, Any]]) -> None:
+def _amend(
+    shown: dict[str, Any],
+    name: str,
+    instances: Iterable[Instance],
+    additions: Mapping[str, dict[str, Any]],
+) -> None:
     """Add members to an attribute's instances, by their datasetIds."""
     if name not in shown or not additions:
         return
     given = shown[name]
-    instances = [_whole(each) for each in (given if isinstance(given, list) else [given])]
-    for instance in instances:
-        for member, value in additions.get(instance.get("datasetId", ""), {}).items():
-            if _PREVIOUS.get(member, member) in {*instance, "deletedAt"}:  # an attribute of its kind has it
-                instance[member] = value
-    shown[name] = instances if isinstance(given, list) else instances[0]
+    if any("value" in each and each["value"] == given for each in instances):  # alone, in the concise form
+        whole = {"value": given}
+        changed = _amended(whole, additions)
+        shown[name] = given if changed is whole else changed
+    elif isinstance(given, list):
+        shown[name] = [_amended(each, additions) for each in given]
+    else:
+        shown[name] = _amended(given, additions)
 
 
-def _whole(instance: Any) -> dict[str, Any]:
-    """Return an instance with its members, also where the concise form has left its value alone."""
-    if isinstance(instance, dict) and not ("coordinates" in instance and "value" not in instance):
-        return instance
-    return {"value": instance}
+def _amended(instance: dict[str, Any], additions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return an instance with what an attribute of its kind may have of the additions."""
+    added = {
+        member: value
+        for member, value in additions.get(instance.get("datasetId", ""), {}).items()
+        if _PREVIOUS.get(member, member) in {*instance, "deletedAt"}
+    }
+    return {**instance, **added} if added else instance
 
 
 def _previous(given: Mapping[str, Any], view: View) -> dict[str, Any]:
