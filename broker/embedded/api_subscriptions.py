@@ -21,15 +21,18 @@ from broker.embedded.requests import JSON_MEDIA, MERGE_PATCH, Call, answer, done
 from broker.embedded.store import SQL
 from broker.embedded.subscriptions import (
     Recorder,
+    check_new,
     compile_subscription,
     expanded,
     named_types,
     names_kept,
     patched,
     provided,
+    resumed,
     shown_doc,
     status,
 )
+from broker.embedded.versions import preferred
 from broker.embedded.vocabulary import CORE_CONTEXT_URL, check_id
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     call = await read_call(request, body=True)
     doc = _object(call.body)
+    check_new(doc)
     context = await parts.contexts.resolve(parts.source(source_of(doc, call), named_types(doc)))
     doc = {member: value for member, value in provided(doc).items() if value is not None or member == "id"}
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
@@ -86,7 +90,7 @@ async def retrieve_subscription(request: web.Request) -> web.Response:
     if not rows:
         raise NotFoundError(detail=f"there is no subscription {subscription_id}")
     context = await _context_for(parts, call, rows[0])
-    return answer(call, _shown(rows[0], call, context), context)
+    return answer(call, _shown(rows[0], call, context), context, headers=_preference(call))
 
 
 async def list_subscriptions(request: web.Request) -> web.Response:
@@ -106,7 +110,7 @@ async def list_subscriptions(request: web.Request) -> web.Response:
     page = rows[offset : offset + limit]
     more = len(rows) > offset + limit and limit > 0
     links = page_links(PATH, call.parameters, limit=limit, offset=offset, more=more, media=call.media)
-    headers = [("Link", link) for link in links]
+    headers = [*_preference(call), *(("Link", link) for link in links)]
     if count:
         headers.append(("NGSILD-Results-Count", str(len(rows))))
     return answer(call, [_shown(row, call, context) for row in page], context, headers=headers)
@@ -148,7 +152,7 @@ async def _changed(
     names.known.update(names_kept(given, patch, before["names"]))
     if any(context.expand(name) != iri for name, iri in names.known.items()):
         patch = expanded(patch, context)  # whose names mean something else than those that stay
-    doc = {**patched(given, patch), "id": row["id"]}
+    doc = {**resumed(patched(given, patch), patch, _status(row)), "id": row["id"]}
     await _check(parts, compile_subscription(doc, names), dated="expiresAt" in patch)
     return doc, await _with_context(parts, call, doc, context, names)
 
@@ -257,8 +261,7 @@ def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:
     shown = shown_doc(doc, stored_context["names"], context)
     if isinstance(stored_context["source"], dict | list):  # then the broker created one implicitly
         shown.setdefault("jsonldContext", stored_context["url"])
-    known = read_known(row)
-    shown["status"] = "paused" if known is None else status(known.subscription, now())
+    shown["status"] = _status(row)
     notification = shown["notification"]
     times = {
         "lastNotification": row["last_notification"],
@@ -275,6 +278,17 @@ def _shown(row: asyncpg.Record, call: Call, context: Context) -> dict[str, Any]:
     if "sysAttrs" in call.options:
         shown["createdAt"], shown["modifiedAt"] = timestamp(row["created_at"]), timestamp(row["modified_at"])
     return {"id": shown.pop("id"), "type": shown.pop("type"), **shown}
+
+
+def _status(row: asyncpg.Record) -> str:
+    known = read_known(row)
+    return "paused" if known is None else status(known.subscription, now())
+
+
+def _preference(call: Call) -> list[tuple[str, str]]:
+    """Return the header that says which version is answered (6.3.6); all show subscriptions alike."""
+    version = preferred(call.preferences)
+    return [] if version is None else [("Preference-Applied", f"ngsi-ld={version[0]}.{version[1]}")]
 
 
 def _json(value: Any) -> str:

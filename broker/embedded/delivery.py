@@ -6,7 +6,8 @@ Each subscription has a worker of its own while there is something for it, so an
 fails delays no other one, not even on the same server; within a subscription the order of the
 changes is kept. One server gets a few requests at a time. An attempt that fails for a passing
 reason is repeated after 1, 2, 4 … seconds, up to a minute, with the same notification id; a
-receiver that comes back gets all that it missed, in order. What is older than `keep`, or more than
+receiver that comes back gets all that it missed, in order, but for what was due in the cooldown that
+its subscriber asked for, or while the subscription was paused. What is older than `keep`, or more than
 the newest `most` of a subscription, is given up, the oldest first, and the log says how many. One
 process works on a database's queue.
 """
@@ -38,6 +39,7 @@ from store.postgres import AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     import asyncpg
 
@@ -80,11 +82,30 @@ class _Outcome:
 
 @dataclass(kw_only=True, slots=True)
 class _Work:
-    """What a worker keeps from one notification to the next."""
+    """What a worker keeps from one notification to the next.
+
+    Attributes:
+        failed_at: when the last attempt that failed was made.
+    """
 
     line: MqttLine
     changed: object = None
     known: Known | None = None
+    failed_at: datetime | None = None
+
+    def rests_until(self) -> datetime | None:
+        """Return the end of the cooldown after the last failure (5.2.15); None if there is none."""
+        asked = None if self.known is None else self.known.subscription.notification.endpoint.cooldown
+        if self.failed_at is None or asked is None:
+            return None
+        return self.failed_at + timedelta(seconds=min(_LONGEST_COOLDOWN, asked))
+
+    def passes_over(self, row: asyncpg.Record) -> bool:
+        """Say whether a notification is not to be sent: it came in a cooldown, or none is (5.8.6)."""
+        until, failed_at = self.rests_until(), self.failed_at
+        if until is not None and failed_at is not None and failed_at <= row["notified_at"] < until:
+            return True
+        return self.known is not None and not self.known.subscription.active(now())
 
 
 class Delivery:
@@ -211,7 +232,8 @@ class Delivery:
                     await self._give_up(key)
                 except AWAY as error:
                     log.warning("notifications.queue_unreadable", reason=str(error))
-                await asyncio.sleep(max(pause, _cooldown(work)))
+                until = work.rests_until()
+                await asyncio.sleep(pause if until is None else max(pause, (until - now()).total_seconds()))
                 pause = min(_LONGEST_PAUSE, pause * 2)
         finally:
             await work.line.close()
@@ -229,6 +251,11 @@ class Delivery:
             # deleted meanwhile, and the notification with it; or this version cannot read it
             await self._pool.execute(SQL["finish_notification"], row["number"], False, now())  # noqa: FBT003 - SQL
             return True
+        if work.passes_over(row):
+            await self._pool.execute(SQL["drop_notification"], row["number"])
+            return True
+        if (until := work.rests_until()) is not None and now() < until:
+            return False
         endpoint = known.subscription.notification.endpoint
         try:
             outcome = await self._attempt(row, known, work.line)
@@ -239,6 +266,8 @@ class Delivery:
             subscription=known.subscription.id, destination=endpoint.destination, tenant=row["tenant"]
         )
         moment = now()
+        if not outcome.delivered:
+            work.failed_at = moment
         if outcome.delivered or not outcome.again:
             await self._pool.execute(SQL["finish_notification"], row["number"], outcome.delivered, moment)
             if outcome.delivered:
@@ -258,6 +287,9 @@ class Delivery:
         changed = (found["modified_at"], found["doc"])
         if work.changed != changed:
             work.known, work.changed = read_known(found), changed
+        failure, success = found["last_failure"], found["last_success"]
+        if failure is not None and (success is None or failure > success):
+            work.failed_at = failure
         return work.known
 
     async def _attempt(self, row: asyncpg.Record, known: Known, line: MqttLine) -> _Outcome:
@@ -314,11 +346,6 @@ async def _publish(line: MqttLine, endpoint: Endpoint, message: Message) -> _Out
 
 def _timeout(endpoint: Endpoint) -> float:
     return min(_LONGEST_TIMEOUT, endpoint.timeout or _TIMEOUT_SECONDS)
-
-
-def _cooldown(work: _Work) -> float:
-    asked = None if work.known is None else work.known.subscription.notification.endpoint.cooldown
-    return min(_LONGEST_COOLDOWN, asked or 0.0)
 
 
 def _judged(status: int) -> _Outcome:

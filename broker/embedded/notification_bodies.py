@@ -19,16 +19,21 @@ from broker.embedded.notification_params import GEO_JSON, JSON_LD
 from broker.embedded.representations import View, feature, show
 from broker.embedded.requests import preferences
 from broker.embedded.versions import amended
-from broker.embedded.vocabulary import NULL
+from broker.embedded.vocabulary import NULL, VALUE_MEMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import asyncpg
 
+    from broker.embedded.entities import Instance
     from broker.embedded.notifications import Known
     from broker.embedded.store import EntityReader
     from broker.embedded.terms import Context
+
+
+_CALLED = {member: f"previous{member[0].upper()}{member[1:]}" for member in frozenset(VALUE_MEMBER.values())}
+_PREVIOUS = {name: member for member, name in _CALLED.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,32 +114,38 @@ async def _shown(
                 for root in roots
             ]
     told = {item["id"]: item for item in items}
+    version, normalized = subscription.conformance, wanted.form == "normalized"
     if wanted.endpoint.accept == GEO_JSON:
-        return [_feature(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+        features = [_feature(entity, seen, told.get(entity.id, {})) for entity, seen in views]
+        if version is not None:
+            for each in features:
+                each["properties"] = amended(each["properties"], version, normalized=normalized)
+        return features
     shown = [_object(entity, seen, told.get(entity.id, {})) for entity, seen in views]
-    if subscription.conformance is not None and wanted.form == "normalized":
-        return [amended(each, subscription.conformance) for each in shown]
+    if version is not None:
+        return [amended(each, version, normalized=normalized) for each in shown]
     return shown
 
 
 def _object(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
     shown = show(entity, view)
-    _tell_deletion(shown, view, item)
+    _tell_deletion(shown, entity, view, item)
     return shown
 
 
 def _feature(entity: Stored, view: View, item: Mapping[str, Any]) -> dict[str, Any]:
     shown = feature(entity, view)
-    _tell_deletion(shown["properties"], view, item)
+    _tell_deletion(shown["properties"], entity, view, item)
     return {**shown, "geometry": None if shown["geometry"] == NULL else shown["geometry"]}
 
 
-def _tell_deletion(shown: dict[str, Any], view: View, item: Mapping[str, Any]) -> None:
+def _tell_deletion(shown: dict[str, Any], entity: Stored, view: View, item: Mapping[str, Any]) -> None:
     """Add what a change took away: when the entity or an attribute was deleted, and the values before."""
     if "deleted_at" in item and view.shows("deletedAt"):
         shown["deletedAt"] = item["deleted_at"]
     for iri, values in item.get("before", {}).items():
-        _amend(shown, view.context.compact(iri), {key: _previous(each, view) for key, each in values.items()})
+        previous = {key: _previous(each, view) for key, each in values.items()}
+        _amend(shown, view.context.compact(iri), entity.attributes.get(iri, ()), previous)
     if view.system and view.form != "simplified":
         for iri, instances in item.get("attributes", {}).items():
             deleted = {
@@ -142,30 +153,42 @@ def _tell_deletion(shown: dict[str, Any], view: View, item: Mapping[str, Any]) -
                 for each in instances
                 if "deletedAt" in each
             }
-            _amend(shown, view.context.compact(iri), deleted)
+            _amend(shown, view.context.compact(iri), instances, deleted)
 
 
-def _amend(shown: dict[str, Any], name: str, additions: Mapping[str, dict[str, Any]]) -> None:
+def _amend(
+    shown: dict[str, Any],
+    name: str,
+    instances: Iterable[Instance],
+    additions: Mapping[str, dict[str, Any]],
+) -> None:
     """Add members to an attribute's instances, by their datasetIds."""
     if name not in shown or not additions:
         return
     given = shown[name]
-    instances = [_whole(each) for each in (given if isinstance(given, list) else [given])]
-    for instance in instances:
-        instance.update(additions.get(instance.get("datasetId", ""), {}))
-    shown[name] = instances if isinstance(given, list) else instances[0]
+    if any("value" in each and each["value"] == given for each in instances):  # alone, in the concise form
+        whole = {"value": given}
+        changed = _amended(whole, additions)
+        shown[name] = given if changed is whole else changed
+    elif isinstance(given, list):
+        shown[name] = [_amended(each, additions) for each in given]
+    else:
+        shown[name] = _amended(given, additions)
 
 
-def _whole(instance: Any) -> dict[str, Any]:
-    """Return an instance with its members, also where the concise form has left its value alone."""
-    if isinstance(instance, dict) and not ("coordinates" in instance and "value" not in instance):
-        return instance
-    return {"value": instance}
+def _amended(instance: dict[str, Any], additions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return an instance with what an attribute of its kind may have of the additions."""
+    added = {
+        member: value
+        for member, value in additions.get(instance.get("datasetId", ""), {}).items()
+        if _PREVIOUS.get(member, member) in {*instance, "deletedAt"}
+    }
+    return {**instance, **added} if added else instance
 
 
 def _previous(given: Mapping[str, Any], view: View) -> dict[str, Any]:
     """Return a value before a change under its name: previousValue, previousObject, previousLanguageMap."""
-    return {f"previous{member[0].upper()}{member[1:]}": value for member, value in _spoken(given, view)}
+    return {_CALLED[member]: value for member, value in _spoken(given, view)}
 
 
 def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
@@ -177,7 +200,8 @@ def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:
             language = choose_language(value, view.languages)
             yield "value", None if language is None else value[language]
         elif member == "objectList":
-            yield member, [{"object": each} for each in value]
+            ids = [each["object"] if isinstance(each, dict) else each for each in value]
+            yield member, ids if view.form == "concise" else [{"object": each} for each in ids]
         else:
             yield member, value
 

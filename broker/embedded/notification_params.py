@@ -38,6 +38,7 @@ _OUR_HEADERS = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "ngsild-tenant"}
 )
 _MQTT_VERSIONS: Mapping[str, Literal["3.1.1", "5.0"]] = {"mqtt3.1.1": "3.1.1", "mqtt5.0": "5.0"}
+_NUMBERS = frozenset({"MQTT-QoS"})  # whose values stand in table 7.2-1 as numbers
 _MAX_TOPIC_BYTES = 65_535
 
 
@@ -68,7 +69,8 @@ class Endpoint:
         info: `receiverInfo`: headers over HTTP, metadata over MQTT.
         mqtt: None where it is an HTTP endpoint.
         timeout: seconds that the receiver has to answer; None for the broker's own.
-        cooldown: the least seconds between a failure and the next attempt; None for the broker's own.
+        cooldown: the least seconds between a failure and the next attempt; what is due meanwhile is not
+            sent. None for the broker's own pauses, in which it waits.
     """
 
     uri: str
@@ -245,7 +247,7 @@ def _pairs(given: Any, what: str) -> list[tuple[str, Any]]:
     entries = [an_object(item, f"an entry of {what}") for item in given]
     found = [(a_text(entry.get("key"), f"a key in {what}"), entry.get("value")) for entry in entries]
     for key, value in found:
-        if isinstance(value, dict | list) or value is None:
+        if not isinstance(value, str) and (key not in _NUMBERS or type(value) is not int):
             raise BadRequestDataError(detail=f"the value of {key[:100]} in {what} is no plain text")
     return found
 

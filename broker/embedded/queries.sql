@@ -219,6 +219,10 @@ SET times_sent = times_sent + 1, times_failed = times_failed + 1, last_notificat
 FROM failed
 WHERE s.tenant = failed.tenant AND s.id = failed.subscription_id
 
+-- name: drop_notification
+-- Take a notification off the queue that is not to be sent.
+DELETE FROM ngsild.notifications WHERE number = $1
+
 -- name: trim_notifications
 -- Keep the newest of a subscription's notifications, none before a moment; returns how many were dropped.
 WITH trimmed AS (

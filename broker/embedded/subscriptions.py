@@ -60,6 +60,7 @@ _COUNTERS = frozenset(
     {"status", "timesSent", "timesFailed", "lastNotification", "lastSuccess", "lastFailure"}
 )
 _ALONE = re.compile(r"[A-Za-z][\w.:/#\-]*")
+_NAMES = re.compile(r"[^(){},|;]+")  # in a selection of types or a projection
 _LEAST = {
     "id": "urn:ngsi-ld:Subscription:any",
     "type": "Subscription",
@@ -175,6 +176,8 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
             raise BadRequestDataError(detail=f"timeInterval and {member} cannot stand side by side")
     if not chosen and watched is None and not doc.get("localOnly", False):
         raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
+    if doc.get("localOnly") is False and any(selector.types is None for selector in chosen):
+        raise BadRequestDataError(detail='the type "*" means local entities, so localOnly cannot be false')
     triggers = _triggers(doc.get("notificationTrigger"))
     return Subscription(
         id=doc["id"],
@@ -210,6 +213,17 @@ def provided(doc: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def check_new(doc: Mapping[str, Any]) -> None:
+    """Check that a new subscription says nothing with NGSI-LD's null, which takes members away (5.5.4).
+
+    Raises:
+        BadRequestDataError: it does.
+    """
+    for member, value in doc.items():
+        if value == NULL:
+            raise BadRequestDataError(detail=f"{member[:100]} cannot be {NULL} in a new subscription")
+
+
 def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """Return a subscription with some members replaced as wholes; null takes one away (clause 5.5.8)."""
     merged = dict(doc)
@@ -219,6 +233,12 @@ def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[member] = value
     return merged
+
+
+def resumed(doc: Mapping[str, Any], patch: Mapping[str, Any], before: str) -> dict[str, Any]:
+    """Return a patched document; one that was expired and gets a new date alone is active (5.8.2.4)."""
+    again = before == "expired" and "expiresAt" in doc and "expiresAt" in patch and "isActive" not in patch
+    return {member: value for member, value in doc.items() if not again or member != "isActive"}
 
 
 def _said(value: Any) -> Any:
@@ -261,6 +281,9 @@ def _renamed(doc: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, 
     def term(name: Any) -> Any:
         return rename(name) if isinstance(name, str) and name not in ENTITY_MEMBERS else name
 
+    def selection(given: Any) -> Any:
+        return _NAMES.sub(lambda found: term(found[0]), given) if isinstance(given, str) else given
+
     shown = dict(doc)
     for member in ("watchedAttributes", "expandValues", "jsonKeys"):
         if isinstance(shown.get(member), str):
@@ -269,17 +292,17 @@ def _renamed(doc: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, 
             shown[member] = [term(name) for name in shown[member]]
     if shown.get("entities") is not None:
         shown["entities"] = [
-            {member: term(value) if member == "type" else value for member, value in selector.items()}
+            {member: selection(value) if member == "type" else value for member, value in selector.items()}
             for selector in shown["entities"]
         ]
     if "geoproperty" in (shown.get("geoQ") or {}):
         shown["geoQ"] = {**shown["geoQ"], "geoproperty": term(shown["geoQ"]["geoproperty"])}
     if shown.get("notification") is not None:
-        notification = dict(shown["notification"])
-        for member in ("attributes", "pick", "omit"):
-            if member in notification:
-                notification[member] = [term(name) for name in notification[member]]
-        shown["notification"] = notification
+        named = {"attributes": term, "pick": selection, "omit": selection}
+        shown["notification"] = {
+            member: list(map(named[member], value)) if member in named and isinstance(value, list) else value
+            for member, value in shown["notification"].items()
+        }
     return shown
 
 

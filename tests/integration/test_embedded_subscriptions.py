@@ -35,6 +35,7 @@ MEMBERS = {
     "isActive": False,
     "watchedAttributes": ["no2"],
 }
+NULL = "urn:ngsi-ld:null"
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 
 
@@ -168,6 +169,25 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
     assert "jsonldContext" not in shown.json
 
 
+async def test_readers_see_each_name_in_a_selection_in_their_own_terms(client: Client) -> None:
+    terms = {name: f"https://example.org/{name}" for name in ("Air", "Water", "no2", "river")}
+    given = {
+        **subscription(notification={"pick": ["id", "river{type|no2}", "no2|river"], "join": "inline"}),
+        "entities": [{"type": "Air,(Water;River)"}, {"type": "*"}],
+        "@context": terms,
+    }
+    created = await client.ask("POST", "/subscriptions", given, Content_Type=JSON_LD)
+    path = created.headers["Location"].removeprefix("/ngsi-ld/v1")
+    found = (await client.ask("GET", path)).json
+    a, w, n, r = terms.values()
+    assert found["entities"] == [{"type": f"{a},({w};River)"}, {"type": "*"}]
+    assert found["notification"]["pick"] == ["id", f"{r}{{type|{n}}}", f"{n}|{r}"]
+    link = {"Link": f'<{found["jsonldContext"]}>; rel="http://www.w3.org/ns/json-ld#context"'}
+    again = (await client.ask("GET", path, **link)).json
+    assert again["entities"] == given["entities"]
+    assert again["notification"]["pick"] == given["notification"]["pick"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -238,11 +258,18 @@ async def test_readers_see_names_in_their_own_terms(client: Client) -> None:
             )
             for info in (
                 {"key": "MQTT-QoS", "value": 3},
+                {"key": "MQTT-QoS", "value": True},
                 {"key": "MQTT-Version", "value": "mqtt4"},
+                {"key": "Other", "value": 1},
                 {"value": 1},
                 5,
             )
         ),
+        *(
+            {**subscription(), member: NULL}
+            for member in ("id", "description", "q", "scopeQ", "datasetId", "jsonldContext", "jsonKeys")
+        ),
+        {**subscription(), "entities": [{"type": "*"}], "localOnly": False},
         {**subscription(), "notification": {"endpoint": {}}},
         subscription("ftp://example.org"),
         subscription("nonsense"),
@@ -363,6 +390,33 @@ async def test_a_patch_may_name_the_subscription_and_its_type(client: Client) ->
     before = (await client.ask("GET", path)).json
     assert (await client.ask("PATCH", path, before)).status == 204
     assert (await client.ask("GET", path)).json == before
+
+
+async def test_an_expired_subscription_that_gets_a_date_alone_is_active(client: Client) -> None:
+    path = "/subscriptions/urn:s:1"
+
+    async def patched(**members: Any) -> str:
+        assert (await client.ask("PATCH", path, members)).status == 204
+        return str((await client.ask("GET", path)).json["status"])
+
+    await client.ask("POST", "/subscriptions", subscription(id="urn:s:1", isActive=False))
+    assert await patched(expiresAt=FUTURE) == "paused"  # it was not expired
+    soon = (datetime.now(UTC) + timedelta(seconds=0.5)).isoformat().replace("+00:00", "Z")
+    assert await patched(expiresAt=soon) == "paused"
+    await asyncio.sleep(0.5)
+    assert await patched(description="x") == "expired"
+    assert await patched(isActive=False) == "expired"
+    assert await patched(expiresAt=FUTURE) == "active"
+
+
+async def test_a_subscription_is_the_same_in_every_version(client: Client) -> None:
+    await client.ask("POST", "/subscriptions", subscription(id="urn:s:1", **MEMBERS))
+    for path in ("/subscriptions/urn:s:1", "/subscriptions"):
+        now = await client.ask("GET", path)
+        older = await client.ask("GET", path, Prefer="respond-async, ngsi-ld=1.0")
+        assert (older.status, older.json) == (200, now.json)
+        assert older.headers["Preference-Applied"] == "ngsi-ld=1.0"
+        assert "Preference-Applied" not in now.headers
 
 
 async def test_what_a_patch_leaves_alone_keeps_its_meaning(client: Client, receiver: Receiver) -> None:
@@ -653,6 +707,67 @@ async def test_a_passing_failure_is_repeated_in_order(client: Client) -> None:
             await asyncio.sleep(0.05 * sent)
         assert (notification["timesSent"], notification["timesFailed"]) == (6, 3)
         assert notification["status"] == "ok"
+
+
+async def test_what_waits_while_a_subscription_is_paused_is_not_sent(client: Client) -> None:
+    async with listening(503, 200) as receiver:
+        path = await subscribe(client, receiver)
+        receiver.hold.clear()
+        await write(client, air(no2=1))
+        await receiver.next()
+        await client.ask("PATCH", path, {"isActive": False})
+        receiver.hold.set()
+        await asyncio.sleep(1)  # in which it would be repeated
+        assert receiver.got.empty()
+        await client.ask("PATCH", path, {"isActive": True})
+        await write(client, air(no2=2))
+        assert (await receiver.next())[0]["data"][0]["no2"]["value"] == 2
+        for _ in range(50):
+            sent = (await client.ask("GET", path)).json["notification"]
+            if sent["status"] == "ok":
+                break
+            await asyncio.sleep(0.05)
+        assert (sent["timesSent"], sent["timesFailed"]) == (2, 1)
+
+
+async def test_a_receiver_has_the_time_that_its_subscriber_gives_it(client: Client) -> None:
+    async with listening() as receiver:
+        receiver.hold.clear()
+        ways = [
+            await subscribe(client, receiver, notification={"endpoint": {"uri": receiver.url, "timeout": ms}})
+            for ms in (100, 20_000)
+        ]
+        await write(client, air())
+        for _ in range(100):
+            told = [(await client.ask("GET", path)).json["notification"] for path in ways]
+            if "status" in told[0]:
+                break
+            await asyncio.sleep(0.05)
+        assert (told[0]["status"], told[0]["timesFailed"]) == ("failed", told[0]["timesSent"])
+        assert "lastSuccess" not in told[0]
+        assert "status" not in told[1]
+        receiver.hold.set()
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_what_is_due_in_a_cooldown_is_not_sent(client: Client, status: int) -> None:
+    async with listening(status, 200) as receiver:
+        endpoint = {"uri": receiver.url, "cooldown": 1500}
+        await subscribe(client, receiver, notification={"endpoint": endpoint})
+        await write(client, air(no2=1))
+        seen = [(await receiver.next())[0]]
+        await asyncio.sleep(0.2)  # until the failure is noted down
+        for value in (2, 3):
+            await write(client, air(no2=value))
+        await asyncio.sleep(0.5)
+        assert receiver.got.empty()
+        await asyncio.sleep(1)
+        await write(client, air(no2=4))
+        while seen[-1]["data"][0]["no2"]["value"] != 4:
+            seen.append((await receiver.next())[0])
+        # what failed for a passing reason is repeated when the cooldown is over
+        expected = [1, 4] if status == 404 else [1, 1, 4]
+        assert [body["data"][0]["no2"]["value"] for body in seen] == expected
 
 
 async def test_a_refusal_is_not_repeated(client: Client) -> None:

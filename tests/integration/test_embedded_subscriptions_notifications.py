@@ -268,11 +268,20 @@ async def test_an_entity_twice_in_a_batch_is_told_of_twice(
         ({"vocab": "clean"}, {"vocab": "dirty"}, "previousVocab", "clean"),
         ({"json": {"a": None}}, {"json": [1]}, "previousJson", {"a": None}),
         ({"valueList": [1, 2]}, {"valueList": [3]}, "previousValueList", [1, 2]),
+        ({"value": {"k": 1}}, {"value": {"k": 2}}, "previousValue", {"k": 1}),
+        ({"value": [1, 2]}, {"value": [3, 4]}, "previousValue", [1, 2]),
+        ({"value": [{"k": 1}]}, {"value": [{"k": 2}, {"k": 3}]}, "previousValue", [{"k": 1}]),
         (
             {"objectList": ["urn:r:1", "urn:r:2"]},
             {"objectList": ["urn:r:3"]},
             "previousObjectList",
             [{"object": "urn:r:1"}, {"object": "urn:r:2"}],
+        ),
+        (
+            {"objectList": [{"object": "urn:r:1"}]},
+            {"objectList": [{"object": "urn:r:3"}]},
+            "previousObjectList",
+            [{"object": "urn:r:1"}],
         ),
     ],
 )
@@ -290,10 +299,27 @@ async def test_values_before_a_change(
     assert not isinstance(entity["x"], dict) or name not in entity["x"]
     await do(client, "PATCH", f"{AIR}/attrs", {"x": second})
     entity = await told(receiver)
+    if form == "concise" and name == "previousObjectList":
+        previous = [each["object"] for each in previous]
     assert entity["x"][name] == previous
     assert entity["y"] == (1 if form == "concise" else {"type": "Property", "value": 1})
     if form == "concise":
         assert "type" not in entity["x"]
+
+
+@pytest.mark.parametrize("form", ["normalized", "concise"])
+async def test_what_was_of_another_kind_is_not_shown_as_what_was_before(
+    client: Client, receiver: Receiver, form: str
+) -> None:
+    """Clauses 4.5.2 and 4.5.3: a Relationship has no previousValue, and a Property no previousObject."""
+    await do(client, "POST", "/entities", air(x=1, y=RIVER, z=POINT))
+    await subscribe(client, receiver, notification={"showChanges": True, "format": form})
+    changed = {"x": RIVER, "y": {"type": "Property", "value": 2}, "z": {"type": "Property", "value": 3}}
+    await do(client, "PUT", AIR, air(**changed))
+    entity = await told(receiver)
+    kinds = [{name for name in entity[each] if name.startswith("previous")} for each in ("x", "z")]
+    assert kinds == [set(), {"previousValue"}]
+    assert entity["y"] == (2 if form == "concise" else {"type": "Property", "value": 2})
 
 
 async def test_only_the_instance_that_changed_shows_what_it_was(client: Client, receiver: Receiver) -> None:
@@ -388,6 +414,30 @@ async def test_entities_as_an_earlier_version_has_them(client: Client, receiver:
     assert (entity["no2"], "scope" in entity) == ({"type": "Property", "value": 5}, False)
     await do(client, "DELETE", f"{AIR}/attrs/no2")
     assert (await told(receiver))["no2"] == {"type": "Property", "value": NULL}
+
+
+@pytest.mark.parametrize("form", ["concise", "keyValues"])
+async def test_other_representations_have_no_later_members_of_entities_either(
+    client: Client, receiver: Receiver, form: str
+) -> None:
+    await subscribe(client, receiver, ngsildConformance="1.2", notification={"format": form})
+    await do(client, "POST", "/entities", {**air(no2=[1, 2], scope="/a"), "type": ["Air", "Water"]})
+    assert await told(receiver) == {"id": "urn:ngsi-ld:Air:1", "type": "Air", "no2": [1, 2]}
+
+
+async def test_features_as_an_earlier_version_has_them(client: Client, receiver: Receiver) -> None:
+    endpoint = {"uri": receiver.url, "accept": "application/geo+json"}
+    await subscribe(client, receiver, ngsildConformance="1.3", notification={"endpoint": endpoint})
+    kind = {"type": "VocabProperty", "vocab": "a"}
+    await do(client, "POST", "/entities", air(location=POINT, kind=kind, scope="/a"))
+    body, _ = await receiver.next()
+    (feature,) = body["data"]["features"]
+    assert feature["geometry"] == POINT
+    assert feature["properties"] == {
+        "type": "Air",
+        "kind": {"type": "Property", "value": "a"},
+        "location": {"type": "GeoProperty", "value": POINT},
+    }
 
 
 async def test_geojson_of_a_deleted_place_has_no_geometry(client: Client, receiver: Receiver) -> None:
