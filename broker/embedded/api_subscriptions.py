@@ -86,6 +86,7 @@ async def retrieve_subscription(request: web.Request) -> web.Response:
     call = await read_call(request, parameters={"options"}, options={"sysAttrs"})
     subscription_id = check_id(request.match_info["id"], "a subscription's id")
     await parts.reader.check_tenant(call.tenant)
+    await parts.delivery.counted((call.tenant, subscription_id))
     rows = await parts.reader.rows("read_subscriptions", call.tenant, subscription_id)
     if not rows:
         raise NotFoundError(detail=f"there is no subscription {subscription_id}")

@@ -38,7 +38,7 @@ from broker.embedded.store import SQL, EntityReader
 from store.postgres import AWAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     import asyncpg
@@ -59,6 +59,7 @@ _AT_ONCE = 20  # notifications read from the queue together
 _REQUESTS = 200  # under way at a time
 _REQUESTS_EACH = 4  # to one scheme, host and port
 _POLL_SECONDS = 5.0
+_COUNTED_WITHIN = 1.0  # seconds that who asks for a subscription waits at most for an answer of its receiver
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
@@ -140,6 +141,7 @@ class Delivery:
         self._periodic = Periodic(pool, self._reader, self.wake)
         self._wake = asyncio.Event()
         self._workers: dict[QueueKey, asyncio.Task[None]] = {}
+        self._on_the_way: dict[QueueKey, asyncio.Future[None]] = {}
         self._room = asyncio.Semaphore(_REQUESTS)
         self._room_at: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -171,6 +173,11 @@ class Delivery:
         if self._session is not None:
             for key in keys:
                 self._start_worker(key)
+
+    async def counted(self, key: QueueKey) -> None:
+        """Wait a moment for what comes of a notification that is on its way: who has it may ask at once."""
+        if key in self._on_the_way:
+            await asyncio.wait([self._on_the_way[key]], timeout=_COUNTED_WITHIN)
 
     def look_at_the_clock(self) -> None:
         """Say that a subscription with a timeInterval was added or changed."""
@@ -223,10 +230,11 @@ class Delivery:
                     if not rows:
                         return
                     for row in rows:
-                        if await self._handle(row, work):
-                            pause = self._first_pause
-                        else:
+                        with self._sending(key):
+                            done = await self._handle(row, work)
+                        if not done:
                             break
+                        pause = self._first_pause
                     else:
                         continue
                     await self._give_up(key)
@@ -237,6 +245,16 @@ class Delivery:
                 pause = min(_LONGEST_PAUSE, pause * 2)
         finally:
             await work.line.close()
+
+    @contextlib.contextmanager
+    def _sending(self, key: QueueKey) -> Iterator[None]:
+        """Let be known that a notification is on its way."""
+        came = self._on_the_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            del self._on_the_way[key]
+            came.set_result(None)
 
     async def _give_up(self, key: QueueKey) -> None:
         """Drop what is too old or too much."""
