@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import structlog
 
 from models.errors import StoreError
+
+log = structlog.get_logger(__name__)
 
 # The wheel passes the folder through a shell.
 _SAFE_PATH = re.compile(r"[\w/.-]+")
@@ -23,7 +26,8 @@ _SAFE_PATH = re.compile(r"[\w/.-]+")
 _BUFFERS_SHARE = 8
 _BUFFERS_MB = 128, 1024
 _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
-_MARK = "# Volme's settings, written once; change them here as you like"
+_BUFFERS = re.compile(r"(?m)^ *shared_buffers *=.*$")
+_BUFFERS_BY_ITSELF = "128MB"
 
 
 class EmbeddedPostgres:
@@ -89,14 +93,20 @@ class EmbeddedPostgres:
 
 
 def _set_up(folder: Path) -> None:
-    """Give the server an eighth of the memory to keep pages in, unless that was done before."""
+    """Give the server an eighth of the memory to keep pages in, unless its operator has said how much."""
     settings = folder / "postgresql.conf"
-    if _MARK in settings.read_text():
+    found = [line.split("=")[1].split("#")[0].strip() for line in _BUFFERS.findall(settings.read_text())]
+    if found != [_BUFFERS_BY_ITSELF]:
         return
     least, most = _BUFFERS_MB
     megabytes = max(least, min(most, _memory() // 2**20 // _BUFFERS_SHARE))
-    with settings.open("a") as file:
-        file.write(f"\n{_MARK}\nshared_buffers = {megabytes}MB\n")
+    try:
+        with settings.open("a") as file:
+            file.write(
+                f"\n# Volme: an eighth of the memory; change it as you like\nshared_buffers = {megabytes}MB\n"
+            )
+    except OSError as error:
+        log.warning("postgres.settings_not_written", file=str(settings), reason=str(error))
 
 
 def _memory() -> int:

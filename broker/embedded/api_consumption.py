@@ -156,7 +156,9 @@ async def query_by_post(request: web.Request) -> web.Response:
     if not isinstance(body, dict) or body.get("type") != "Query":
         raise BadRequestDataError(detail="the body must be a JSON object whose type is Query")
     source_of(body, call)  # whether it may have an @context
-    context = parts.linked(call, await parts.context(call, named_types(body)))
+    context = await parts.context(call, named_types(body))
+    await parts.reader.check_tenant(call.tenant)
+    context = parts.linked(call, context)
     given = {**_flat(body), **call.parameters}
     shown = shown_as(call, given, context)
     found = typed_selectors(body.get("entities"), context)

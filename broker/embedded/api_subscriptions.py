@@ -22,6 +22,7 @@ from broker.embedded.store import SQL
 from broker.embedded.subscriptions import (
     Recorder,
     check_new,
+    check_written,
     compile_subscription,
     expanded,
     named_types,
@@ -60,6 +61,7 @@ async def create_subscription(request: web.Request) -> web.Response:
     doc["id"] = check_id(doc.get("id", f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"), "a subscription's id")
     names = Recorder(context)
     subscription = compile_subscription(doc, names)
+    check_written(doc, subscription)
     await _check(parts, subscription, dated=True)
     stored_context = await _with_context(parts, call, doc, context, names)
     async with parts.pool.acquire() as connection, connection.transaction():
@@ -136,6 +138,7 @@ async def update_subscription(request: web.Request) -> web.Response:
             raise NotFoundError(detail=f"there is no subscription {subscription_id}")
         if await _replace(parts, call, rows[0], await _changed(parts, call, rows[0], patch, source)):
             parts.delivery.look_at_the_clock()
+            parts.delivery.changed((call.tenant, subscription_id))
             return done(call)
     raise ConflictError(detail=f"others keep changing the subscription {subscription_id}; try again")
 
@@ -154,7 +157,9 @@ async def _changed(
     if any(context.expand(name) != iri for name, iri in names.known.items()):
         patch = expanded(patch, context)  # whose names mean something else than those that stay
     doc = {**resumed(patched(given, patch), patch, _status(row)), "id": row["id"]}
-    await _check(parts, compile_subscription(doc, names), dated="expiresAt" in patch)
+    subscription = compile_subscription(doc, names)
+    check_written(doc, subscription)
+    await _check(parts, subscription, dated="expiresAt" in patch)
     return doc, await _with_context(parts, call, doc, context, names)
 
 
@@ -193,6 +198,7 @@ async def delete_subscription(request: web.Request) -> web.Response:
         if deleted is None:
             raise NotFoundError(detail=f"there is no subscription {subscription_id}")
         await connection.execute(SQL["touch_subscriptions"], call.tenant)
+    parts.delivery.changed((call.tenant, subscription_id))
     return done(call)
 
 

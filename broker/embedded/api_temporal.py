@@ -307,7 +307,9 @@ async def query_by_post(request: web.Request) -> web.Response:
     if not isinstance(temporal_q.get("lastN"), int | None):
         raise BadRequestDataError(detail="lastN is a whole number")
     source = parts.source(source_of(body, call), named_types(body))
-    context = parts.linked(call, await parts.contexts.resolve(source))
+    context = await parts.contexts.resolve(source)
+    await parts.reader.check_tenant(call.tenant)
+    context = parts.linked(call, context)
     geo = body.get("geoQ")
     if not isinstance(geo, dict | None) or not all(
         isinstance(body.get(name), str | None) for name in _POSTED_TEXTS

@@ -59,7 +59,7 @@ _AT_ONCE = 20  # notifications read from the queue together
 _REQUESTS = 200  # under way at a time
 _REQUESTS_EACH = 4  # to one scheme, host and port
 _POLL_SECONDS = 5.0
-_COUNTED_WITHIN = 1.0  # seconds that who asks for a subscription waits at most for an answer of its receiver
+_COUNTED_WITHIN = 0.2  # seconds that who asks for a subscription waits at most for an answer of its receiver
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT = 60.0
 _FIRST_PAUSE = 1.0
@@ -86,12 +86,15 @@ class _Work:
     """What a worker keeps from one notification to the next.
 
     Attributes:
+        changed: what the subscription's row says of itself; whether it has to be compiled anew.
+        created_at: when the subscription was created; under its id there may be another now.
         failed_at: when the last attempt that failed was made.
     """
 
     line: MqttLine
     changed: object = None
     known: Known | None = None
+    created_at: datetime | None = None
     failed_at: datetime | None = None
 
     def rests_until(self) -> datetime | None:
@@ -101,12 +104,14 @@ class _Work:
             return None
         return self.failed_at + timedelta(seconds=min(_LONGEST_COOLDOWN, asked))
 
-    def passes_over(self, row: asyncpg.Record) -> bool:
-        """Say whether a notification is not to be sent: it came in a cooldown, or none is (5.8.6)."""
+    def passed_over(self, row: asyncpg.Record) -> str | None:
+        """Return why a notification is not to be sent (5.2.15 and 5.8.6); None: it is."""
         until, failed_at = self.rests_until(), self.failed_at
         if until is not None and failed_at is not None and failed_at <= row["notified_at"] < until:
-            return True
-        return self.known is not None and not self.known.subscription.active(now())
+            return "cooldown"
+        if self.known is not None and not self.known.subscription.active(now()):
+            return "paused or expired"
+        return None
 
 
 class Delivery:
@@ -142,6 +147,7 @@ class Delivery:
         self._wake = asyncio.Event()
         self._workers: dict[QueueKey, asyncio.Task[None]] = {}
         self._on_the_way: dict[QueueKey, asyncio.Future[None]] = {}
+        self._resting: dict[QueueKey, asyncio.Event] = {}
         self._room = asyncio.Semaphore(_REQUESTS)
         self._room_at: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -178,6 +184,11 @@ class Delivery:
         """Wait a moment for what comes of a notification that is on its way: who has it may ask at once."""
         if key in self._on_the_way:
             await asyncio.wait([self._on_the_way[key]], timeout=_COUNTED_WITHIN)
+
+    def changed(self, key: QueueKey) -> None:
+        """Say that a subscription was changed or deleted: what waits for it waits no longer."""
+        if key in self._resting:
+            self._resting[key].set()
 
     def look_at_the_clock(self) -> None:
         """Say that a subscription with a timeInterval was added or changed."""
@@ -240,11 +251,31 @@ class Delivery:
                     await self._give_up(key)
                 except AWAY as error:
                     log.warning("notifications.queue_unreadable", reason=str(error))
-                until = work.rests_until()
-                await asyncio.sleep(pause if until is None else max(pause, (until - now()).total_seconds()))
+                await self._rest(key, work, pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
         finally:
             await work.line.close()
+
+    async def _rest(self, key: QueueKey, work: _Work, pause: float) -> None:
+        """Wait before the next attempt, and for the end of a cooldown; what came in that is dropped."""
+        until = work.rests_until()
+        seconds = pause if until is None else max(pause, (until - now()).total_seconds())
+        changed = self._resting[key] = asyncio.Event()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await changed.wait()
+        finally:
+            del self._resting[key]
+        if until is None or now() < until:
+            return
+        try:
+            dropped = await self._pool.fetchval(SQL["drop_notifications"], *key, work.failed_at, until)
+        except AWAY as error:
+            log.warning("notifications.queue_unreadable", reason=str(error))
+            return
+        if dropped:
+            log.info("notifications.passed_over", subscription=key[1], reason="cooldown", number=dropped)
 
     @contextlib.contextmanager
     def _sending(self, key: QueueKey) -> Iterator[None]:
@@ -269,8 +300,11 @@ class Delivery:
             # deleted meanwhile, and the notification with it; or this version cannot read it
             await self._pool.execute(SQL["finish_notification"], row["number"], False, now())  # noqa: FBT003 - SQL
             return True
-        if work.passes_over(row):
+        if (reason := work.passed_over(row)) is not None:
             await self._pool.execute(SQL["drop_notification"], row["number"])
+            log.info(
+                "notifications.passed_over", subscription=row["subscription_id"], reason=reason, number=1
+            )
             return True
         if (until := work.rests_until()) is not None and now() < until:
             return False
@@ -302,6 +336,8 @@ class Delivery:
         found = await self._pool.fetchrow(SQL["read_subscriptions"], row["tenant"], row["subscription_id"])
         if found is None:
             return None
+        if work.created_at != found["created_at"]:
+            work.created_at, work.failed_at = found["created_at"], None
         changed = (found["modified_at"], found["doc"])
         if work.changed != changed:
             work.known, work.changed = read_known(found), changed

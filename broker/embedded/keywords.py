@@ -13,7 +13,7 @@ from broker.embedded.problems import BadRequestDataError
 from broker.embedded.vocabulary import VALUE_MEMBER
 
 _NAMES = {"@id": "id", "@type": "type"}
-_DATA = frozenset({"@context", "value", "valueList", "languageMap", "json"})
+_DATA = frozenset({"@context", "value", "valueList", "languageMap", "json"})  # of an attribute
 _MAX_DEPTH = 32
 
 
@@ -22,24 +22,26 @@ def has_keywords(raw: bytes) -> bool:
     return b'"@type"' in raw or b'"@id"' in raw
 
 
-def renamed(content: Any, *, attribute: bool) -> Any:
+def renamed(content: Any, *, attribute: bool, selectors: bool = False, simplified: bool = False) -> Any:
     """Return a body in which elements and attributes have `id` and `type`.
 
     Args:
         content: the body.
         attribute: whether it is an attribute, or may be nothing but its value.
+        selectors: whether its `entities` say which entities are meant, and are no attribute.
+        simplified: whether attributes are nothing but values.
 
     Raises:
         BadRequestDataError: an element has a name and its keyword.
     """
     if attribute:
-        return _attributes(content, 0)
+        return content if simplified else _attributes(content, 0)
     if isinstance(content, list):
-        return [_element(item) for item in content]
-    return _element(content)
+        return [_element(item, selectors=selectors, simplified=simplified) for item in content]
+    return _element(content, selectors=selectors, simplified=simplified)
 
 
-def _element(content: Any) -> Any:
+def _element(content: Any, *, selectors: bool, simplified: bool) -> Any:
     if not isinstance(content, dict):
         return content
     given: dict[str, Any] = content
@@ -48,10 +50,10 @@ def _element(content: Any) -> Any:
         name = _NAMES.get(member, member)
         if name in found:
             raise BadRequestDataError(detail=f"{name} and @{name} are the same, and both are there")
-        if name == "entities" and isinstance(value, list):
-            found[name] = [_element(item) for item in value]
+        if selectors and name == "entities" and isinstance(value, list):
+            found[name] = [_element(item, selectors=False, simplified=True) for item in value]
         else:
-            found[name] = value if name in _DATA else _attributes(value, 0)
+            found[name] = value if simplified or name == "@context" else _attributes(value, 0)
     return found
 
 

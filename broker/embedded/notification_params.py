@@ -38,7 +38,6 @@ _OUR_HEADERS = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "ngsild-tenant"}
 )
 _MQTT_VERSIONS: Mapping[str, Literal["3.1.1", "5.0"]] = {"mqtt3.1.1": "3.1.1", "mqtt5.0": "5.0"}
-_NUMBERS = frozenset({"MQTT-QoS"})  # whose values stand in table 7.2-1 as numbers
 _MAX_TOPIC_BYTES = 65_535
 
 
@@ -247,7 +246,7 @@ def _pairs(given: Any, what: str) -> list[tuple[str, Any]]:
     entries = [an_object(item, f"an entry of {what}") for item in given]
     found = [(a_text(entry.get("key"), f"a key in {what}"), entry.get("value")) for entry in entries]
     for key, value in found:
-        if not isinstance(value, str) and (key not in _NUMBERS or type(value) is not int):
+        if isinstance(value, dict | list) or value is None:
             raise BadRequestDataError(detail=f"the value of {key[:100]} in {what} is no plain text")
     return found
 

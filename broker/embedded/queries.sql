@@ -219,6 +219,15 @@ SET times_sent = times_sent + 1, times_failed = times_failed + 1, last_notificat
 FROM failed
 WHERE s.tenant = failed.tenant AND s.id = failed.subscription_id
 
+-- name: drop_notifications
+-- Take those off a subscription's queue that fell due between two moments; returns how many.
+WITH dropped AS (
+    DELETE FROM ngsild.notifications
+    WHERE tenant = $1 AND subscription_id = $2 AND notified_at >= $3 AND notified_at < $4
+    RETURNING number
+)
+SELECT count(*) FROM dropped
+
 -- name: drop_notification
 -- Take a notification off the queue that is not to be sent.
 DELETE FROM ngsild.notifications WHERE number = $1

@@ -41,6 +41,8 @@ MAX_BATCH = 1000
 
 _TENANT = re.compile(r"[A-Za-z0-9_\-.~:]{1,128}")
 _EVERYWHERE = frozenset({"local", "via"})
+_SELECTING = re.compile(r"/(query|subscriptions(/[^/]*)?)/?$")  # whose `entities` are selectors
+_SIMPLE = frozenset({"keyValues", "simplified"})
 _NO_FORMATS = frozenset({"sysAttrs", "count", "noOverwrite", "update", "replace"})
 """Words that `options` may have and `format` may not (6.3.7 and 6.3.11)."""
 
@@ -333,7 +335,12 @@ async def _body(request: web.Request, taken: Sequence[str]) -> tuple[Any, bool]:
     if b"\\u0000" in raw and _has_nul(content):
         raise BadRequestDataError(detail="the body has a NUL character, which cannot be stored")
     if has_keywords(raw):
-        content = renamed(content, attribute="name" in request.match_info)
+        content = renamed(
+            content,
+            attribute="name" in request.match_info,
+            selectors=_SELECTING.search(request.path) is not None,
+            simplified=not _SIMPLE.isdisjoint(re.split(r"[=&,]", request.query_string)),
+        )
     return content, request.content_type == JSON_LD
 
 

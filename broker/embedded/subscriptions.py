@@ -67,6 +67,7 @@ _LEAST = {
     "notification": {"endpoint": {"uri": "http://receiver.example/"}},
 }
 _MAX_SELECTORS = 100
+_NUMBERS = frozenset({"MQTT-QoS"})  # whose values stand in table 7.2-1 as numbers
 
 
 class Recorder:
@@ -176,8 +177,6 @@ def compile_subscription(doc: Mapping[str, Any], names: Names) -> Subscription:
             raise BadRequestDataError(detail=f"timeInterval and {member} cannot stand side by side")
     if not chosen and watched is None and not doc.get("localOnly", False):
         raise BadRequestDataError(detail="a subscription needs entities or watchedAttributes")
-    if doc.get("localOnly") is False and any(selector.types is None for selector in chosen):
-        raise BadRequestDataError(detail='the type "*" means local entities, so localOnly cannot be false')
     triggers = _triggers(doc.get("notificationTrigger"))
     return Subscription(
         id=doc["id"],
@@ -222,6 +221,23 @@ def check_new(doc: Mapping[str, Any]) -> None:
     for member, value in doc.items():
         if value == NULL:
             raise BadRequestDataError(detail=f"{member[:100]} cannot be {NULL} in a new subscription")
+
+
+def check_written(doc: Mapping[str, Any], subscription: Subscription) -> None:
+    """Check what is asked of a subscription that is written now, and not of one that was kept before.
+
+    Raises:
+        BadRequestDataError: the type "*" is not of local entities alone (5.2.33), or a value for the receiver
+            or the notifier is no text (5.2.22).
+    """
+    if doc.get("localOnly") is False and any(selector.types is None for selector in subscription.selectors):
+        raise BadRequestDataError(detail='the type "*" means local entities, so localOnly cannot be false')
+    endpoint = doc["notification"]["endpoint"]
+    for what in ("receiverInfo", "notifierInfo"):
+        for pair in endpoint.get(what) or ():
+            key, value = pair["key"], pair["value"]
+            if not isinstance(value, str) and (key not in _NUMBERS or type(value) is not int):
+                raise BadRequestDataError(detail=f"the value of {key[:100]} in {what} is no plain text")
 
 
 def patched(doc: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The one way in which entities are changed: read and lock, apply, write, match, in one transaction.
 
-A batch of any size takes the same handful of statements.
+A batch of any size takes the same handful of statements, for each time that one of its entities occurs in it.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 Apply: TypeAlias = "Callable[[Stored | None, datetime], tuple[Stored, Changes]]"
 
 _ATTEMPTS = 5
+_CAREFUL_SECONDS = 60.0  # in which more is expected to be in history already, once something was
 
 
 class Step(NamedTuple):
@@ -67,6 +69,7 @@ class Writer:
         self._matcher = matcher
         self._delivery = delivery
         self._history = history
+        self._careful_until: dict[str, float] = {}  # by tenant, by the clock that only goes on
 
     async def write(
         self, tenant: str, steps: Sequence[Step], *, create_tenant: bool = False
@@ -78,6 +81,7 @@ class Writer:
         Raises:
             NonexistentTenantError: there is no such tenant, and it was not to be created.
         """
+        began = time.monotonic()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
@@ -95,12 +99,18 @@ class Writer:
                         )
                         results.update(zip(numbers, done, strict=True))
                         if self._history is not None:
-                            careful = attempt > 1
+                            careful = attempt > 1 or began < self._careful_until.get(tenant, began)
                             await self._history.record(connection, tenant, entries, moment, careful=careful)
                         queued |= await self._matcher.publish(connection, tenant, version, written)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError):
+            except (
+                asyncpg.DeadlockDetectedError,
+                asyncpg.SerializationError,
+                asyncpg.UniqueViolationError,
+            ) as error:
                 if attempt == _ATTEMPTS:
                     raise
+                if isinstance(error, asyncpg.UniqueViolationError):  # somebody sends what was sent before
+                    self._careful_until[tenant] = time.monotonic() + _CAREFUL_SECONDS
                 log.info("entities.write_repeated", attempt=attempt)
             except UnpreparedError as error:
                 if attempt == _ATTEMPTS or self._history is None:

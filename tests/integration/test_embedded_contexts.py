@@ -320,5 +320,13 @@ async def test_keywords_may_stand_for_the_names(client: Client) -> None:  # clau
     }
     assert (await client.ask("POST", "/temporal/entities", history)).status == 201
     assert (await client.ask("GET", "/temporal/entities/urn:k:3")).json["speed"][0]["type"] == "Property"
+    data = {"house": {"@type": "Property", "rooms": 3}, "entities": [{"@id": "urn:x", "@type": "Y"}]}
+    simple = {"id": "urn:k:6", "type": "Car", **data}
+    assert (await client.ask("POST", "/entities?options=keyValues", simple)).status == 201
+    listed = {"id": "urn:k:7", "type": "Car", "entities": data["entities"], "value": {**patch}}
+    assert (await client.ask("POST", "/entities", listed)).status == 201
+    assert (await client.ask("GET", "/entities/urn:k:6?options=keyValues")).json == simple
+    shown = {**listed, "value": 2}
+    assert (await client.ask("GET", "/entities/urn:k:7?options=keyValues")).json == shown
     twice = await client.ask("POST", "/entities", {**entity, "@id": "urn:k:4", "id": "urn:k:5"})
     assert (twice.status, twice.problem) == (400, "BadRequestData")

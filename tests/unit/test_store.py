@@ -94,3 +94,5 @@ async def test_the_server_keeps_more_in_memory_than_by_itself_unless_its_operato
     settings.write_text(re.sub(r"(?m)^(shared_buffers) = \d+MB\n\Z", r"\1 = 136MB\n", text))
     assert settings.read_text() != text
     assert await buffers() == "136MB"
+    settings.write_text(re.sub(r"(?m)^shared_buffers = \d+MB.*\n", "", text) + "shared_buffers = 144MB\n")
+    assert await buffers() == "144MB"
