@@ -19,7 +19,7 @@ from broker.embedded.notification_params import GEO_JSON, JSON_LD
 from broker.embedded.representations import View, feature, show
 from broker.embedded.requests import preferences
 from broker.embedded.versions import amended
-from broker.embedded.vocabulary import NULL, VALUE_MEMBER
+from broker.embedded.vocabulary import NULL, PREVIOUS_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from broker.embedded.terms import Context
 
 
-_CALLED = {member: f"previous{member[0].upper()}{member[1:]}" for member in frozenset(VALUE_MEMBER.values())}
-_PREVIOUS = {name: member for member, name in _CALLED.items()}
+_NOW = {name: member for member, name in PREVIOUS_MEMBER.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,14 +180,14 @@ def _amended(instance: dict[str, Any], additions: Mapping[str, dict[str, Any]]) 
     added = {
         member: value
         for member, value in additions.get(instance.get("datasetId", ""), {}).items()
-        if _PREVIOUS.get(member, member) in {*instance, "deletedAt"}
+        if _NOW.get(member, member) in {*instance, "deletedAt"}
     }
     return {**instance, **added} if added else instance
 
 
 def _previous(given: Mapping[str, Any], view: View) -> dict[str, Any]:
     """Return a value before a change under its name: previousValue, previousObject, previousLanguageMap."""
-    return {_CALLED[member]: value for member, value in _spoken(given, view)}
+    return {PREVIOUS_MEMBER[member]: value for member, value in _spoken(given, view)}
 
 
 def _spoken(given: Mapping[str, Any], view: View) -> Iterator[tuple[str, Any]]:

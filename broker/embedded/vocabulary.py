@@ -66,19 +66,18 @@ NOT_REIFIED = frozenset({"datasetId", "instanceId", "observedAt", "unitCode", "o
 DEFAULT_INSTANCE = "@none"
 """The datasetId by which a request names the default instance (clause 4.5.5.1)."""
 
-
-def _previous(member: str) -> str:
-    return f"previous{member[0].upper()}{member[1:]}"
-
-
-PREVIOUS_MEMBERS = frozenset(map(_previous, VALUE_MEMBER.values()))
-"""Members of an attribute that a notification alone has (`showChanges`)."""
+PREVIOUS_MEMBER: Final[Mapping[str, str]] = {
+    member: f"previous{member[0].upper()}{member[1:]}" for member in VALUE_MEMBER.values()
+}
+"""The member that holds a value → the one in which a notification has it as it was (`showChanges`)."""
 
 LINKED_MEMBERS: Final[Mapping[str, str]] = {"Relationship": "entity", "ListRelationship": "entityList"}
 """Type of attribute → the member in which an answer has what it points to (clause 4.5.23)."""
 
 OUTPUT_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
-    kind: SYSTEM_MEMBERS | {_previous(member)} | ({LINKED_MEMBERS[kind]} if kind in LINKED_MEMBERS else set())
+    kind: SYSTEM_MEMBERS
+    | {PREVIOUS_MEMBER[member]}
+    | ({LINKED_MEMBERS[kind]} if kind in LINKED_MEMBERS else set())
     for kind, member in VALUE_MEMBER.items()
 }
 """Type of attribute → the members that answers alone have; in a request they are ignored (clause 5.2.5)."""
@@ -86,7 +85,7 @@ OUTPUT_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
 RESERVED_MEMBERS = frozenset(
     {
         "type", *VALUE_MEMBER.values(), *SYSTEM_MEMBERS, *OPTIONAL_MEMBERS, *LINKED_MEMBERS.values(),
-        *PREVIOUS_MEMBERS,
+        *PREVIOUS_MEMBER.values(),
     }
 )  # fmt: skip
 
