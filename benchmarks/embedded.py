@@ -119,8 +119,9 @@ async def embedded(stage: Stage, *, quick: bool) -> None:
             )
             for number in range(_SUBSCRIPTIONS):
                 await broker.subscribe(number)
+            await broker.write([_entity(number, 2) for number in range(_BATCH)])  # which reads them, once
             name = f"entities written again, {_SUBSCRIPTIONS:,} subscriptions"
-            own[name] = await _written(broker, sizes.again, 2, lambda: base() + processor_seconds(pid))
+            own[name] = await _written(broker, sizes.again, 3, lambda: base() + processor_seconds(pid))
             bare[name] = bare["entities written again"]
     for name, figures in own.items():
         beside = bare[name]
