@@ -29,7 +29,6 @@ from broker.embedded.problems import (
     InvalidRequestError,
     NotFoundError,
 )
-from broker.embedded.projection import attribute_names as attribute_names  # noqa: PLC0414 - for the temporal interface
 from broker.embedded.requests import (
     JSON_MEDIA,
     MERGE_PATCH,

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from broker.embedded.api_entities import attribute_names
 from broker.embedded.history import SCOPE
 from broker.embedded.language import parse_languages
 from broker.embedded.problems import BadRequestDataError
+from broker.embedded.projection import attribute_names
 from broker.embedded.temporal_query import check_aggregation, parse_aggregation
 from broker.embedded.temporal_representations import TemporalView
 from broker.embedded.vocabulary import check_id, check_name
